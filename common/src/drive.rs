@@ -1,0 +1,145 @@
+//! Moves a conversation over a byte stream until it ends or the stream would block.
+//!
+//! On a blocking socket the second never happens before the idle timeout, so one call is the whole conversation: that is
+//! [`converse`]. An event loop calls [`drive`] once per event.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+
+use crate::conversation::{Conversation, Want};
+use crate::{Outcome, stop};
+
+/// How many received bytes a log line shows at the most, when the log is asked to show them.
+const SHOWN_BYTES: usize = 64;
+
+/// How far one call of [`drive`] may go.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    /// After this many received bytes the others get their turn ([`Progress::Unfinished`]); checked between reads.
+    pub bytes: usize,
+    /// Whether a read that does not fill the buffer means that nothing is left to read.
+    ///
+    /// True under edge-triggered readiness, where it saves a third system call per request (epoll(7)) - *unless* the event also
+    /// said that the peer has closed: then no further edge comes, and one must read on to the end.
+    pub short_read_drains: bool,
+}
+
+impl Turn {
+    /// To the end of the conversation: for a blocking socket.
+    pub const WHOLE: Self = Self { bytes: usize::MAX, short_read_drains: false };
+}
+
+/// Why [`drive`] came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Everything received has been answered, and the peer sends no more: close.
+    Ended,
+    /// The stream can do nothing at the moment. On a blocking socket: its timeout has passed.
+    Blocked,
+    /// The turn's bytes are used up, and there may be more.
+    Unfinished,
+    /// A signal arrived while the call slept: look at what it wants, then drive on.
+    Interrupted,
+}
+
+/// Moves `conversation` on over `stream`, with `buffer` lent for the time of the call.
+///
+/// # Errors
+/// What reading or writing failed with; the conversation is then over.
+#[inline]
+pub fn drive(
+    conversation: &mut Conversation,
+    stream: &mut (impl Read + Write),
+    buffer: &mut [u8],
+    turn: Turn,
+) -> io::Result<Progress> {
+    let mut received: usize = 0;
+    loop {
+        match conversation.wants() {
+            Want::Close => return Ok(Progress::Ended),
+            Want::Write => {
+                let sent = write_until_blocked(stream, conversation.unsent())?;
+                conversation.sent(sent);
+                if conversation.wants() == Want::Write {
+                    return Ok(Progress::Blocked);
+                }
+            }
+            Want::Read if received >= turn.bytes => return Ok(Progress::Unfinished),
+            Want::Read => {
+                let count = match stream.read(buffer) {
+                    Ok(0) => {
+                        conversation.end_of_input();
+                        continue;
+                    }
+                    Ok(count) => count,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Progress::Blocked),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(Progress::Interrupted),
+                    Err(error) => return Err(error),
+                };
+                show(&buffer[..count]);
+                let answer = conversation.receive(&mut buffer[..count]);
+                let sent = write_until_blocked(stream, answer)?;
+                if sent < count {
+                    conversation.keep(&answer[sent..]);
+                    return Ok(Progress::Blocked);
+                }
+                if turn.short_read_drains && count < buffer.len() {
+                    return Ok(Progress::Blocked);
+                }
+                received = received.saturating_add(count);
+            }
+        }
+    }
+}
+
+/// Writes until all is written or the stream would block; returns how much was written.
+#[inline]
+fn write_until_blocked(stream: &mut impl Write, bytes: &[u8]) -> io::Result<usize> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match stream.write(&bytes[written..]) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(written)
+}
+
+/// Logs what a client sent, only where the log is asked for it (`-vv`): escaped, since the bytes are a stranger's, and cut.
+#[inline]
+fn show(received: &[u8]) {
+    if log::log_enabled!(log::Level::Trace) {
+        let shown = &received[..received.len().min(SHOWN_BYTES)];
+        let cut = if shown.len() < received.len() { "..." } else { "" };
+        log::trace!("received {} bytes: \"{}\"{cut}", received.len(), shown.escape_ascii());
+    }
+}
+
+/// Serves one whole conversation on a blocking socket and says how it ended.
+///
+/// `interrupted` is called when a signal was handled while the call slept. The socket's own timeouts (set on the listener by
+/// [`listen`](crate::listen())) end a silent conversation, so a request costs two system calls and no clock.
+#[inline]
+pub fn converse(mut stream: &TcpStream, buffer: &mut [u8], mut interrupted: impl FnMut()) -> Outcome {
+    let mut conversation = Conversation::new();
+    loop {
+        match drive(&mut conversation, &mut stream, buffer, Turn::WHOLE) {
+            Ok(Progress::Ended) => {
+                if stop::stopping() {
+                    stop::wait_until_delivered(stream);
+                }
+                return Outcome::Completed;
+            }
+            Ok(Progress::Blocked) => return Outcome::TimedOut,
+            Ok(Progress::Interrupted) => interrupted(),
+            Ok(Progress::Unfinished) => {}
+            Err(error) => {
+                log::debug!("conversation failed: {error}");
+                return Outcome::Failed;
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What every server shares: the conversation, and the rules around it that must be the same everywhere.
+//!
+//! In reading order: [`conversation`] is the protocol without I/O; [`drive`] moves it over a socket, blocking or not;
+//! [`options`], [`listen`], [`accept`], [`signals`], [`stop`] and [`tally`] are the values and functions that each server's
+//! `run` calls.
+//!
+//! Deliberately absent: threads, processes, event loops, a `Server` trait. This crate decides nothing about concurrency; the
+//! accepting, counting and sleeping stay visible in each server, although they repeat.
+
+pub mod accept;
+pub mod buffer;
+pub mod conversation;
+pub mod drive;
+pub mod exit;
+pub mod limit;
+pub mod listen;
+pub mod logging;
+pub mod options;
+pub mod signals;
+pub mod stop;
+pub mod tally;
+
+pub use accept::AcceptPause;
+pub use buffer::Buffer;
+pub use conversation::{Conversation, Want, shout};
+pub use drive::{Progress, Turn, converse, drive};
+pub use exit::{UsageError, exit_code};
+pub use limit::connection_limit;
+pub use listen::{announce, announce_stopping, listen};
+pub use logging::{LogOptions, start_logging};
+pub use options::ServerOptions;
+pub use signals::{Bell, Signals, wait};
+pub use tally::{Outcome, Tally};

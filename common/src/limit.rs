@@ -1,0 +1,45 @@
+//! How many conversations may be open at once.
+
+use anyhow::{Context, Result};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::{ServerOptions, UsageError};
+
+/// Descriptors that a server keeps for itself: standard streams, listener, signals, event queue, and some to spare.
+const RESERVED_DESCRIPTORS: usize = 32;
+
+/// The limit on open conversations: `--max-connections`, or what the descriptor limit allows.
+///
+/// `descriptors` is how many one more conversation costs the accepting process. The soft descriptor limit is raised to the hard
+/// one first, which every process may do for itself (getrlimit(2)).
+///
+/// # Errors
+/// A [`UsageError`] that names the remedy if the option asks for more than the hard limit allows.
+pub fn connection_limit(options: &ServerOptions, descriptors: usize) -> Result<usize> {
+    let (soft, hard) =
+        getrlimit(Resource::RLIMIT_NOFILE).context("cannot read the limit on open descriptors")?;
+    if soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("cannot raise the limit on open descriptors")?;
+        log::info!("raised the limit on open descriptors from {soft} to {hard}");
+    }
+    let hard = usize::try_from(hard).unwrap_or(usize::MAX);
+    let allowed = hard.saturating_sub(RESERVED_DESCRIPTORS);
+    if allowed == 0 {
+        let least = RESERVED_DESCRIPTORS + 1;
+        return Err(UsageError(format!(
+            "this process may open {hard} descriptors, and the server needs at least {least}: \
+             raise the hard limit (ulimit -Hn, LimitNOFILE=)"
+        ))
+        .into());
+    }
+    match options.max_connections {
+        None => Ok(allowed),
+        Some(wanted) if wanted.saturating_mul(descriptors) <= allowed => Ok(wanted),
+        Some(wanted) => Err(UsageError(format!(
+            "--max-connections {wanted} needs {} descriptors, and this process may open {hard}: \
+             ask for at most {allowed}, or raise the hard limit (ulimit -Hn, LimitNOFILE=)",
+            wanted.saturating_mul(descriptors).saturating_add(RESERVED_DESCRIPTORS)
+        ))
+        .into()),
+    }
+}

@@ -1,0 +1,93 @@
+//! The listening socket, and the words that tell others about it.
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use listenfd::ListenFd;
+use sd_notify::NotifyState;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use crate::ServerOptions;
+
+/// What an idle timeout of 0 ("never") becomes: the sockets keep a timeout, so that a signal interrupts their calls (signal(7)).
+const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Opens the listening socket, non-blocking: one that a service manager hands over, or a new one on `--listen`.
+///
+/// No-delay and the idle timeouts are set here and nowhere else: Linux copies them to every socket that is accepted, so they
+/// cost no system call per connection. Without no-delay, a reply that takes two writes waits 40 ms for an acknowledgement.
+///
+/// # Errors
+/// One line that names the address and what to do.
+pub fn listen(options: &ServerOptions) -> Result<TcpListener> {
+    let socket = match ListenFd::from_env().take_tcp_listener(0).context("cannot use the socket of LISTEN_FDS")? {
+        Some(listener) => {
+            let socket = Socket::from(listener);
+            ensure!(socket.is_listener()?, "the socket of LISTEN_FDS does not listen");
+            socket
+        }
+        None => bind(options.listen, options.backlog)
+            .map_err(|error| anyhow::anyhow!("cannot listen on {}: {}", options.listen, explain(&error)))?,
+    };
+    let idle = if options.idle_timeout.is_zero() { NEVER } else { options.idle_timeout };
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_read_timeout(Some(idle))?;
+    socket.set_write_timeout(Some(idle))?;
+    Ok(socket.into())
+}
+
+fn bind(address: SocketAddr, backlog: u32) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Lets a server bind again while old connections linger in TIME_WAIT; a port on which another server listens stays refused.
+    // SO_REUSEPORT, which would share that port silently, is deliberately absent.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket)
+}
+
+/// The system's words for an error, and what the user can do about it.
+fn explain(error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => "; stop the server that has it, or choose another --listen (port 0 is always free)",
+        io::ErrorKind::AddrNotAvailable => "; choose an address of this machine",
+        io::ErrorKind::PermissionDenied => "; choose a port from 1024 on, or let a service manager hand over the socket",
+        _ => "",
+    };
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or(&text);
+    format!("{words}{advice}")
+}
+
+/// Says that clients can connect now: exactly one line on stdout, then `READY=1` to the service manager, if there is one.
+///
+/// # Errors
+/// If the socket has no address, which a listening one always has.
+pub fn announce(listener: &TcpListener) -> Result<()> {
+    let address = listener.local_addr()?;
+    // Nobody may be reading: `println` would panic then, and the server serves all the same.
+    let mut stdout = io::stdout();
+    let _ = writeln!(stdout, "listening on {address}").and_then(|()| stdout.flush());
+    notify(&[NotifyState::Ready]);
+    let queue = SockRef::from(listener);
+    log::debug!("listening on {address}, no-delay {}", queue.tcp_nodelay().unwrap_or(false));
+    Ok(())
+}
+
+/// Says `STOPPING=1` to the service manager, if there is one.
+pub fn announce_stopping() {
+    log::info!("stopping: finishing the open conversations");
+    notify(&[NotifyState::Stopping]);
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        log::warn!("cannot notify the service manager: {error}");
+    }
+}

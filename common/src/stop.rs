@@ -1,0 +1,147 @@
+//! Ending a conversation that a thread or process is blocked in, without a price per request.
+//!
+//! `shutdown(SHUT_RD)` on a conversation's socket makes its blocked read return what is left and then the end (shutdown(2)), so
+//! a stop becomes the ordinary end of input. It is a state of the socket, not an event: it cannot be missed by a thread that is
+//! just about to read. Never do that to a listening socket: others may share it.
+
+#![allow(unsafe_code, reason = "a signal handler, an interval timer and an ioctl have no safe wrapper")]
+
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use signal_hook::consts::SIGALRM;
+
+use crate::signals::STOP_SIGNALS;
+
+/// How often [`wait_until_delivered`] looks.
+const DELIVERY_LOOK: Duration = Duration::from_millis(1);
+
+/// How long [`wait_until_delivered`] waits at the most; the drain deadline of the server usually comes first.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// No conversation in [`CONVERSATION`].
+const NONE: i32 = -1;
+
+static STOPPING: AtomicBool = AtomicBool::new(false);
+static CONVERSATION: AtomicI32 = AtomicI32::new(NONE);
+
+/// Whether this process is stopping.
+pub fn stopping() -> bool {
+    STOPPING.load(Ordering::SeqCst)
+}
+
+/// From now on this process is stopping.
+pub fn begin() {
+    STOPPING.store(true, Ordering::SeqCst);
+}
+
+/// The one conversation of a single-threaded process, whose input a stop signal ends.
+#[derive(Debug)]
+pub struct Current<'a>(&'a TcpStream);
+
+impl<'a> Current<'a> {
+    /// Marks `stream` as the current conversation until the value is dropped.
+    pub fn new(stream: &'a TcpStream) -> Self {
+        CONVERSATION.store(stream.as_raw_fd(), Ordering::SeqCst);
+        // The signal may have come after the connection and before the mark.
+        if stopping() {
+            let _ = stream.shutdown(Shutdown::Read);
+        }
+        Self(stream)
+    }
+}
+
+impl Drop for Current<'_> {
+    fn drop(&mut self) {
+        debug_assert_eq!(CONVERSATION.load(Ordering::SeqCst), self.0.as_raw_fd());
+        CONVERSATION.store(NONE, Ordering::SeqCst);
+    }
+}
+
+/// Begins the stop and ends the current conversation's input. Async-signal-safe: for use in a signal handler.
+pub fn end_input() {
+    begin();
+    shut_current(libc::SHUT_RD);
+}
+
+/// Ends the current conversation at once, both ways. Async-signal-safe.
+fn cut() {
+    shut_current(libc::SHUT_RDWR);
+}
+
+fn shut_current(how: i32) {
+    let errno = Errno::last_raw();
+    let socket = CONVERSATION.load(Ordering::SeqCst);
+    if socket != NONE {
+        // SAFETY: shutdown takes no pointer, and `Current` keeps the descriptor open while it is marked.
+        let _ = unsafe { libc::shutdown(socket, how) };
+    }
+    Errno::set_raw(errno);
+}
+
+/// Lets stop signals act on the current conversation of a process whose one thread is blocked in it: the first ends its input,
+/// and `drain_timeout` later, or with the second signal, it is cut.
+///
+/// # Errors
+/// If a handler cannot be installed.
+pub fn obey_signals(drain_timeout: Duration) -> io::Result<()> {
+    let drain = move || {
+        if stopping() {
+            cut();
+        } else {
+            end_input();
+            alarm(drain_timeout);
+        }
+    };
+    for signal in STOP_SIGNALS {
+        // SAFETY: the action only touches atomics and calls shutdown and setitimer, which are async-signal-safe.
+        unsafe { signal_hook::low_level::register(signal, drain) }?;
+    }
+    // SAFETY: the action only reads an atomic and calls shutdown, which is async-signal-safe.
+    unsafe { signal_hook::low_level::register(SIGALRM, cut) }?;
+    Ok(())
+}
+
+/// Sends this process a SIGALRM after `delay`.
+fn alarm(delay: Duration) {
+    let zero = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    let value = libc::timeval {
+        tv_sec: i64::try_from(delay.as_secs()).unwrap_or(i64::MAX),
+        // A delay of zero would disarm the timer.
+        tv_usec: i64::from(delay.subsec_micros()).max(1),
+    };
+    // SAFETY: both pointers are to values that live through the call; the old value may be null (setitimer(2)).
+    unsafe {
+        libc::setitimer(libc::ITIMER_REAL, &libc::itimerval { it_interval: zero, it_value: value }, std::ptr::null_mut());
+    }
+}
+
+/// Waits until the peer's system has acknowledged everything that was sent.
+///
+/// A peer that ends its input first needs no such wait. But where the server ends a conversation, bytes may still arrive, and
+/// they make the kernel reset the connection and forget what is not delivered yet (RFC 1122, 4.2.2.13).
+pub fn wait_until_delivered(stream: &TcpStream) {
+    let begun = Instant::now();
+    while !delivered(stream) && begun.elapsed() < DELIVERY_TIMEOUT {
+        thread::sleep(DELIVERY_LOOK);
+    }
+}
+
+/// Whether the peer's system has acknowledged everything that was sent on `socket` (SIOCOUTQ, tcp(7)).
+pub fn delivered(socket: &impl AsRawFd) -> bool {
+    nix::ioctl_read_bad!(
+        /// How many bytes are sent but not acknowledged.
+        unsent_bytes,
+        libc::TIOCOUTQ,
+        libc::c_int
+    );
+    let mut unsent = 0;
+    // SAFETY: TIOCOUTQ writes one int to the pointer, which is valid for it.
+    let result = unsafe { unsent_bytes(socket.as_raw_fd(), &mut unsent) };
+    result.is_err() || unsent == 0
+}

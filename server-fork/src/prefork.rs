@@ -1,0 +1,296 @@
+//! Prefork: a fixed pool of processes that accept on the one listener themselves, each serving one conversation at a time.
+//!
+//! The kernel hands every new connection to the worker that has slept in `accept` for longest, so the parent touches no client
+//! at all. It starts the workers, replaces those that die, and counts: each worker writes four bytes into a pipe when a
+//! conversation begins and when it ends, so a worker that is killed takes one conversation's outcome with it and no more.
+
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use common::{AcceptPause, Buffer, Outcome, Signals, Tally, stop};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use socket2::SockRef;
+
+use crate::Options;
+use crate::process::{self, Forked};
+
+/// A worker that lives for less than this has died at once: its successor must wait.
+const STEADY: Duration = Duration::from_secs(1);
+
+/// How long the successor of a worker that died at once waits; doubled each time it happens again, up to [`LONGEST_BACK_OFF`].
+const BACK_OFF: Duration = Duration::from_millis(100);
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
+
+/// Serves with `workers` processes until a signal stops it.
+///
+/// # Errors
+/// If the server cannot start, or the system takes its signals away.
+pub fn run(options: &Options, workers: usize) -> Result<()> {
+    // Prepare.
+    let mut signals = Signals::new()?;
+    let mut buffer = Buffer::new()?;
+    let mut tally = Tally::default();
+    let mut pool = Pool::new(workers)?;
+    let listener = common::listen(&options.server)?;
+    listener.set_nonblocking(false)?;
+    common::announce(&listener)?;
+
+    loop {
+        // Admit.
+        pool.start_missing(&listener, &mut buffer);
+
+        // Wait.
+        let [signal, event] =
+            common::wait([Some(signals.as_fd()), Some(pool.events.as_fd())], pool.next_start())?;
+        let arrived = if signal { signals.arrived(&tally) } else { Default::default() };
+        if arrived.stop {
+            break;
+        }
+
+        // Retire.
+        if event {
+            pool.count(&mut tally)?;
+        }
+        if arrived.child {
+            pool.retire(&mut tally)?;
+        }
+    }
+
+    // Drain.
+    drop(listener);
+    common::announce_stopping();
+    stop::begin();
+    process::signal(pool.pids(), Signal::SIGTERM);
+    let deadline = Instant::now() + options.server.drain_timeout;
+    while pool.living() > 0 && Instant::now() < deadline {
+        let [signal, _] = common::wait([Some(signals.as_fd()), Some(pool.events.as_fd())], Some(deadline))?;
+        pool.count(&mut tally)?;
+        pool.retire(&mut tally)?;
+        if signal && signals.arrived(&tally).stop {
+            break;
+        }
+    }
+    process::signal(pool.pids(), Signal::SIGKILL);
+    process::reap_all();
+    pool.count(&mut tally)?;
+    tally.cut_open();
+    tally.log();
+    Ok(())
+}
+
+/// One place in the pool, and the process that fills it.
+#[derive(Debug)]
+struct Place {
+    pid: Option<Pid>,
+    started: Instant,
+    /// Whether its process has begun a conversation that it has not ended.
+    busy: bool,
+    /// How often in a row its process died at once.
+    quick_deaths: u32,
+    /// When it may be filled again.
+    start_at: Instant,
+}
+
+#[derive(Debug)]
+struct Pool {
+    places: Vec<Place>,
+    events: PipeReader,
+    report: PipeWriter,
+}
+
+impl Pool {
+    fn new(workers: usize) -> io::Result<Self> {
+        let (events, report) = io::pipe()?;
+        let now = Instant::now();
+        let empty = || Place { pid: None, started: now, busy: false, quick_deaths: 0, start_at: now };
+        Ok(Self { places: (0..workers).map(|_| empty()).collect(), events, report })
+    }
+
+    fn pids(&self) -> impl Iterator<Item = &Pid> {
+        self.places.iter().filter_map(|place| place.pid.as_ref())
+    }
+
+    fn living(&self) -> usize {
+        self.pids().count()
+    }
+
+    /// When the next empty place may be filled, if there is one.
+    fn next_start(&self) -> Option<Instant> {
+        self.places.iter().filter(|place| place.pid.is_none()).map(|place| place.start_at).min()
+    }
+
+    /// Fills the empty places whose time has come. In the child this never returns.
+    fn start_missing(&mut self, listener: &TcpListener, buffer: &mut Buffer) {
+        let now = Instant::now();
+        for index in 0..self.places.len() {
+            if self.places[index].pid.is_some() || self.places[index].start_at > now {
+                continue;
+            }
+            match process::fork() {
+                Ok(Forked::Child) => work(index, listener, &self.report, buffer),
+                Ok(Forked::Parent { child }) => {
+                    self.places[index].pid = Some(child);
+                    self.places[index].started = now;
+                }
+                Err(error) => {
+                    log::warn!("cannot start a worker: {error}; trying again in {} s", STEADY.as_secs());
+                    self.places[index].start_at = now + STEADY;
+                    // What one could not have, the next cannot have either.
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Counts what the workers have written into the pipe so far; never waits.
+    fn count(&mut self, tally: &mut Tally) -> io::Result<()> {
+        // Records are written whole, so a buffer that holds a whole number of them never splits one (pipe(7)).
+        let mut records = [0; Record::BYTES * 256];
+        while common::wait([Some(self.events.as_fd())], Some(Instant::now()))? == [true] {
+            let length = self.events.read(&mut records)?;
+            for record in records[..length].chunks_exact(Record::BYTES).filter_map(Record::decode) {
+                self.places[record.place].busy = record.outcome.is_none();
+                match record.outcome {
+                    None => tally.accept(),
+                    Some(outcome) => tally.close(outcome),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Empties the places of workers that have ended, and counts the conversations that ended with them as failed.
+    fn retire(&mut self, tally: &mut Tally) -> io::Result<()> {
+        while let Some((pid, _)) = process::reap() {
+            // What the worker wrote before its end is in the pipe by now.
+            self.count(tally)?;
+            let Some(place) = self.places.iter_mut().find(|place| place.pid == Some(pid)) else { continue };
+            place.pid = None;
+            if std::mem::take(&mut place.busy) {
+                tally.close(Outcome::Failed);
+            }
+            let back_off = place.back_off();
+            if !stop::stopping() {
+                log::warn!("worker {pid} ended; replacing it in {} ms", back_off.as_millis());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    /// Sets when the place may be filled again, now that its process has ended, and says how long that is from now.
+    fn back_off(&mut self) -> Duration {
+        let delay = if self.started.elapsed() < STEADY {
+            let doubled = BACK_OFF.saturating_mul(2_u32.saturating_pow(self.quick_deaths));
+            self.quick_deaths += 1;
+            doubled.min(LONGEST_BACK_OFF)
+        } else {
+            self.quick_deaths = 0;
+            Duration::ZERO
+        };
+        self.start_at = Instant::now() + delay;
+        delay
+    }
+}
+
+/// What a worker tells its parent: the conversation in `place` has begun, or has ended with `outcome`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Record {
+    place: usize,
+    outcome: Option<Outcome>,
+}
+
+impl Record {
+    const BYTES: usize = 4;
+
+    const OUTCOMES: [Option<Outcome>; 4] =
+        [None, Some(Outcome::Completed), Some(Outcome::Failed), Some(Outcome::TimedOut)];
+
+    fn encode(self) -> [u8; Self::BYTES] {
+        let outcome = match self.outcome {
+            None => 0,
+            Some(Outcome::Completed) => 1,
+            Some(Outcome::Failed) => 2,
+            Some(Outcome::TimedOut) => 3,
+        };
+        let [low, high, ..] = self.place.to_le_bytes();
+        [low, high, outcome, 0]
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let &[low, high, outcome, 0] = bytes else { return None };
+        let outcome = *Self::OUTCOMES.get(usize::from(outcome))?;
+        Some(Self { place: usize::from(u16::from_le_bytes([low, high])), outcome })
+    }
+}
+
+/// A worker's life: one conversation after the other, until it is told to stop.
+fn work(place: usize, listener: &TcpListener, report: &PipeWriter, buffer: &mut Buffer) -> ! {
+    process::close_all_but([listener.as_raw_fd(), report.as_raw_fd()]);
+    process::close_when_stopped(listener);
+    let tell = |outcome| {
+        let told = (&*report).write_all(&Record { place, outcome }.encode());
+        // Without a parent nobody counts, and the kernel is about to kill this process anyway.
+        if told.is_err() {
+            process::exit(Outcome::Failed);
+        }
+    };
+    let mut pause = AcceptPause::default();
+    process::set_name(&"idle");
+    while !stop::stopping() {
+        match pause.accept(|| accept(listener)) {
+            Ok(Some((stream, peer))) => {
+                tell(None);
+                process::set_name(&peer);
+                let outcome = process::converse(&stream, buffer);
+                drop(stream);
+                tell(Some(outcome));
+                process::set_name(&"idle");
+            }
+            Ok(None) => thread::sleep(pause.until().map_or(Duration::ZERO, |until| until - Instant::now())),
+            // A stop closes the listener, so that it is not missed just before the sleep in `accept`.
+            Err(_) if stop::stopping() => {}
+            Err(error) => {
+                log::error!("{error:#}");
+                process::exit(Outcome::Failed);
+            }
+        }
+    }
+    process::exit(Outcome::Completed)
+}
+
+/// Sleeps until a connection arrives. Unlike std's `accept` it also comes back when a signal has been handled.
+fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (socket, peer) = SockRef::from(listener).accept()?;
+    let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    Ok((socket.into(), peer.as_socket().unwrap_or(unknown)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_survives_the_pipe() {
+        for outcome in Record::OUTCOMES {
+            for place in [0, 1, 255, 256, 9_999] {
+                let record = Record { place, outcome };
+                assert_eq!(Record::decode(&record.encode()), Some(record));
+            }
+        }
+    }
+
+    #[test]
+    fn a_worker_that_keeps_dying_at_once_is_replaced_ever_later() {
+        let now = Instant::now();
+        let mut place = Place { pid: None, started: now, busy: false, quick_deaths: 0, start_at: now };
+        let delays: Vec<u128> = (0..8).map(|_| place.back_off().as_millis()).collect();
+        assert_eq!(delays, [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
+    }
+}

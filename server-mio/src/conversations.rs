@@ -1,0 +1,189 @@
+//! The open conversations of one event loop, and their turns.
+
+use std::io;
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use common::{Buffer, Conversation, Outcome, Progress, Tally, Turn, Want, drive, stop};
+use mio::event::Event;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use slab::Slab;
+
+/// The most bytes that a conversation may receive in one turn, so that a greedy client starves no other.
+const TURN_BYTES: usize = 256 * 1024;
+
+/// The idle timeout is counted in this many ticks, so it is late by an eighth at the most. The price is one look at every
+/// conversation per tick; a request costs no system call and no timer.
+const IDLE_TICKS: u32 = 8;
+
+/// The shortest tick.
+const SHORTEST_TICK: Duration = Duration::from_millis(1);
+
+/// How often a conversation that the server has ended is looked at until all its answers are delivered.
+const DELIVERY_LOOK: Duration = Duration::from_millis(5);
+
+/// One conversation. This is all that an idle one costs in this process.
+#[derive(Debug)]
+struct Open {
+    stream: TcpStream,
+    conversation: Conversation,
+    /// The tick of its last event.
+    active: u32,
+    /// An event has said that the peer will send no more. There will be no other event: from now on only an end of input
+    /// means that everything is read, and a short read does not.
+    peer_closed: bool,
+}
+
+/// A table of conversations.
+///
+/// Tokens are plain indices, without a generation: an entry is freed only in its own turn or between the turns, and used again
+/// only when all events of the batch have been seen, so that none can be meant for its predecessor.
+#[derive(Debug)]
+pub(crate) struct Conversations {
+    open: Slab<Open>,
+    buffer: Buffer,
+    /// Those whose turn ended before their input did.
+    unfinished: Vec<usize>,
+    /// Those that the server has ended, and whose peers have not acknowledged everything yet.
+    undelivered: Vec<usize>,
+    /// The length of a tick; none without an idle timeout.
+    tick: Option<Duration>,
+    ticks: u32,
+    next_tick: Instant,
+    /// The time of this turn of the loop, so that nobody needs to look at the clock twice in it.
+    now: Instant,
+}
+
+impl Conversations {
+    /// An empty table. An idle timeout of zero means never.
+    ///
+    /// # Errors
+    /// If there is no memory for the buffer.
+    pub(crate) fn new(idle_timeout: Duration) -> io::Result<Self> {
+        let now = Instant::now();
+        let tick = (!idle_timeout.is_zero()).then(|| SHORTEST_TICK.max(idle_timeout / IDLE_TICKS));
+        Ok(Self {
+            open: Slab::new(),
+            buffer: Buffer::new()?,
+            unfinished: Vec::new(),
+            undelivered: Vec::new(),
+            tick,
+            ticks: 0,
+            next_tick: now + tick.unwrap_or_default(),
+            now,
+        })
+    }
+
+    /// The time of this turn.
+    pub(crate) fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// A new turn begins.
+    pub(crate) fn set_now(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    /// When the loop must wake although nothing has happened; `None` if never.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        if !self.unfinished.is_empty() {
+            return Some(self.now);
+        }
+        let look = (!self.undelivered.is_empty()).then(|| self.now + DELIVERY_LOOK);
+        look.into_iter().chain(self.tick.map(|_| self.next_tick)).min()
+    }
+
+    /// Adds a conversation. Both directions are registered at once and for good, so no later turn costs a system call for it.
+    ///
+    /// # Errors
+    /// `ENOMEM` or `ENOSPC`: the kernel cannot watch one more (epoll_ctl(2)).
+    pub(crate) fn begin(&mut self, registry: &Registry, mut stream: TcpStream) -> io::Result<()> {
+        let entry = self.open.vacant_entry();
+        registry.register(&mut stream, Token(entry.key()), Interest::READABLE | Interest::WRITABLE)?;
+        entry.insert(Open {
+            stream,
+            conversation: Conversation::new(),
+            active: self.ticks,
+            peer_closed: false,
+        });
+        Ok(())
+    }
+
+    /// Gives the conversation that an event belongs to its turn.
+    pub(crate) fn turn(&mut self, key: usize, event: &Event, tally: &mut Tally) {
+        let Some(open) = self.open.get_mut(key) else { return };
+        open.active = self.ticks;
+        open.peer_closed |= event.is_read_closed() || event.is_error();
+        // The first event of every connection says only that it can be written.
+        if event.is_readable() || open.peer_closed || open.conversation.wants() == Want::Write {
+            self.go_on(key, tally);
+        }
+    }
+
+    /// Gives those another turn whose last one was not enough.
+    pub(crate) fn turn_unfinished(&mut self, tally: &mut Tally) {
+        for key in std::mem::take(&mut self.unfinished) {
+            self.go_on(key, tally);
+        }
+    }
+
+    fn go_on(&mut self, key: usize, tally: &mut Tally) {
+        let Some(open) = self.open.get_mut(key) else { return };
+        let turn = Turn { bytes: TURN_BYTES, short_read_drains: !open.peer_closed };
+        match drive(&mut open.conversation, &mut open.stream, &mut self.buffer, turn) {
+            Ok(Progress::Blocked | Progress::Interrupted) => {}
+            Ok(Progress::Unfinished) => self.unfinished.push(key),
+            Ok(Progress::Ended) if stop::stopping() && !stop::delivered(&open.stream) => self.undelivered.push(key),
+            Ok(Progress::Ended) => self.end(key, Outcome::Completed, tally),
+            Err(error) => {
+                log::debug!("conversation failed: {error}");
+                self.end(key, Outcome::Failed, tally);
+            }
+        }
+    }
+
+    /// Closes a conversation, then counts it. The kernel forgets a closed socket's registration by itself (epoll(7)).
+    fn end(&mut self, key: usize, outcome: Outcome, tally: &mut Tally) {
+        drop(self.open.remove(key));
+        tally.close(outcome);
+    }
+
+    /// Ends the conversations whose peers have neither sent nor taken anything for the idle timeout, once a tick.
+    pub(crate) fn end_silent(&mut self, tally: &mut Tally) {
+        let Some(tick) = self.tick else { return };
+        if self.now < self.next_tick {
+            return;
+        }
+        self.ticks = self.ticks.wrapping_add(1);
+        self.next_tick = self.now + tick;
+        let ticks = self.ticks;
+        self.open.retain(|_, open| {
+            let silent = ticks.wrapping_sub(open.active) > IDLE_TICKS;
+            if silent {
+                tally.close(Outcome::TimedOut);
+            }
+            !silent
+        });
+    }
+
+    /// Ends every conversation's input: each will read what is left, and then the end.
+    pub(crate) fn end_input(&mut self) {
+        for (_, open) in &self.open {
+            // It fails only where the peer has already gone.
+            let _ = open.stream.shutdown(Shutdown::Read);
+        }
+    }
+
+    /// Closes those that the server has ended and whose answers have been delivered by now.
+    pub(crate) fn end_delivered(&mut self, tally: &mut Tally) {
+        for key in std::mem::take(&mut self.undelivered) {
+            let Some(open) = self.open.get(key) else { continue };
+            if stop::delivered(&open.stream) {
+                self.end(key, Outcome::Completed, tally);
+            } else if !self.undelivered.contains(&key) {
+                self.undelivered.push(key);
+            }
+        }
+    }
+}
