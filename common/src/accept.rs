@@ -32,9 +32,8 @@ impl AcceptError {
         match error.raw_os_error().map(Errno::from_raw) {
             Some(Errno::EAGAIN | Errno::EINTR) => Self::QueueEmpty,
             Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => Self::Resources,
-            Some(Errno::EBADF | Errno::EINVAL | Errno::ENOTSOCK | Errno::EOPNOTSUPP | Errno::EFAULT) | None => {
-                Self::Listener
-            }
+            Some(Errno::EBADF | Errno::EINVAL | Errno::ENOTSOCK | Errno::EOPNOTSUPP | Errno::EFAULT)
+            | None => Self::Listener,
             // ECONNABORTED, EPERM from a firewall, and the network errors of the new connection that Linux passes on.
             Some(_) => Self::Connection,
         }

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 use crate::conversation::{Conversation, Want};
-use crate::{Outcome, stop};
+use crate::{Buffer, Outcome, stop};
 
 /// How many received bytes a log line shows at the most, when the log is asked to show them.
 const SHOWN_BYTES: usize = 64;
@@ -50,7 +50,7 @@ pub enum Progress {
 pub fn drive(
     conversation: &mut Conversation,
     stream: &mut (impl Read + Write),
-    buffer: &mut [u8],
+    buffer: &mut Buffer,
     turn: Turn,
 ) -> io::Result<Progress> {
     let mut received: usize = 0;
@@ -66,7 +66,8 @@ pub fn drive(
             }
             Want::Read if received >= turn.bytes => return Ok(Progress::Unfinished),
             Want::Read => {
-                let count = match stream.read(buffer) {
+                let space = buffer.space();
+                let count = match stream.read(space) {
                     Ok(0) => {
                         conversation.end_of_input();
                         continue;
@@ -76,16 +77,17 @@ pub fn drive(
                     Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(Progress::Interrupted),
                     Err(error) => return Err(error),
                 };
-                show(&buffer[..count]);
-                let answer = conversation.receive(&mut buffer[..count]);
+                show(&space[..count]);
+                let answer = conversation.receive(&mut space[..count]);
                 let sent = write_until_blocked(stream, answer)?;
                 if sent < count {
                     conversation.keep(&answer[sent..]);
                     return Ok(Progress::Blocked);
                 }
-                if turn.short_read_drains && count < buffer.len() {
+                if turn.short_read_drains && count < space.len() {
                     return Ok(Progress::Blocked);
                 }
+                buffer.learn(count);
                 received = received.saturating_add(count);
             }
         }
@@ -123,15 +125,13 @@ fn show(received: &[u8]) {
 /// `interrupted` is called when a signal was handled while the call slept. The socket's own timeouts (set on the listener by
 /// [`listen`](crate::listen())) end a silent conversation, so a request costs two system calls and no clock.
 #[inline]
-pub fn converse(mut stream: &TcpStream, buffer: &mut [u8], mut interrupted: impl FnMut()) -> Outcome {
+pub fn converse(mut stream: &TcpStream, buffer: &mut Buffer, mut interrupted: impl FnMut()) -> Outcome {
     let mut conversation = Conversation::new();
     loop {
         match drive(&mut conversation, &mut stream, buffer, Turn::WHOLE) {
             Ok(Progress::Ended) => {
-                if stop::stopping() {
-                    stop::wait_until_delivered(stream);
-                }
-                return Outcome::Completed;
+                let complete = !stop::stopping() || stop::wait_until_delivered(stream);
+                return if complete { Outcome::Completed } else { Outcome::Failed };
             }
             Ok(Progress::Blocked) => return Outcome::TimedOut,
             Ok(Progress::Interrupted) => interrupted(),

@@ -19,7 +19,8 @@ pub fn connection_limit(options: &ServerOptions, descriptors: usize) -> Result<u
     let (soft, hard) =
         getrlimit(Resource::RLIMIT_NOFILE).context("cannot read the limit on open descriptors")?;
     if soft < hard {
-        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("cannot raise the limit on open descriptors")?;
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+            .context("cannot raise the limit on open descriptors")?;
         log::info!("raised the limit on open descriptors from {soft} to {hard}");
     }
     let hard = usize::try_from(hard).unwrap_or(usize::MAX);

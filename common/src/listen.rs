@@ -22,15 +22,17 @@ const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// # Errors
 /// One line that names the address and what to do.
 pub fn listen(options: &ServerOptions) -> Result<TcpListener> {
-    let socket = match ListenFd::from_env().take_tcp_listener(0).context("cannot use the socket of LISTEN_FDS")? {
-        Some(listener) => {
-            let socket = Socket::from(listener);
-            ensure!(socket.is_listener()?, "the socket of LISTEN_FDS does not listen");
-            socket
-        }
-        None => bind(options.listen, options.backlog)
-            .map_err(|error| anyhow::anyhow!("cannot listen on {}: {}", options.listen, explain(&error)))?,
-    };
+    let socket =
+        match ListenFd::from_env().take_tcp_listener(0).context("cannot use the socket of LISTEN_FDS")? {
+            Some(listener) => {
+                let socket = Socket::from(listener);
+                ensure!(socket.is_listener()?, "the socket of LISTEN_FDS does not listen");
+                socket
+            }
+            None => bind(options.listen, options.backlog).map_err(|error| {
+                anyhow::anyhow!("cannot listen on {}: {}", options.listen, explain(&error))
+            })?,
+        };
     let idle = if options.idle_timeout.is_zero() { NEVER } else { options.idle_timeout };
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
@@ -55,9 +57,13 @@ fn bind(address: SocketAddr, backlog: u32) -> io::Result<Socket> {
 /// The system's words for an error, and what the user can do about it.
 fn explain(error: &io::Error) -> String {
     let advice = match error.kind() {
-        io::ErrorKind::AddrInUse => "; stop the server that has it, or choose another --listen (port 0 is always free)",
+        io::ErrorKind::AddrInUse => {
+            "; stop the server that has it, or choose another --listen (port 0 is always free)"
+        }
         io::ErrorKind::AddrNotAvailable => "; choose an address of this machine",
-        io::ErrorKind::PermissionDenied => "; choose a port from 1024 on, or let a service manager hand over the socket",
+        io::ErrorKind::PermissionDenied => {
+            "; choose a port from 1024 on, or let a service manager hand over the socket"
+        }
         _ => "",
     };
     let text = error.to_string();

@@ -11,7 +11,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use signal_hook::consts::SIGALRM;
@@ -21,13 +21,11 @@ use crate::signals::STOP_SIGNALS;
 /// How often [`wait_until_delivered`] looks.
 const DELIVERY_LOOK: Duration = Duration::from_millis(1);
 
-/// How long [`wait_until_delivered`] waits at the most; the drain deadline of the server usually comes first.
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// No conversation in [`CONVERSATION`].
 const NONE: i32 = -1;
 
 static STOPPING: AtomicBool = AtomicBool::new(false);
+static CUT: AtomicBool = AtomicBool::new(false);
 static CONVERSATION: AtomicI32 = AtomicI32::new(NONE);
 
 /// Whether this process is stopping.
@@ -71,6 +69,7 @@ pub fn end_input() {
 
 /// Ends the current conversation at once, both ways. Async-signal-safe.
 fn cut() {
+    CUT.store(true, Ordering::SeqCst);
     shut_current(libc::SHUT_RDWR);
 }
 
@@ -117,19 +116,27 @@ fn alarm(delay: Duration) {
     };
     // SAFETY: both pointers are to values that live through the call; the old value may be null (setitimer(2)).
     unsafe {
-        libc::setitimer(libc::ITIMER_REAL, &libc::itimerval { it_interval: zero, it_value: value }, std::ptr::null_mut());
+        libc::setitimer(
+            libc::ITIMER_REAL,
+            &libc::itimerval { it_interval: zero, it_value: value },
+            std::ptr::null_mut(),
+        );
     }
 }
 
-/// Waits until the peer's system has acknowledged everything that was sent.
+/// Waits until the peer's system has acknowledged everything that was sent, and says whether it has. It has not when the
+/// conversation is cut, or breaks.
 ///
 /// A peer that ends its input first needs no such wait. But where the server ends a conversation, bytes may still arrive, and
 /// they make the kernel reset the connection and forget what is not delivered yet (RFC 1122, 4.2.2.13).
-pub fn wait_until_delivered(stream: &TcpStream) {
-    let begun = Instant::now();
-    while !delivered(stream) && begun.elapsed() < DELIVERY_TIMEOUT {
+pub fn wait_until_delivered(stream: &TcpStream) -> bool {
+    while !delivered(stream) {
+        if CUT.load(Ordering::SeqCst) {
+            return false;
+        }
         thread::sleep(DELIVERY_LOOK);
     }
+    stream.take_error().is_ok_and(|error| error.is_none())
 }
 
 /// Whether the peer's system has acknowledged everything that was sent on `socket` (SIOCOUTQ, tcp(7)).

@@ -15,7 +15,6 @@
 pub mod prefork;
 mod process;
 
-use std::collections::HashSet;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
@@ -23,7 +22,6 @@ use anyhow::Result;
 use clap::Parser;
 use common::{AcceptPause, Buffer, Outcome, ServerOptions, Signals, Tally};
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 
 use crate::process::Forked;
 
@@ -54,8 +52,7 @@ pub fn run(options: &Options) -> Result<()> {
         return prefork::run(options, workers.min(limit));
     }
     let mut signals = Signals::new()?;
-    let mut buffer = Buffer::new()?;
-    let mut open: HashSet<Pid> = HashSet::new();
+    let mut buffer = Buffer::new();
     let mut tally = Tally::default();
     let mut pause = AcceptPause::default();
     let listener = common::listen(&options.server)?;
@@ -77,7 +74,7 @@ pub fn run(options: &Options) -> Result<()> {
             tally.accept();
             log::debug!("serving {peer}");
             match process::fork() {
-                Ok(Forked::Parent { child }) => _ = open.insert(child),
+                Ok(Forked::Parent { .. }) => {}
                 Ok(Forked::Child) => process::serve(&stream, peer, &mut buffer),
                 Err(error) => {
                     pause.begin("start a process", &error);
@@ -89,35 +86,33 @@ pub fn run(options: &Options) -> Result<()> {
 
         // Retire.
         if arrived.child {
-            retire(&mut open, &mut tally);
+            retire(&mut tally);
         }
     }
 
     // Drain.
     drop(listener);
     common::announce_stopping();
-    process::signal(&open, Signal::SIGTERM);
-    retire(&mut open, &mut tally);
     let deadline = Instant::now() + options.server.drain_timeout;
+    retire(&mut tally);
     while tally.open() > 0 && Instant::now() < deadline {
+        process::signal_children(Signal::SIGTERM)?;
         let [signal] = common::wait([Some(signals.as_fd())], Some(deadline))?;
         let arrived = if signal { signals.arrived(&tally) } else { Default::default() };
-        retire(&mut open, &mut tally);
+        retire(&mut tally);
         if arrived.stop {
             break;
         }
     }
-    process::signal(&open, Signal::SIGKILL);
+    process::kill_children()?;
     tally.cut_open();
-    process::reap_all();
     tally.log();
     Ok(())
 }
 
 /// Counts the conversations whose processes have ended, and frees their places.
-fn retire(open: &mut HashSet<Pid>, tally: &mut Tally) {
-    while let Some((child, outcome)) = process::reap() {
-        open.remove(&child);
+fn retire(tally: &mut Tally) {
+    while let Some((_, outcome)) = process::reap() {
         tally.close(outcome);
     }
 }

@@ -33,7 +33,7 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
 pub fn run(options: &Options, workers: usize) -> Result<()> {
     // Prepare.
     let mut signals = Signals::new()?;
-    let mut buffer = Buffer::new()?;
+    let mut buffer = Buffer::new();
     let mut tally = Tally::default();
     let mut pool = Pool::new(workers)?;
     let listener = common::listen(&options.server)?;
@@ -65,7 +65,7 @@ pub fn run(options: &Options, workers: usize) -> Result<()> {
     drop(listener);
     common::announce_stopping();
     stop::begin();
-    process::signal(pool.pids(), Signal::SIGTERM);
+    process::signal_children(Signal::SIGTERM)?;
     let deadline = Instant::now() + options.server.drain_timeout;
     while pool.living() > 0 && Instant::now() < deadline {
         let [signal, _] = common::wait([Some(signals.as_fd()), Some(pool.events.as_fd())], Some(deadline))?;
@@ -75,8 +75,7 @@ pub fn run(options: &Options, workers: usize) -> Result<()> {
             break;
         }
     }
-    process::signal(pool.pids(), Signal::SIGKILL);
-    process::reap_all();
+    process::kill_children()?;
     pool.count(&mut tally)?;
     tally.cut_open();
     tally.log();
@@ -111,12 +110,8 @@ impl Pool {
         Ok(Self { places: (0..workers).map(|_| empty()).collect(), events, report })
     }
 
-    fn pids(&self) -> impl Iterator<Item = &Pid> {
-        self.places.iter().filter_map(|place| place.pid.as_ref())
-    }
-
     fn living(&self) -> usize {
-        self.pids().count()
+        self.places.iter().filter(|place| place.pid.is_some()).count()
     }
 
     /// When the next empty place may be filled, if there is one.

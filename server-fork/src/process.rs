@@ -182,15 +182,34 @@ pub(crate) fn reap() -> Option<(Pid, Outcome)> {
     }
 }
 
-/// Waits until every child has ended; call it when all have been killed.
-pub(crate) fn reap_all() {
-    while matches!(waitpid(None, None), Ok(_) | Err(Errno::EINTR)) {}
+/// Sends `signal` to every child that has not been reaped, so that no pid is another process's by now.
+///
+/// The parent keeps no list of its own: each change to one would part a page of memory from every child that shares it. The
+/// kernel's list may miss a child while another one ends (proc_pid_task_children(5)); that end brings a SIGCHLD, so call it
+/// again then.
+///
+/// # Errors
+/// If the kernel shows no list. The children then end with their parent, since the kernel kills them.
+pub(crate) fn signal_children(signal: Signal) -> Result<()> {
+    let list = format!("/proc/self/task/{}/children", getpid());
+    let children = fs::read_to_string(list).context("cannot list the children to stop")?;
+    for child in children.split_whitespace().filter_map(|child| child.parse().ok()) {
+        // It fails only where the child has just ended.
+        let _ = kill(Pid::from_raw(child), signal);
+    }
+    Ok(())
 }
 
-/// Sends `signal` to children that have not been reaped yet, so that no pid is another process's by now.
-pub(crate) fn signal<'a>(children: impl IntoIterator<Item = &'a Pid>, signal: Signal) {
-    for &child in children {
-        // It fails only where the child has just ended.
-        let _ = kill(child, signal);
+/// Kills every child and waits until none is left.
+///
+/// # Errors
+/// Those of [`signal_children`].
+pub(crate) fn kill_children() -> Result<()> {
+    loop {
+        signal_children(Signal::SIGKILL)?;
+        match waitpid(None, None) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return Ok(()),
+        }
     }
 }

@@ -34,7 +34,7 @@ pub fn run(options: &Options) -> Result<()> {
     common::connection_limit(&options.server, 1)?;
     let mut signals = Signals::new()?;
     stop::obey_signals(options.server.drain_timeout)?;
-    let mut buffer = Buffer::new()?;
+    let mut buffer = Buffer::new();
     let mut stopping = false;
     let mut tally = Tally::default();
     let mut pause = AcceptPause::default();

@@ -57,22 +57,19 @@ pub(crate) struct Conversations {
 
 impl Conversations {
     /// An empty table. An idle timeout of zero means never.
-    ///
-    /// # Errors
-    /// If there is no memory for the buffer.
-    pub(crate) fn new(idle_timeout: Duration) -> io::Result<Self> {
+    pub(crate) fn new(idle_timeout: Duration) -> Self {
         let now = Instant::now();
         let tick = (!idle_timeout.is_zero()).then(|| SHORTEST_TICK.max(idle_timeout / IDLE_TICKS));
-        Ok(Self {
+        Self {
             open: Slab::new(),
-            buffer: Buffer::new()?,
+            buffer: Buffer::shared(),
             unfinished: Vec::new(),
             undelivered: Vec::new(),
             tick,
             ticks: 0,
             next_tick: now + tick.unwrap_or_default(),
             now,
-        })
+        }
     }
 
     /// The time of this turn.

@@ -52,7 +52,7 @@ pub fn run(options: &Options) -> Result<()> {
     let mut signals = Signals::new()?;
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(EVENTS_PER_WAIT);
-    let mut open = Conversations::new(options.server.idle_timeout)?;
+    let mut open = Conversations::new(options.server.idle_timeout);
     let mut tally = Tally::default();
     let mut pause = AcceptPause::default();
     let listener = common::listen(&options.server)?;

@@ -10,8 +10,8 @@ use std::thread;
 use anyhow::{Context, Result};
 use common::{Bell, Buffer, Outcome};
 
-/// Stack of a thread in bytes, of which only the touched pages cost memory. The buffer is not on it, and the deepest call is
-/// the formatting of a log line, which the tests reach with every level of the log on.
+/// Stack of a thread in bytes, of which only the touched pages cost memory. The deepest call
+/// is the formatting of a log line, which the tests reach with every level of the log on.
 const STACK_BYTES: usize = 128 * 1024;
 
 /// A conversation to serve.
@@ -68,7 +68,7 @@ impl Crew {
         let queue = Arc::new(Mutex::new(queue));
         for started in 0..workers {
             let (queue, reporter) = (Arc::clone(&queue), reporter.clone());
-            start(move |buffer| work(&queue, buffer, &reporter))
+            start(move || work(&queue, &reporter))
                 .with_context(|| format!("cannot start more than {started} of {workers} threads"))?;
         }
         Ok(Self::Pool(jobs))
@@ -82,26 +82,26 @@ impl Crew {
         match self {
             Self::Hire(reporter) => {
                 let reporter = reporter.clone();
-                start(move |buffer| converse(job, buffer, &reporter))
+                start(move || converse(job, &mut Buffer::new(), &reporter))
             }
             Self::Pool(jobs) => jobs.send(job).map_err(|_| io::Error::other("the pool has ended")),
         }
     }
 }
 
-/// Starts a thread with a buffer of its own; unlike `thread::spawn`, without a panic when the system has none to give.
-fn start(body: impl FnOnce(&mut Buffer) + Send + 'static) -> io::Result<()> {
-    let mut buffer = Buffer::new()?;
-    thread::Builder::new().stack_size(STACK_BYTES).spawn(move || body(&mut buffer)).map(drop)
+/// Starts a thread; unlike `thread::spawn`, without a panic when the system has none to give.
+fn start(body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().stack_size(STACK_BYTES).spawn(body).map(drop)
 }
 
 /// A pool thread's life: one conversation after the other.
-fn work(queue: &Mutex<Receiver<Job>>, buffer: &mut Buffer, reporter: &Reporter) {
+fn work(queue: &Mutex<Receiver<Job>>, reporter: &Reporter) {
+    let mut buffer = Buffer::new();
     loop {
         // The lock is free again at the end of this line: one thread waits for a job, the others for the lock.
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
-        converse(job, buffer, reporter);
+        converse(job, &mut buffer, reporter);
     }
 }
 
