@@ -8,13 +8,14 @@
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use signal_hook::consts::SIGALRM;
+use socket2::SockRef;
 
 use crate::signals::STOP_SIGNALS;
 
@@ -124,31 +125,49 @@ fn alarm(delay: Duration) {
     }
 }
 
-/// Waits until the peer's system has acknowledged everything that was sent, and says whether it has. It has not when the
-/// conversation is cut, or breaks.
+/// What has become of the bytes that were sent on a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// The peer's system has acknowledged them all.
+    Done,
+    /// Not yet all.
+    Pending,
+    /// The connection has broken, or is cut: some never will be.
+    Failed,
+}
+
+/// Waits until the bytes sent on `stream` are delivered, or never will be; says whether they are.
 ///
 /// A peer that ends its input first needs no such wait. But where the server ends a conversation, bytes may still arrive, and
 /// they make the kernel reset the connection and forget what is not delivered yet (RFC 1122, 4.2.2.13).
 pub fn wait_until_delivered(stream: &TcpStream) -> bool {
-    while !delivered(stream) {
-        if CUT.load(Ordering::SeqCst) {
-            return false;
+    loop {
+        match delivery(stream) {
+            Delivery::Done => return true,
+            Delivery::Failed => return false,
+            Delivery::Pending => thread::sleep(DELIVERY_LOOK),
         }
-        thread::sleep(DELIVERY_LOOK);
     }
-    stream.take_error().is_ok_and(|error| error.is_none())
 }
 
 /// Whether the peer's system has acknowledged everything that was sent on `socket` (SIOCOUTQ, tcp(7)).
-pub fn delivered(socket: &impl AsRawFd) -> bool {
+pub fn delivery(socket: &impl AsFd) -> Delivery {
     nix::ioctl_read_bad!(
         /// How many bytes are sent but not acknowledged.
-        unsent_bytes,
+        unacknowledged_bytes,
         libc::TIOCOUTQ,
         libc::c_int
     );
-    let mut unsent = 0;
+    // After a reset the count stands still for ever, so the error is looked at first.
+    let broken = !matches!(SockRef::from(socket).take_error(), Ok(None));
+    if broken || CUT.load(Ordering::SeqCst) {
+        return Delivery::Failed;
+    }
+    let mut unacknowledged = 0;
     // SAFETY: TIOCOUTQ writes one int to the pointer, which is valid for it.
-    let result = unsafe { unsent_bytes(socket.as_raw_fd(), &mut unsent) };
-    result.is_err() || unsent == 0
+    match unsafe { unacknowledged_bytes(socket.as_fd().as_raw_fd(), &mut unacknowledged) } {
+        Ok(_) if unacknowledged == 0 => Delivery::Done,
+        Ok(_) => Delivery::Pending,
+        Err(_) => Delivery::Failed,
+    }
 }

@@ -15,7 +15,7 @@ use common::{Buffer, Outcome, stop};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::prctl;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, SigmaskHow, kill, sigaction};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, sigaction};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{self, ForkResult, Pid, getpid, getppid};
 
@@ -95,10 +95,7 @@ fn obey_parent() {
         Errno::set_raw(errno);
     }
     let ignore = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1].map(|signal| (signal, SigHandler::SigIgn));
-    let rest = [
-        (Signal::SIGTERM, SigHandler::Handler(end_input)),
-        (Signal::SIGCHLD, SigHandler::SigDfl),
-    ];
+    let rest = [(Signal::SIGTERM, SigHandler::Handler(end_input)), (Signal::SIGCHLD, SigHandler::SigDfl)];
     for (signal, handler) in ignore.into_iter().chain(rest) {
         // No SA_RESTART: a worker that waits for a client must come back to see that it is to stop.
         let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
@@ -176,7 +173,9 @@ pub(crate) fn reap() -> Option<(Pid, Outcome)> {
     match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
         Ok(WaitStatus::Exited(child, COMPLETED)) => Some((child, Outcome::Completed)),
         Ok(WaitStatus::Exited(child, TIMED_OUT)) => Some((child, Outcome::TimedOut)),
-        Ok(WaitStatus::Exited(child, _) | WaitStatus::Signaled(child, _, _)) => Some((child, Outcome::Failed)),
+        Ok(WaitStatus::Exited(child, _) | WaitStatus::Signaled(child, _, _)) => {
+            Some((child, Outcome::Failed))
+        }
         // None has ended, or there is none.
         Ok(_) | Err(_) => None,
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
+use common::stop::Delivery;
 use common::{Buffer, Conversation, Outcome, Progress, Tally, Turn, Want, drive, stop};
 use mio::event::Event;
 use mio::net::TcpStream;
@@ -33,6 +34,8 @@ struct Open {
     /// An event has said that the peer will send no more. There will be no other event: from now on only an end of input
     /// means that everything is read, and a short read does not.
     peer_closed: bool,
+    /// Its turn ended before its input did: it is in the list for another one.
+    unfinished: bool,
 }
 
 /// A table of conversations.
@@ -103,6 +106,7 @@ impl Conversations {
             conversation: Conversation::new(),
             active: self.ticks,
             peer_closed: false,
+            unfinished: false,
         });
         Ok(())
     }
@@ -112,9 +116,16 @@ impl Conversations {
         let Some(open) = self.open.get_mut(key) else { return };
         open.active = self.ticks;
         open.peer_closed |= event.is_read_closed() || event.is_error();
-        // The first event of every connection says only that it can be written.
-        if event.is_readable() || open.peer_closed || open.conversation.wants() == Want::Write {
-            self.go_on(key, tally);
+        let heard = event.is_readable() || open.peer_closed;
+        match open.conversation.wants() {
+            // Its turn comes in any case, and only once: a greedy client's events must not win it more.
+            _ if open.unfinished => {}
+            Want::Read if heard => self.go_on(key, tally),
+            // The first event of every connection says only that it can be written.
+            Want::Read => {}
+            Want::Write => self.go_on(key, tally),
+            // Ended by the server: it waits for its delivery.
+            Want::Close => {}
         }
     }
 
@@ -127,11 +138,16 @@ impl Conversations {
 
     fn go_on(&mut self, key: usize, tally: &mut Tally) {
         let Some(open) = self.open.get_mut(key) else { return };
+        open.unfinished = false;
         let turn = Turn { bytes: TURN_BYTES, short_read_drains: !open.peer_closed };
         match drive(&mut open.conversation, &mut open.stream, &mut self.buffer, turn) {
             Ok(Progress::Blocked | Progress::Interrupted) => {}
-            Ok(Progress::Unfinished) => self.unfinished.push(key),
-            Ok(Progress::Ended) if stop::stopping() && !stop::delivered(&open.stream) => self.undelivered.push(key),
+            Ok(Progress::Unfinished) => {
+                open.unfinished = true;
+                self.unfinished.push(key);
+            }
+            // What the server has ended closes when everything is delivered: see `end_delivered`.
+            Ok(Progress::Ended) if stop::stopping() => self.undelivered.push(key),
             Ok(Progress::Ended) => self.end(key, Outcome::Completed, tally),
             Err(error) => {
                 log::debug!("conversation failed: {error}");
@@ -172,14 +188,14 @@ impl Conversations {
         }
     }
 
-    /// Closes those that the server has ended and whose answers have been delivered by now.
+    /// Closes those that the server has ended and whose answers are delivered by now, or never will be.
     pub(crate) fn end_delivered(&mut self, tally: &mut Tally) {
         for key in std::mem::take(&mut self.undelivered) {
             let Some(open) = self.open.get(key) else { continue };
-            if stop::delivered(&open.stream) {
-                self.end(key, Outcome::Completed, tally);
-            } else if !self.undelivered.contains(&key) {
-                self.undelivered.push(key);
+            match stop::delivery(&open.stream) {
+                Delivery::Done => self.end(key, Outcome::Completed, tally),
+                Delivery::Failed => self.end(key, Outcome::Failed, tally),
+                Delivery::Pending => self.undelivered.push(key),
             }
         }
     }
