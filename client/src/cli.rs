@@ -1,0 +1,48 @@
+//! The command line: one program, four commands. Without a command it talks.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::load::LoadCommand;
+use crate::merge::MergeOptions;
+use crate::pipe::PipeOptions;
+use crate::talk::TalkOptions;
+use crate::{load, merge, pipe, talk};
+
+/// The repeating client: sends bytes to a server and checks that they come back with a-z turned to A-Z.
+///
+/// Without a command it talks: `client 127.0.0.1:8080` is `client talk 127.0.0.1:8080`.
+#[derive(Debug, Parser)]
+#[command(name = "client", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    talk: TalkOptions,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say something again and again, and print the replies
+    Talk(TalkOptions),
+    /// Send standard input through the server to standard output
+    Pipe(PipeOptions),
+    /// Load a server with many connections, check every byte and measure
+    Load(LoadCommand),
+    /// Make one result out of many loads' logs
+    Merge(MergeOptions),
+}
+
+/// Does what the command line says. Returns 0 when all went well, 1 when something failed, 2 when it was called wrongly.
+pub fn run(cli: &Cli) -> ExitCode {
+    let result = match &cli.command {
+        None => talk::run(&cli.talk),
+        Some(Command::Talk(options)) => talk::run(options),
+        Some(Command::Pipe(options)) => pipe::run(options),
+        Some(Command::Load(command)) => load::run(command),
+        Some(Command::Merge(options)) => merge::run(options),
+    };
+    result.unwrap_or_else(|error| common::exit_code(Err(error)))
+}

@@ -1,0 +1,17 @@
+//! The repeating client: says something to a server again and again, and checks every byte that comes back.
+//!
+//! In reading order: [`talk`] is a conversation that a person watches; [`pipe`] sends a file through; [`load`] is many
+//! conversations at once, measured; [`merge`] makes one result out of many measurements; [`cli`] is the command line.
+//!
+//! Deliberately absent: anything of a server. The lab uses [`load`] as a library, in its own process.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod connect;
+mod hlog;
+mod latency;
+pub mod load;
+pub mod merge;
+mod output;
+pub mod pipe;
+pub mod talk;

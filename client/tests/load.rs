@@ -1,0 +1,124 @@
+//! `client load` and `client merge` as programs: exit codes, files, one line for each error.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::thread;
+
+use serde_json::Value;
+
+/// A server on a free port; its threads end with the test.
+fn server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while let Ok(length @ 1..) = stream.read(&mut buffer) {
+                    buffer[..length].make_ascii_uppercase();
+                    stream.write_all(&buffer[..length]).unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
+fn client(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_client")).args(arguments).env_remove("SHOUT_CONNECT").output().unwrap()
+}
+
+fn is_one_error_line(output: &Output, code: i32) -> String {
+    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert!(stderr.starts_with("error: ") && stderr.trim_end().lines().count() == 1, "{stderr}");
+    stderr
+}
+
+#[test]
+fn a_load_writes_its_result_in_every_form_and_merge_reads_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let address = server().to_string();
+    let mut requests = 0;
+    let logs = [file("a.hlog"), file("b.hlog")];
+    for log in &logs {
+        let output = client(&[
+            "load",
+            &address,
+            "-c",
+            "5",
+            "-n",
+            "2000",
+            "-d",
+            "20s",
+            "--json",
+            "-",
+            "--hdr",
+            log,
+            "--hgrm",
+            &file("hgrm"),
+        ]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(
+            (&json["version"], &json["ok"], &json["requests"]),
+            (&1.into(), &true.into(), &2000.into())
+        );
+        assert_eq!(json["response_ns"]["count"], 2000);
+        assert_eq!(json["service_ns"], Value::Null);
+        assert_eq!(json["errors"]["wrong_bytes"], 0);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("response time"));
+        requests += 2000;
+    }
+    let distribution = std::fs::read_to_string(file("hgrm")).unwrap();
+    assert!(distribution.contains("1/(1-Percentile)") && distribution.contains("#[Mean"));
+    let output = client(&["merge", &logs[0], &logs[1], "--json", &file("json"), "--hgrm", &file("all.hgrm")]);
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("4000 requests"));
+    let json: Value = serde_json::from_slice(&std::fs::read(file("json")).unwrap()).unwrap();
+    assert_eq!((&json["tags"][0]["tag"], &json["tags"][0]["count"]), (&"response".into(), &requests.into()));
+    assert!(Path::new(&file("all.hgrm")).exists());
+}
+
+#[test]
+fn what_cannot_be_done_is_said_in_one_line() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    assert!(is_one_error_line(&client(&["load", &nobody]), 1).contains("refused"));
+    let address = server().to_string();
+    assert!(is_one_error_line(&client(&["load", &address, "-c", "1000000"]), 2).contains("--connections"));
+    assert!(
+        is_one_error_line(&client(&["load", &address, "--json", "/nowhere/x"]), 1).contains("/nowhere/x")
+    );
+    assert!(
+        is_one_error_line(&client(&["load", &address, "--echo", "-d", "100ms"]), 1).contains("wrong bytes")
+    );
+    assert!(is_one_error_line(&client(&["merge", "/nowhere/x"]), 1).contains("/nowhere/x"));
+    assert!(is_one_error_line(&client(&["merge", "Cargo.toml"]), 1).contains("Cargo.toml"));
+}
+
+#[test]
+fn a_wrong_call_is_a_usage_error_that_names_the_option() {
+    for (arguments, named) in [
+        (&["load", "--size", "0"][..], "--size"),
+        (&["load", "--size", "65MiB"], "--size"),
+        (&["load", "--rate", "-1"], "--rate"),
+        (&["load", "--rate", "nan"], "--rate"),
+        (&["load", "--duration", "10"], "--duration"),
+        (&["load", "--start-at", "tomorrow"], "--start-at"),
+        (&["load", "--requests", "0"], "--requests"),
+        (&["load", "--new-connection-each", "--pipeline", "2"], "--pipeline"),
+        (&["load", "nonsense"], "ADDR"),
+        (&["merge"], "LOG"),
+    ] {
+        let output = client(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(named), "{arguments:?}: {stderr}");
+    }
+}
