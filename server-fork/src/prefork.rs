@@ -242,6 +242,7 @@ fn work(place: usize, listener: &TcpListener, report: &PipeWriter, buffer: &mut 
         match pause.accept(|| accept(listener)) {
             Ok(Some((stream, peer))) => {
                 tell(None);
+                log::debug!("serving {peer}");
                 process::set_name(&peer);
                 let outcome = process::converse(&stream, buffer);
                 drop(stream);

@@ -1,0 +1,74 @@
+//! Runs every server under the same load and shows what each model costs.
+//!
+//! In reading order: [`compare`] is the experiment; [`options`] what it can be told; [`contender`] who takes part; [`server`]
+//! starts one; [`round`] drives it, [`sample`] weighs it; [`summary`] makes figures of the rounds; [`table`], [`report`] and
+//! [`json`] show them. [`serve`] and [`leash`] are what the lab starts itself again as.
+//!
+//! Deliberately absent: anything that knows how a server works. Its process tree is all that is looked at, so a foreign server is
+//! measured like ours.
+#![forbid(unsafe_code)]
+
+pub mod compare;
+pub mod contender;
+pub mod interrupt;
+pub mod json;
+pub mod leash;
+pub mod machine;
+pub mod notes;
+pub mod options;
+pub mod report;
+pub mod round;
+pub mod sample;
+pub mod serve;
+pub mod server;
+pub mod summary;
+pub mod table;
+pub mod tail;
+pub mod units;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::options::CompareOptions;
+
+/// Runs every server under the same load and shows what each model costs.
+///
+/// Without a command: `lab compare`, with its defaults.
+#[derive(Debug, Parser)]
+#[command(name = "lab", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compare the servers: requests per second, response times, CPU and memory, side by side
+    Compare(CompareOptions),
+    /// Be a server; the lab starts itself so
+    #[command(hide = true)]
+    Serve(serve::ServeOptions),
+    /// Be a command that dies with the lab; the lab starts itself so
+    #[command(hide = true)]
+    Leash(leash::LeashOptions),
+}
+
+/// `lab compare` as a command line of its own, which is where its defaults are written.
+#[derive(Debug, Parser)]
+struct CompareAlone {
+    #[command(flatten)]
+    options: CompareOptions,
+}
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// What the command failed with.
+pub fn run(cli: &Cli) -> Result<()> {
+    match &cli.command {
+        None => compare::run(&CompareAlone::parse_from(["lab"]).options),
+        Some(Command::Compare(options)) => compare::run(options),
+        Some(Command::Serve(options)) => serve::run(options),
+        Some(Command::Leash(options)) => leash::run(options),
+    }
+}

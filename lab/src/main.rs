@@ -1,0 +1,10 @@
+//! Starts the lab; all of it is in the library.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    common::exit_code(lab::run(&lab::Cli::parse()))
+}

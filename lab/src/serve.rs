@@ -1,0 +1,53 @@
+//! The lab as a server: what it starts itself again with, so that it always measures the code that it was built with.
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use nix::sys::prctl;
+
+use crate::leash;
+
+/// `lab serve MODEL [that server's options]`
+#[derive(Debug, Args)]
+pub struct ServeOptions {
+    /// Die with this process, which must be the parent
+    #[arg(long, value_name = "PID")]
+    dies_with: Option<i32>,
+    #[command(subcommand)]
+    server: Server,
+}
+
+#[derive(Debug, Subcommand)]
+enum Server {
+    /// One conversation at a time
+    Iterative(server_iterative::Options),
+    /// One process per conversation
+    Fork(server_fork::Options),
+    /// One thread per conversation
+    Thread(server_thread::Options),
+    /// All conversations on one event loop
+    Mio(server_mio::Options),
+}
+
+/// Serves until a signal stops it. No thread may exist yet: `server-fork` forks.
+///
+/// # Errors
+/// What the server failed with.
+pub fn run(options: &ServeOptions) -> Result<()> {
+    if let Some(parent) = options.dies_with {
+        leash::attach(parent)?;
+    }
+    // The name by which `top` and `ps` show the process; otherwise that of the path it was started by, `exe`.
+    let name = match options.server {
+        Server::Iterative(_) => c"lab-iterative",
+        Server::Fork(_) => c"lab-fork",
+        Server::Thread(_) => c"lab-thread",
+        Server::Mio(_) => c"lab-mio",
+    };
+    prctl::set_name(name)?;
+    match &options.server {
+        Server::Iterative(options) => server_iterative::run(options),
+        Server::Fork(options) => server_fork::run(options),
+        Server::Thread(options) => server_thread::run(options),
+        Server::Mio(options) => server_mio::run(options),
+    }
+}

@@ -1,0 +1,252 @@
+//! Starting a server in a fresh process, and ending it so that nothing of it is left.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::{Pid, getpid};
+
+use crate::contender::{Contender, PORT, Start};
+use crate::interrupt::Interrupt;
+use crate::leash;
+use crate::tail::Tail;
+
+/// A server that takes longer to listen is given up.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A server that takes longer to stop is killed. Nobody is connected by then, so there is nothing to drain.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often is looked whether something has happened that nothing announces.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Longest `listening on ADDRESS` line that is read, in bytes.
+const LINE_BYTES: u64 = 1024;
+
+/// Variables that would change what is measured, or make the server use a socket that was meant for another.
+const FOREIGN_VARIABLES: [&str; 4] = ["LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "RUST_LOG"];
+
+/// The environment variables of our servers' options begin with this.
+const OWN_VARIABLES: &str = "SHOUT_";
+
+/// A server that listens. Dropped, it is killed, with all of its process group.
+#[derive(Debug)]
+pub struct Server<'a> {
+    process: Process<'a>,
+    address: SocketAddr,
+    is_ours: bool,
+}
+
+impl<'a> Server<'a> {
+    /// Starts it and waits until a client can connect. To be called on the main thread only: see [`leash`].
+    ///
+    /// # Errors
+    /// If it does not listen within ten seconds, or ends before; with the last line of its log.
+    pub fn start(contender: &Contender, interrupt: &'a Interrupt) -> Result<Self> {
+        let (process, address) = match &contender.start {
+            Start::Own(arguments) => start_own(arguments, interrupt)?,
+            Start::Foreign(command) => start_foreign(command, interrupt)?,
+        };
+        Ok(Self { process, address, is_ours: !contender.start.is_foreign() })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The root of its process tree.
+    pub fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
+    /// Whether it still runs.
+    ///
+    /// # Errors
+    /// How it ended.
+    pub fn check_alive(&mut self) -> Result<()> {
+        match self.process.ended() {
+            None => Ok(()),
+            Some(how) => Err(self.process.failure(&format!("the server {how}"))),
+        }
+    }
+
+    /// Asks it to stop by SIGTERM, and kills it when it does not.
+    ///
+    /// # Errors
+    /// If it had to be killed, or is one of ours and says that it failed.
+    pub fn stop(mut self) -> Result<()> {
+        self.check_alive()?;
+        let _ = kill(self.pid(), Signal::SIGTERM);
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        while self.process.ended().is_none() {
+            if Instant::now() >= deadline {
+                bail!("the server did not stop within {STOP_TIMEOUT:?} of SIGTERM and was killed");
+            }
+            thread::sleep(LOOK);
+        }
+        let status = self.process.kill()?;
+        // A foreign server may end by the signal, and with any exit code.
+        if self.is_ours && !status.success() {
+            return Err(self.process.failure(&format!("the server stopped with {status}")));
+        }
+        Ok(())
+    }
+}
+
+/// Runs the lab itself as a server on port 0, and reads from its one line where it listens.
+fn start_own<'a>(arguments: &[String], interrupt: &'a Interrupt) -> Result<(Process<'a>, SocketAddr)> {
+    let parent = getpid().to_string();
+    let mut command = leash::this_program(&["serve", "--dies-with", &parent]);
+    command.args(arguments).args(["--listen=127.0.0.1:0", "--drain-timeout=2s", "-q"]);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(OWN_VARIABLES))
+    {
+        command.env_remove(name);
+    }
+    let mut process = Process::start(command, interrupt)?;
+    let stdout = process.child.stdout.take().context("the server has no stdout")?;
+    let line = process.first_line(stdout)?;
+    let address = line.trim().strip_prefix("listening on ").and_then(|address| address.parse().ok());
+    let address = address.ok_or_else(|| anyhow!("expected `listening on ADDRESS`, got {line:?}"))?;
+    Ok((process, address))
+}
+
+/// Runs a shell command with a free port, and waits until a connection to that port succeeds.
+fn start_foreign<'a>(command: &str, interrupt: &'a Interrupt) -> Result<(Process<'a>, SocketAddr)> {
+    // Another program could take the port in between; then this server fails to start, and says so.
+    let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .context("cannot find a free port")?;
+    let command = leash::shell(&command.replace(PORT, &address.port().to_string()));
+    let mut process = Process::start(command, interrupt)?;
+    if let Some(stdout) = process.child.stdout.take() {
+        process.log.read(stdout);
+    }
+    let deadline = Instant::now() + START_TIMEOUT;
+    while !accepts(address) {
+        process.check_starting(deadline)?;
+        thread::sleep(LOOK);
+    }
+    Ok((process, address))
+}
+
+/// Whether a client can connect. A socket without a listener can connect to itself when the kernel gives it the very port that
+/// it asks for: that does not count.
+fn accepts(address: SocketAddr) -> bool {
+    TcpStream::connect_timeout(&address, START_TIMEOUT)
+        .is_ok_and(|stream| stream.local_addr().is_ok_and(|local| local != address))
+}
+
+/// A started process, the leader of a process group. Dropped, the group is killed.
+#[derive(Debug)]
+struct Process<'a> {
+    child: Child,
+    log: Tail,
+    interrupt: &'a Interrupt,
+    status: Option<ExitStatus>,
+}
+
+impl<'a> Process<'a> {
+    fn start(mut command: Command, interrupt: &'a Interrupt) -> Result<Self> {
+        for name in FOREIGN_VARIABLES {
+            command.env_remove(name);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("cannot start a process")?;
+        let log = Tail::default();
+        if let Some(stderr) = child.stderr.take() {
+            log.read(stderr);
+        }
+        let process = Self { child, log, interrupt, status: None };
+        interrupt.kills(Some(process.pid()));
+        Ok(process)
+    }
+
+    fn pid(&self) -> Pid {
+        // The kernel's process ids fit: they come from it as i32.
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(i32::MAX))
+    }
+
+    /// How the leader has ended; `None` while it runs. It stays a zombie, so that its process group keeps its number.
+    fn ended(&self) -> Option<String> {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        match waitid(Id::Pid(self.pid()), flags) {
+            Ok(WaitStatus::Exited(_, code)) => Some(format!("ended with exit code {code}")),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Some(format!("was ended by {signal}")),
+            _ => None,
+        }
+    }
+
+    /// The first line of the server's stdout; what follows it is read and forgotten.
+    fn first_line(&mut self, stdout: ChildStdout) -> Result<String> {
+        let (send, receive) = mpsc::channel();
+        thread::Builder::new().name("first line".to_owned()).spawn(move || {
+            let mut stdout = BufReader::new(stdout);
+            let mut line = String::new();
+            if matches!(stdout.by_ref().take(LINE_BYTES).read_line(&mut line), Ok(1..)) {
+                // Nobody waits for it any more when the start has been given up.
+                let _ = send.send(line);
+            }
+            let _ = std::io::copy(&mut stdout, &mut std::io::sink());
+        })?;
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            match receive.recv_timeout(LOOK) {
+                Ok(line) => return Ok(line),
+                Err(RecvTimeoutError::Timeout) => self.check_starting(deadline)?,
+                // Its stdout is closed: it has ended, or is about to.
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.check_starting(deadline)?;
+                    thread::sleep(LOOK);
+                }
+            }
+        }
+    }
+
+    /// # Errors
+    /// If there is no more reason to wait until the server listens.
+    fn check_starting(&mut self, deadline: Instant) -> Result<()> {
+        ensure!(!self.interrupt.raised(), "interrupted");
+        if let Some(how) = self.ended() {
+            return Err(self.failure(&format!("the server {how} before it listened")));
+        }
+        if Instant::now() >= deadline {
+            return Err(self.failure(&format!("the server did not listen within {START_TIMEOUT:?}")));
+        }
+        Ok(())
+    }
+
+    /// An error that says `what`, with the last line of the log. Kills the group, so that the log has an end.
+    fn failure(&mut self, what: &str) -> anyhow::Error {
+        let _ = self.kill();
+        match self.log.last_line() {
+            Some(line) => anyhow!("{what}; its last words: {line}"),
+            None => anyhow!("{what}; it said nothing"),
+        }
+    }
+
+    /// Kills what is left of the group, and reaps the leader.
+    fn kill(&mut self) -> Result<ExitStatus> {
+        if let Some(status) = self.status {
+            return Ok(status);
+        }
+        // Before the leader is reaped: later its number could belong to strangers.
+        let _ = killpg(self.pid(), Signal::SIGKILL);
+        self.interrupt.kills(None);
+        let status = self.child.wait().context("cannot wait for the server")?;
+        self.status = Some(status);
+        Ok(status)
+    }
+}
+
+impl Drop for Process<'_> {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}

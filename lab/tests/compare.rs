@@ -1,0 +1,290 @@
+//! `lab compare` from the outside: what it prints, what it leaves behind, how it takes nonsense and interruptions.
+
+use std::fs;
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use procfs::process::{Process, all_processes};
+use serde_json::Value;
+
+/// No run of the lab in these tests takes longer.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+const LAB: &str = env!("CARGO_BIN_EXE_lab");
+
+/// The smallest comparison that measures something.
+const SHORT: [&str; 5] = ["compare", "--connections=4", "--duration=100ms", "--warm-up=20ms", "--rounds=2"];
+
+/// A lab that is killed when the test fails.
+struct Lab(Child);
+
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Lab {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(LAB);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command.spawn().unwrap())
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.0.id().try_into().unwrap())
+    }
+
+    /// Waits for its end. What it prints must fit the pipes, which it does.
+    fn end(&mut self) -> Ended {
+        let begun = Instant::now();
+        let status = loop {
+            match self.0.try_wait().unwrap() {
+                Some(status) => break status,
+                None => assert!(begun.elapsed() < DEADLINE, "the lab does not end"),
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        let mut ended = Ended { code: status.code(), stdout: String::new(), stderr: String::new() };
+        self.0.stdout.take().map(|mut stream| stream.read_to_string(&mut ended.stdout).unwrap());
+        self.0.stderr.take().unwrap().read_to_string(&mut ended.stderr).unwrap();
+        ended
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn lab(arguments: &[&str]) -> Ended {
+    Lab::start(arguments).end()
+}
+
+fn short(arguments: &[&str]) -> Ended {
+    lab(&[&SHORT[..], arguments].concat())
+}
+
+fn json(ended: &Ended) -> Value {
+    serde_json::from_str(&ended.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {:?} {}", ended.stdout, ended.stderr))
+}
+
+/// Every descendant of `root`, with the moment at which it began, so that nobody else is taken for it.
+fn descendants(root: Pid) -> Vec<(i32, u64)> {
+    let stats: Vec<_> =
+        all_processes().unwrap().flatten().filter_map(|process| process.stat().ok()).collect();
+    let mut tree = vec![(root.as_raw(), 0)];
+    let mut next = 0;
+    while let Some(&(parent, _)) = tree.get(next) {
+        tree.extend(stats.iter().filter(|stat| stat.ppid == parent).map(|stat| (stat.pid, stat.starttime)));
+        next += 1;
+    }
+    tree.split_off(1)
+}
+
+fn lives(&(pid, starttime): &(i32, u64)) -> bool {
+    let stat = Process::new(pid).and_then(|process| process.stat());
+    stat.is_ok_and(|stat| stat.starttime == starttime && stat.state != 'Z')
+}
+
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < DEADLINE, "waited too long until {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A lab that drives `fork` with four connections for a long time, and the five processes of that server.
+fn in_the_middle_of_a_run() -> (Lab, Vec<(i32, u64)>) {
+    let lab = Lab::start(&["compare", "--models=fork", "--connections=4", "--duration=10m"]);
+    wait_until("the server serves four connections", || descendants(lab.pid()).len() >= 5);
+    let servers = descendants(lab.pid());
+    (lab, servers)
+}
+
+#[test]
+fn a_short_comparison_measures_every_model() {
+    let ended = short(&["--json=-"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let document = json(&ended);
+    assert_eq!(document["version"], 1);
+    assert_eq!(document["settings"]["duration_s"], 0.1);
+    let servers = document["servers"].as_array().unwrap();
+    let names: Vec<_> = servers.iter().map(|server| server["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["iterative", "fork", "fork --workers 4", "thread", "thread --workers 4", "mio"]);
+    // A process or a thread for each of the four connections, or for each of the four workers, and the one that accepts.
+    let expected = [(1, 1), (5, 5), (5, 5), (1, 5), (1, 5), (1, 1)];
+    for (server, (processes, threads)) in servers.iter().zip(expected) {
+        let figures = &server["figures"];
+        assert!(figures["requests_per_s"].as_f64().unwrap() > 100.0, "{server}");
+        assert!(figures["server_cpu_ns_per_request"].as_f64().unwrap() > 100.0, "{server}");
+        assert!(figures["p50_ns"].as_u64() <= figures["p99_ns"].as_u64(), "{server}");
+        assert!(figures["peak_pss_bytes"].as_u64().unwrap() > 4096, "{server}");
+        assert_eq!(
+            (figures["processes"].as_u64(), figures["threads"].as_u64()),
+            (Some(processes), Some(threads)),
+            "{server}"
+        );
+        assert_eq!(server["rounds"].as_array().unwrap().len(), 2);
+        assert!(server["failure"].is_null());
+    }
+    let best = servers.iter().filter(|server| server["figures"]["of_best"] == 1.0).count();
+    assert!(best >= 1);
+}
+
+#[test]
+fn the_table_has_a_row_for_each_server_and_says_what_was_measured() {
+    let ended = short(&["--models=iterative,mio"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for expected in [
+        "iterative ",
+        "mio ",
+        "4 connections",
+        "64-byte requests",
+        "1 connection instead of 4",
+        "wrong: 0",
+        "Linux",
+    ] {
+        assert!(ended.stdout.contains(expected), "no {expected:?} in\n{}", ended.stdout);
+    }
+    assert!(
+        !ended.stdout.contains('\x1b') && ended.stderr.is_empty(),
+        "colour or progress in a pipe: {}",
+        ended.stderr
+    );
+    let is_last_line = |line: &str| ended.stdout.lines().last().unwrap().contains(line);
+    assert_eq!(is_last_line("DEBUG BUILD"), cfg!(debug_assertions), "{}", ended.stdout);
+}
+
+#[test]
+fn a_foreign_server_is_measured_beside_ours() {
+    let server = format!("again={LAB} serve thread --listen 127.0.0.1:{{port}}");
+    let ended = short(&["--models=thread", "--server", &server, "--json=-"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let foreign = &json(&ended)["servers"][1];
+    assert_eq!(foreign["name"], "again");
+    assert_eq!(foreign["is_foreign"], true);
+    assert_eq!(foreign["figures"]["processes"], 1, "a shell is left between the lab and the server");
+}
+
+#[test]
+fn a_foreign_server_that_echoes_is_measured_too() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        println!("SKIPPED: python3 is not installed");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("echo.py");
+    let program = "import socketserver, sys\n\
+        class Echo(socketserver.BaseRequestHandler):\n    \
+            def handle(self):\n        \
+                while data := self.request.recv(65536): self.request.sendall(data)\n\
+        socketserver.ThreadingTCPServer(('127.0.0.1', int(sys.argv[1])), Echo).serve_forever()\n";
+    fs::write(&script, program).unwrap();
+    let server = format!("python=python3 {} {{port}}", script.display());
+    let ended = short(&["--foreign-only", "--echo-server", &server]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.contains("python "), "{}", ended.stdout);
+}
+
+#[test]
+fn wrong_bytes_fail_the_comparison_and_are_counted() {
+    // It upper-cases, where the lab is told to expect an echo.
+    let server = format!("wrong={LAB} serve mio --listen 127.0.0.1:{{port}}");
+    let ended = short(&["--models=mio", "--echo-server", &server, "--json=-"]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("error: wrong: round 1: "), "{}", ended.stderr);
+    let document = json(&ended);
+    assert!(document["servers"][0]["figures"]["requests_per_s"].as_f64().unwrap() > 0.0);
+    assert!(document["servers"][1]["failure"]["wrong_bytes"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_server_that_does_not_start_is_told_in_one_line_and_the_others_are_measured() {
+    let ended = short(&["--models=mio", "--server", "gone=sh -c 'echo no luck >&2; exit 3' {port}"]);
+    assert_eq!(ended.code, Some(1));
+    let why = "gone: round 1: the server ended with exit code 3 before it listened; its last words: no luck";
+    assert_eq!(ended.stderr, format!("error: {why}\n"));
+    assert!(ended.stdout.contains("mio ") && ended.stdout.contains("FAILED: gone"), "{}", ended.stdout);
+}
+
+#[test]
+fn ctrl_c_leaves_no_process_and_ends_with_code_1() {
+    let (mut lab, servers) = in_the_middle_of_a_run();
+    kill(lab.pid(), Signal::SIGINT).unwrap();
+    let ended = lab.end();
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("error: interrupted after 0 of 3 runs"), "{}", ended.stderr);
+    assert_eq!(servers.iter().filter(|server| lives(server)).count(), 0);
+}
+
+#[test]
+fn a_killed_lab_leaves_no_process() {
+    let (mut lab, servers) = in_the_middle_of_a_run();
+    kill(lab.pid(), Signal::SIGKILL).unwrap();
+    assert_eq!(lab.end().code, None);
+    wait_until("its servers are gone", || !servers.iter().any(lives));
+}
+
+#[test]
+fn a_server_that_dies_is_told_and_its_other_processes_are_gone() {
+    let (mut lab, servers) = in_the_middle_of_a_run();
+    kill(Pid::from_raw(servers[0].0), Signal::SIGKILL).unwrap();
+    let ended = lab.end();
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("fork: round 1: the server was ended by SIGKILL"), "{}", ended.stderr);
+    wait_until("its processes are gone", || !servers.iter().any(lives));
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    let mut lab = Lab::start(&[&SHORT[..], &["--models=mio"]].concat());
+    drop(lab.0.stdout.take());
+    let ended = lab.end();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn json_goes_to_a_file_beside_the_table_and_a_wrong_path_is_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    fs::write(&path, "x".repeat(1 << 20)).unwrap();
+    let ended = short(&["--models=mio", "--json", path.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stdout.contains("mio "));
+    let document: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(document["servers"][0]["name"], "mio");
+
+    let ended = lab(&["compare", "--duration=10m", "--json=/nonexistent/results.json"]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("cannot write --json /nonexistent/results.json"), "{}", ended.stderr);
+}
+
+#[test]
+fn nonsense_is_refused_with_code_2_and_a_line_that_names_the_option() {
+    let nonsense: [(&[&str], &str); 10] = [
+        (&["--duration=0s"], "--duration"),
+        (&["--duration=5"], "--duration"),
+        (&["--rounds=0"], "--rounds"),
+        (&["--size=0"], "--size"),
+        (&["--connections=-1"], "--connections"),
+        (&["--models=spoon"], "--models"),
+        (&["--server=x"], "--server"),
+        (&["--server=x=sleep 9"], "{port}"),
+        (&["--foreign-only"], "--foreign-only"),
+        (&["--server=mio=./mine {port}"], "two servers are called mio"),
+    ];
+    for (arguments, named) in nonsense {
+        let ended = lab(&[&["compare"], arguments].concat());
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(named), "{arguments:?}: {}", ended.stderr);
+    }
+}

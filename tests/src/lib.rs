@@ -1,0 +1,73 @@
+//! The harness of the contract tests: real server processes, real sockets, and what /proc tells about them.
+//!
+//! In reading order: [`model`] names the servers, [`promises!`] runs a promise against each of them; [`launch`] starts one,
+//! [`server`] holds it, [`log`] waits for its lines; [`client`] talks to it, [`processes`] looks at it from outside.
+//!
+//! - **No stale binary.** Each program is compiled as a binary of this package too, from the same `main.rs`; Cargo.toml says
+//!   how and why. The promises name them by `CARGO_BIN_EXE_tested-*`.
+//! - **Every wait has a deadline** ([`DEADLINE`]), generous, so that a loaded machine passes. No sleep stands for an event:
+//!   what can be waited for is waited for; what must *not* happen is looked at for a short, named time.
+//! - **Each test starts its own server** on port 0, and ends it and all its processes, also when it fails.
+#![forbid(unsafe_code)]
+
+pub mod client;
+pub mod launch;
+pub mod log;
+pub mod model;
+pub mod processes;
+pub mod random;
+pub mod server;
+pub mod wait;
+
+pub use client::{Client, shouted};
+pub use launch::Launch;
+pub use model::{Kind, Model};
+pub use random::Random;
+pub use server::{Exit, Server, Tally};
+pub use wait::{DEADLINE, eventually};
+
+pub use nix::sys::signal::Signal;
+
+/// Makes one test per server out of each named function `fn(Model)`, so that a failure reads
+/// `a_client_that_resets_harms_no_other::fork`.
+///
+/// `promises!(only fork prefork: name)` is for what only these models can promise. A function that is not named here is
+/// unused, which the compiler reports: no promise is forgotten.
+#[macro_export]
+macro_rules! promises {
+    (only $models:tt: $($promise:ident),* $(,)?) => {
+        $( $crate::promises!(@promise $promise $models); )*
+    };
+    (@promise $promise:ident [$($model:ident)*]) => {
+        mod $promise {
+            $( $crate::promises!(@test $promise $model); )*
+        }
+    };
+    (@test $promise:ident $model:ident) => {
+        #[test]
+        fn $model() {
+            super::$promise($crate::promises!(@model $model));
+        }
+    };
+    (@model iterative) => {
+        $crate::Model { kind: $crate::Kind::Iterative, program: env!("CARGO_BIN_EXE_tested-server-iterative") }
+    };
+    (@model fork) => {
+        $crate::Model { kind: $crate::Kind::Fork, program: env!("CARGO_BIN_EXE_tested-server-fork") }
+    };
+    (@model prefork) => {
+        $crate::Model { kind: $crate::Kind::Prefork, program: env!("CARGO_BIN_EXE_tested-server-fork") }
+    };
+    (@model thread) => {
+        $crate::Model { kind: $crate::Kind::Thread, program: env!("CARGO_BIN_EXE_tested-server-thread") }
+    };
+    (@model pool) => {
+        $crate::Model { kind: $crate::Kind::Pool, program: env!("CARGO_BIN_EXE_tested-server-thread") }
+    };
+    (@model mio) => {
+        $crate::Model { kind: $crate::Kind::Mio, program: env!("CARGO_BIN_EXE_tested-server-mio") }
+    };
+    ($($promise:ident),* $(,)?) => {
+        $( $crate::promises!(@promise $promise [iterative fork prefork thread pool mio]); )*
+    };
+}

@@ -1,0 +1,69 @@
+//! The servers that keep the promises.
+
+/// Workers of the models that have a fixed number of them, unless a promise asks for another.
+pub const WORKERS: usize = 4;
+
+/// How a server serves many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One conversation at a time.
+    Iterative,
+    /// A process per conversation.
+    Fork,
+    /// A fixed pool of processes.
+    Prefork,
+    /// A thread per conversation.
+    Thread,
+    /// A fixed pool of threads.
+    Pool,
+    /// All conversations in one event loop.
+    Mio,
+}
+
+/// One server that promises are tested against: a program, and how it is told to work.
+#[derive(Debug, Clone, Copy)]
+pub struct Model {
+    /// How it serves many.
+    pub kind: Kind,
+    /// Path of its binary.
+    pub program: &'static str,
+}
+
+impl Model {
+    /// How many of `wanted` conversations it serves at once, started without a limit.
+    pub fn at_once(self, wanted: usize) -> usize {
+        match self.kind {
+            Kind::Iterative => 1,
+            Kind::Prefork | Kind::Pool => wanted.min(WORKERS),
+            Kind::Fork | Kind::Thread | Kind::Mio => wanted,
+        }
+    }
+
+    /// Whether it serves more than one conversation at a time.
+    pub fn serves_several(self) -> bool {
+        self.kind != Kind::Iterative
+    }
+
+    /// Whether each conversation has a process of its own.
+    pub fn has_children(self) -> bool {
+        matches!(self.kind, Kind::Fork | Kind::Prefork)
+    }
+
+    /// The options that limit it to `limit` conversations at once; the iterative server has one place whatever it is told.
+    pub(crate) fn limit_options(self, limit: Option<usize>) -> Vec<String> {
+        match (self.kind, limit) {
+            (Kind::Prefork | Kind::Pool, limit) => {
+                vec!["--workers".to_owned(), limit.unwrap_or(WORKERS).to_string()]
+            }
+            (Kind::Fork | Kind::Thread | Kind::Mio, Some(limit)) => {
+                vec!["--max-connections".to_owned(), limit.to_string()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// How many conversations it serves at once when it was started with [`Launch::limit`](crate::Launch::limit).
+    pub fn places(self, limit: usize) -> usize {
+        if self.kind == Kind::Iterative { 1 } else { limit }
+    }
+}

@@ -1,0 +1,159 @@
+//! What /proc tells about a server's processes. A process that ends while it is looked at counts as gone.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
+
+use procfs::net::{TcpNetEntry, TcpState};
+use procfs::process::{FDTarget, Process, Stat, all_processes};
+
+/// State letter of a process that has ended and that nobody has reaped (proc_pid_stat(5)).
+const ZOMBIE: char = 'Z';
+
+/// How long a server is watched while nothing happens.
+const STANDING_STILL: Duration = Duration::from_millis(700);
+
+fn stat(pid: i32) -> Option<Stat> {
+    Process::new(pid).and_then(|process| process.stat()).ok()
+}
+
+/// Whether the process runs: neither gone nor a zombie.
+pub fn runs(pid: i32) -> bool {
+    stat(pid).is_some_and(|stat| stat.state != ZOMBIE)
+}
+
+fn child_stats(pid: i32) -> Vec<Stat> {
+    let all = all_processes().expect("/proc can be read").flatten();
+    all.filter_map(|process| process.stat().ok()).filter(|stat| stat.ppid == pid).collect()
+}
+
+/// The running children of a process, oldest first.
+pub fn children(pid: i32) -> Vec<i32> {
+    let mut running = child_stats(pid);
+    running.retain(|stat| stat.state != ZOMBIE);
+    running.sort_by_key(|stat| (stat.starttime, stat.pid));
+    running.iter().map(|stat| stat.pid).collect()
+}
+
+/// How many children of a process have ended without being reaped.
+pub fn zombies(pid: i32) -> usize {
+    child_stats(pid).iter().filter(|stat| stat.state == ZOMBIE).count()
+}
+
+/// The process and its running children.
+pub fn tree(pid: i32) -> Vec<i32> {
+    let mut pids = vec![pid];
+    pids.extend(children(pid));
+    pids
+}
+
+/// How many descriptors a process has open.
+///
+/// # Panics
+/// If it does not run.
+pub fn descriptors(pid: i32) -> usize {
+    Process::new(pid).and_then(|process| process.fd_count()).expect("the process runs")
+}
+
+/// How many threads a process has.
+///
+/// # Panics
+/// If it does not run.
+pub fn threads(pid: i32) -> usize {
+    let threads = stat(pid).expect("the process runs").num_threads;
+    usize::try_from(threads).expect("a count is not negative")
+}
+
+/// Processor time that the process, its running children, and the children that it has reaped have used.
+pub fn cpu_time(pid: i32) -> Duration {
+    let ticks: i64 = tree(pid)
+        .into_iter()
+        .filter_map(stat)
+        .map(|stat| {
+            let own = stat.utime.saturating_add(stat.stime);
+            i64::try_from(own).unwrap_or(i64::MAX) + stat.cutime + stat.cstime
+        })
+        .sum();
+    let ticks_per_second = procfs::ticks_per_second();
+    Duration::from_millis(u64::try_from(ticks).unwrap_or(0) * 1000 / ticks_per_second)
+}
+
+/// Memory of the process and its running children in bytes; pages that several share count once.
+pub fn memory_bytes(pid: i32) -> u64 {
+    let kibibytes = |pid| {
+        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    };
+    tree(pid).into_iter().filter_map(kibibytes).sum::<u64>() * 1024
+}
+
+/// The name of a process as `ps -o comm` shows it, at most 15 bytes.
+pub fn name(pid: i32) -> Option<String> {
+    stat(pid).map(|stat| stat.comm)
+}
+
+/// Inodes of the sockets that a process has open.
+fn socket_inodes(pid: i32) -> Vec<u64> {
+    let Ok(descriptors) = Process::new(pid).and_then(|process| process.fd()) else { return Vec::new() };
+    let target = |descriptor: procfs::process::FDInfo| match descriptor.target {
+        FDTarget::Socket(inode) => Some(inode),
+        _ => None,
+    };
+    descriptors.flatten().filter_map(target).collect()
+}
+
+fn tcp_sockets() -> Vec<TcpNetEntry> {
+    let mut sockets = procfs::net::tcp().expect("/proc/net/tcp can be read");
+    // Absent where the kernel has no IPv6.
+    sockets.extend(procfs::net::tcp6().unwrap_or_default());
+    sockets
+}
+
+/// The addresses that a process listens on.
+pub fn listening_addresses(pid: i32) -> Vec<SocketAddr> {
+    let inodes = socket_inodes(pid);
+    let listens = |socket: &TcpNetEntry| socket.state == TcpState::Listen && inodes.contains(&socket.inode);
+    tcp_sockets().into_iter().filter(listens).map(|socket| socket.local_address).collect()
+}
+
+/// How many bytes the socket at `local` has sent that the peer's system has not acknowledged.
+pub fn unacknowledged_bytes(local: SocketAddr, remote: SocketAddr) -> u32 {
+    let is_it = |socket: &TcpNetEntry| socket.local_address == local && socket.remote_address == remote;
+    tcp_sockets().into_iter().find(is_it).map_or(0, |socket| socket.tx_queue)
+}
+
+/// Whether the process runs this program.
+pub fn runs_program(pid: i32, program: &str) -> bool {
+    runs(pid)
+        && Process::new(pid).and_then(|process| process.exe()).is_ok_and(|exe| exe.as_os_str() == program)
+}
+
+/// Asserts that the server's processes use next to no processor time while nothing happens.
+///
+/// # Panics
+/// If they use more than a fifth of one processor: something spins.
+#[track_caller]
+pub fn assert_stands_still(pid: i32) {
+    let before = cpu_time(pid);
+    thread::sleep(STANDING_STILL);
+    let used = cpu_time(pid).saturating_sub(before);
+    assert!(
+        used < STANDING_STILL / 5,
+        "the server spins: {used:?} of processor time in {STANDING_STILL:?} of nothing"
+    );
+}
+
+/// Whether a signal that was sent to the process still waits to be taken.
+pub fn has_pending_signal(pid: i32) -> bool {
+    let status = Process::new(pid).and_then(|process| process.status());
+    status.is_ok_and(|status| status.sigpnd != 0 || status.shdpnd != 0)
+}
+
+/// The peers of the TCP connections that a process has open.
+pub fn tcp_peers(pid: i32) -> Vec<SocketAddr> {
+    let inodes = socket_inodes(pid);
+    let connected = |socket: &TcpNetEntry| socket.state != TcpState::Listen && inodes.contains(&socket.inode);
+    tcp_sockets().into_iter().filter(connected).map(|socket| socket.remote_address).collect()
+}

@@ -1,0 +1,231 @@
+//! Promises about what a server takes from the system: it gives everything back, and survives when there is no more.
+
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tests::{Client, Kind, Launch, Model, Server, eventually, processes, promises};
+
+promises!(
+    two_thousand_connections_leave_no_descriptor_thread_or_process_behind,
+    no_zombie_is_left_when_a_hundred_end_at_once,
+    two_hundred_clients_are_served_with_sixty_four_descriptors,
+    a_server_that_runs_out_of_descriptors_waits_and_then_goes_on,
+    a_server_with_clients_of_every_kind_stands_still,
+    a_server_with_too_few_descriptors_says_what_to_do,
+);
+promises!(only [iterative thread pool mio]: a_limit_beyond_the_descriptors_is_refused_with_the_remedy);
+promises!(only [fork prefork]: a_limit_beyond_the_descriptors_costs_the_parent_nothing);
+promises!(only [thread]: a_server_that_cannot_start_a_thread_survives);
+
+/// Whether the program that changes another process's limits is here; says so where it is not.
+fn prlimit_is_missing() -> bool {
+    let missing = Command::new("prlimit").arg("--version").output().is_err();
+    if missing {
+        eprintln!("skipped: there is no prlimit (util-linux) here");
+    }
+    missing
+}
+
+/// Sets the soft limit of a running process; the hard one stays, so that it can be raised again.
+fn set_soft_limit(pid: i32, resource: &str, value: &str) {
+    let status =
+        Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--{resource}={value}:")]).status();
+    assert!(status.is_ok_and(|status| status.success()), "prlimit sets --{resource} of {pid} to {value}");
+}
+
+fn two_thousand_connections_leave_no_descriptor_thread_or_process_behind(model: Model) {
+    const THREADS: u64 = 4;
+    const CONNECTIONS: u64 = 500;
+    let server = Server::start(model, &[]);
+    let address = server.address();
+    Client::connect(address).finish();
+    server.eventually_counts("the first is over", |tally| tally.completed == 1);
+    let holds = || {
+        let of_each = processes::tree(server.pid());
+        let of_each = of_each.into_iter().map(|pid| (processes::descriptors(pid), processes::threads(pid)));
+        let mut of_each: Vec<_> = of_each.collect();
+        of_each.sort_unstable();
+        of_each
+    };
+    let before = holds();
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(move || {
+                for number in 0..CONNECTIONS {
+                    let client = Client::connect(address);
+                    client.ask(b"hello");
+                    // Every way to leave.
+                    match number % 3 {
+                        0 => client.finish(),
+                        1 => client.reset(),
+                        _ => drop(client),
+                    }
+                }
+            });
+        }
+    });
+    let all = THREADS * CONNECTIONS + 1;
+    server.eventually_counts("all are over", |tally| tally.accepted == all && tally.open == 0);
+    // A thread or child may still be on its last steps.
+    eventually("it has what it had before", || holds() == before);
+    assert_eq!(processes::zombies(server.pid()), 0);
+    server.stop();
+}
+
+/// SIGCHLD tells of many ends at once.
+fn no_zombie_is_left_when_a_hundred_end_at_once(model: Model) {
+    let server = Server::start(model, &[]);
+    let clients: Vec<Client> = (0..100).map(|_| Client::connect(server.address())).collect();
+    let served = model.at_once(clients.len());
+    clients[..served].iter().for_each(|client| client.ask(b"hello"));
+    drop(clients);
+    let tally = server.eventually_counts("all are over", |tally| tally.accepted == 100 && tally.open == 0);
+    assert_eq!(tally.completed, 100, "{tally:?}");
+    assert_eq!(processes::zombies(server.pid()), 0);
+    server.stop();
+}
+
+fn two_hundred_clients_are_served_with_sixty_four_descriptors(model: Model) {
+    const CLIENTS: usize = 200;
+    let server = Launch::of(model).script("ulimit -n 64; exec \"$0\" \"$@\"").start();
+    let clients: Vec<Client> = (0..CLIENTS).map(|_| Client::connect(server.address())).collect();
+    clients.iter().for_each(|client| client.send(b"me too"));
+    clients[0].expect_answer(b"me too");
+    processes::assert_stands_still(server.pid());
+    let mut clients = clients.into_iter();
+    clients.next().expect("there are some").finish();
+    for client in clients {
+        client.expect_answer(b"me too");
+        client.finish();
+    }
+    let tally = server.stop();
+    assert_eq!(tally.completed, CLIENTS as u64, "{tally:?}");
+}
+
+/// Its limit is lowered below what it has open already, so that every accept fails.
+fn a_server_that_runs_out_of_descriptors_waits_and_then_goes_on(model: Model) {
+    /// How long it has none to give.
+    const LACK: Duration = Duration::from_millis(1500);
+    if prlimit_is_missing() {
+        return;
+    }
+    let server = Server::start(model, &[]);
+    // The iterative server would not look for another.
+    let open = model.serves_several().then(|| Client::connect(server.address()));
+    open.iter().for_each(|client| client.ask(b"hello"));
+    // What accepts: the one process, or the workers. A child that serves one client accepts none.
+    let accepting =
+        if model.kind == Kind::Prefork { processes::children(server.pid()) } else { vec![server.pid()] };
+    accepting.iter().for_each(|&pid| set_soft_limit(pid, "nofile", "3"));
+    if model.kind == Kind::Prefork {
+        // A worker that sleeps in accept has its next descriptor already (accept(2) takes it first): each spends it on a client.
+        for _ in 1..accepting.len() {
+            let client = Client::connect(server.address());
+            client.ask(b"the last one for now");
+            client.finish();
+        }
+    }
+
+    let begun = Instant::now();
+    let client = Client::connect(server.address());
+    client.send(b"anybody there?");
+    let told = "Too many open files";
+    server
+        .log()
+        .wait_for("word of the lack", |lines| lines.iter().any(|line| line.contains(told)).then_some(()));
+    let used_before = processes::cpu_time(server.pid());
+    assert!(client.hears_nothing_for(LACK));
+    open.iter().for_each(|client| client.ask(b"you are still served"));
+    let used = processes::cpu_time(server.pid()).saturating_sub(used_before);
+    assert!(used < LACK / 5, "it spins: {used:?} of processor time");
+
+    accepting.iter().for_each(|&pid| set_soft_limit(pid, "nofile", "1024"));
+    client.expect_answer(b"anybody there?");
+    let lasted = begun.elapsed();
+    client.finish();
+    drop(open);
+    let lines = server.log().so_far().iter().filter(|line| line.contains(told)).count();
+    let allowed = (lasted.as_secs_f64().ceil() + 1.0) * accepting.len() as f64;
+    assert!(lines as f64 <= allowed, "{lines} lines in the log in {lasted:?}");
+    server.stop();
+}
+
+/// Silent, stuck, with its input ended and its answers unread, and gone: none gives the server work.
+fn a_server_with_clients_of_every_kind_stands_still(model: Model) {
+    let server = Server::start(model, &[]);
+    processes::assert_stands_still(server.pid());
+    let silent = model.serves_several().then(|| Client::connect(server.address()));
+    silent.iter().for_each(|client| client.ask(b"hello"));
+    let ended = Client::connect_small(server.address());
+    ended.send(&vec![b'x'; 300_000]);
+    ended.end_input();
+    let stuck = model.serves_several().then(|| Client::connect_small(server.address()));
+    if let Some(client) = &stuck {
+        client.send_until_held_back(&[b'x'; 50_000], usize::MAX);
+        client.end_input();
+    }
+    Client::connect(server.address()).reset();
+    processes::assert_stands_still(server.pid());
+    assert_eq!(ended.receive_to_end().len(), 300_000);
+    if let Some(client) = stuck {
+        assert!(client.receive_to_end().iter().all(|&byte| byte == b'X'));
+    }
+    drop(silent);
+    server.eventually_counts("all are over", |tally| tally.open == 0);
+    server.stop();
+}
+
+fn a_server_with_too_few_descriptors_says_what_to_do(model: Model) {
+    let exit = Launch::of(model).script("ulimit -n 20; exec \"$0\" \"$@\"").run();
+    assert_eq!((exit.code, exit.output.len()), (Some(2), 0), "{exit:?}");
+    let errors = exit.lines_with("error: ");
+    assert!(errors.len() == 1 && errors[0].contains("ulimit"), "{:?}", exit.log);
+}
+
+/// The pool's workers are fewer; it is the limit that must be refused all the same, since it promises what cannot be had.
+fn a_limit_beyond_the_descriptors_is_refused_with_the_remedy(model: Model) {
+    let exit = Launch::of(model)
+        .script("ulimit -n 1000; exec \"$0\" \"$@\"")
+        .options(&["--max-connections", "10000000"])
+        .run();
+    assert_eq!((exit.code, exit.output.len()), (Some(2), 0), "{exit:?}");
+    let errors = exit.lines_with("error: ");
+    assert_eq!(errors.len(), 1, "{:?}", exit.log);
+    assert!(errors[0].contains("--max-connections") && errors[0].contains("ulimit"), "{}", errors[0]);
+}
+
+fn a_limit_beyond_the_descriptors_costs_the_parent_nothing(model: Model) {
+    let server = Server::start(model, &["--max-connections", "10000000"]);
+    let client = Client::connect(server.address());
+    client.ask(b"hello");
+    client.finish();
+    server.stop();
+}
+
+/// Without room for another stack, a client loses its connection; the server and the others go on.
+fn a_server_that_cannot_start_a_thread_survives(model: Model) {
+    if prlimit_is_missing() {
+        return;
+    }
+    let server = Server::start(model, &[]);
+    let first = Client::connect(server.address());
+    first.ask(b"hello");
+    // One kibibyte: it has far more already, so no mapping is granted any more.
+    set_soft_limit(server.pid(), "as", "1024");
+    for _ in 0..3 {
+        let unlucky = Client::connect(server.address());
+        let (answer, _) = unlucky.receive_to_any_end();
+        assert!(answer.is_empty());
+        first.ask(b"you are still served");
+    }
+    let told = server.log().so_far().iter().filter(|line| line.contains("cannot start a thread")).count();
+    assert!((1..=3).contains(&told), "{told} lines in the log");
+    set_soft_limit(server.pid(), "as", "unlimited");
+    let next = Client::connect(server.address());
+    next.ask(b"there is room again");
+    next.finish();
+    first.finish();
+    let tally = server.stop();
+    assert_eq!((tally.accepted, tally.failed), (5, 3), "{tally:?}");
+}

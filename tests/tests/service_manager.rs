@@ -1,0 +1,106 @@
+//! Promises about service managers: a socket that is handed over (LISTEN_FDS), and what they are told (NOTIFY_SOCKET).
+
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+
+use tempfile::TempDir;
+use tests::{Client, DEADLINE, Launch, Model, promises};
+
+promises!(
+    a_socket_that_is_handed_over_is_served,
+    a_socket_that_is_meant_for_another_process_is_left_alone,
+    something_else_than_a_listening_socket_is_refused,
+    the_manager_is_told_when_clients_can_connect_and_when_the_server_stops,
+    a_manager_that_is_not_there_harms_nobody,
+);
+
+/// Hands the standard input over as the first descriptor after the standard ones; the variables are those of sd_listen_fds(3).
+const HAND_OVER: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
+
+fn a_socket_that_is_handed_over_is_served(model: Model) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let address = listener.local_addr().expect("it has an address");
+    // Clients that came before the server was started wait in the socket's queue.
+    let early = Client::connect(address);
+    early.send(b"early");
+    // The option is not what is listened on, and is not even looked at.
+    let server = Launch::of(model)
+        .listen(Some("192.0.2.1:0"))
+        .script(HAND_OVER)
+        .stdin(OwnedFd::from(listener))
+        .start();
+    assert_eq!(server.address(), address);
+    early.expect_answer(b"early");
+    early.finish();
+    let client = Client::connect(address);
+    client.ask(b"hello");
+    client.finish();
+    assert_eq!(server.stop().completed, 2);
+}
+
+fn a_socket_that_is_meant_for_another_process_is_left_alone(model: Model) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let address = listener.local_addr().expect("it has an address");
+    let script = HAND_OVER.replace("LISTEN_PID=$$", "LISTEN_PID=1");
+    let server = Launch::of(model).script(&script).stdin(OwnedFd::from(listener)).start();
+    assert_ne!(server.address(), address);
+    let client = Client::connect(server.address());
+    client.ask(b"hello");
+    client.finish();
+    server.stop();
+}
+
+fn something_else_than_a_listening_socket_is_refused(model: Model) {
+    let datagrams = OwnedFd::from(UdpSocket::bind("127.0.0.1:0").expect("there is a port"));
+    let file = OwnedFd::from(std::fs::File::open("/dev/null").expect("it is always there"));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let address = listener.local_addr().expect("it has an address");
+    let connected = OwnedFd::from(std::net::TcpStream::connect(address).expect("it listens"));
+    for other in [datagrams, file, connected] {
+        let exit = Launch::of(model).script(HAND_OVER).stdin(other).run();
+        assert_eq!((exit.code, exit.output.len()), (Some(1), 0), "{exit:?}");
+        let errors = exit.lines_with("error: ");
+        assert!(errors.len() == 1 && errors[0].contains("LISTEN_FDS"), "{:?}", exit.log);
+    }
+}
+
+/// Where a manager listens, and the directory that ends with it.
+fn manager() -> (UnixDatagram, String, TempDir) {
+    let directory = tempfile::tempdir().expect("there is room for a directory");
+    let path = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket can be bound there");
+    socket.set_read_timeout(Some(DEADLINE)).expect("a deadline can be set");
+    (socket, path.to_str().expect("the path is text").to_owned(), directory)
+}
+
+/// The next datagram.
+fn told(manager: &UnixDatagram) -> String {
+    let mut bytes = [0; 4096];
+    let count = manager.recv(&mut bytes).expect("the manager is told something by the deadline");
+    String::from_utf8_lossy(&bytes[..count]).into_owned()
+}
+
+fn the_manager_is_told_when_clients_can_connect_and_when_the_server_stops(model: Model) {
+    let (manager, path, _directory) = manager();
+    let server = Launch::of(model).variable("NOTIFY_SOCKET", &path).start();
+    assert_eq!(told(&manager).trim(), "READY=1");
+    // Held open, so that it can be seen that the word of stopping does not wait for the end of the last conversation.
+    let client = Client::connect_small(server.address());
+    client.send(&[b'x'; 300_000]);
+    client.wait_arrived();
+    server.begin_stop();
+    assert_eq!(told(&manager).trim(), "STOPPING=1");
+    assert_eq!(client.receive_to_end().len(), 300_000);
+    server.stopped();
+    manager.set_nonblocking(true).expect("it can be looked at without waiting");
+    assert!(manager.recv(&mut [0; 10]).is_err(), "told more than that");
+}
+
+fn a_manager_that_is_not_there_harms_nobody(model: Model) {
+    let server = Launch::of(model).variable("NOTIFY_SOCKET", "/nonexistent/notify").start();
+    let client = Client::connect(server.address());
+    client.ask(b"hello");
+    client.finish();
+    server.stop();
+}

@@ -1,0 +1,114 @@
+//! Promises about peers that neither send nor take bytes: the idle timeout.
+
+use std::io::Write;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tests::{Client, Launch, Model, Server, promises};
+
+promises!(
+    a_silent_client_is_closed_after_the_idle_timeout,
+    a_client_that_takes_no_bytes_is_closed_after_the_idle_timeout,
+    a_client_that_speaks_now_and_then_is_not_silent,
+    a_client_that_takes_its_bytes_slowly_is_not_silent,
+    an_idle_timeout_of_zero_means_never,
+    a_place_that_a_silent_client_held_is_free_again,
+);
+
+const IDLE: Duration = Duration::from_millis(500);
+const IDLE_OPTIONS: [&str; 2] = ["--idle-timeout", "500ms"];
+
+/// What a loaded machine may add.
+const SLACK: Duration = Duration::from_secs(2);
+
+/// The latest time at which a silent client may still be connected.
+fn latest() -> Duration {
+    IDLE.mul_f64(1.3) + SLACK
+}
+
+fn a_silent_client_is_closed_after_the_idle_timeout(model: Model) {
+    let server = Server::start(model, &IDLE_OPTIONS);
+    // One has spoken before, one never has. The iterative server sees the second when it is done with the first.
+    let silent: [fn(&Client); 2] = [|client| client.ask(b"hello"), |_| ()];
+    for first_words in silent {
+        let client = Client::connect(server.address());
+        first_words(&client);
+        let taken = client.time_to_end();
+        assert!(taken >= IDLE.mul_f64(0.9), "closed after only {taken:?}");
+        assert!(taken <= latest(), "closed only after {taken:?}");
+    }
+    let tally = server.eventually_counts("both are counted", |tally| tally.open == 0);
+    assert_eq!((tally.accepted, tally.timed_out), (2, 2), "{tally:?}");
+    server.stop();
+}
+
+fn a_client_that_takes_no_bytes_is_closed_after_the_idle_timeout(model: Model) {
+    let server = Server::start(model, &IDLE_OPTIONS);
+    let client = Client::connect_small(server.address());
+    // The server stopped taking at the last write that went through, or before; then it closes, with bytes unread.
+    let mut last_taken = Instant::now();
+    while client.stream().write(&[b'x'; 16 * 1024]).is_ok() {
+        last_taken = Instant::now();
+    }
+    let taken = last_taken.elapsed();
+    let tally = server.eventually_counts("it is closed", |tally| tally.open == 0);
+    assert!(taken <= latest(), "closed only after {taken:?}");
+    assert_eq!((tally.accepted, tally.timed_out), (1, 1), "{tally:?}");
+    let (answers, _) = client.receive_to_any_end();
+    assert!(answers.iter().all(|&byte| byte == b'X'));
+    server.stop();
+}
+
+fn a_client_that_speaks_now_and_then_is_not_silent(model: Model) {
+    let server = Server::start(model, &["--idle-timeout", "1s"]);
+    let client = Client::connect(server.address());
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(1800) {
+        client.ask(b"I am here");
+        thread::sleep(Duration::from_millis(100));
+    }
+    client.finish();
+    assert_eq!(server.stop().completed, 1);
+}
+
+/// The server's send buffer is megabytes, and it can write again when a third of it is free: who is slow must take that much.
+fn a_client_that_takes_its_bytes_slowly_is_not_silent(model: Model) {
+    const BYTES: usize = 10 * 1024 * 1024;
+    const STEP: usize = 256 * 1024;
+    let server = Server::start(model, &["--idle-timeout", "1s"]);
+    let client = Client::connect(server.address());
+    thread::scope(|scope| {
+        scope.spawn(|| client.send(&vec![b'z'; BYTES]));
+        let mut taken = 0;
+        while taken < BYTES {
+            thread::sleep(Duration::from_millis(40));
+            taken += client.receive(STEP.min(BYTES - taken)).len();
+        }
+    });
+    client.ask(b"still here");
+    client.finish();
+    assert_eq!(server.stop().completed, 1);
+}
+
+fn an_idle_timeout_of_zero_means_never(model: Model) {
+    let server = Server::start(model, &["--idle-timeout", "0s"]);
+    let client = Client::connect(server.address());
+    client.ask(b"hello");
+    assert!(client.hears_nothing_for(Duration::from_millis(300)));
+    client.ask(b"hello again");
+    client.finish();
+    server.stop();
+}
+
+fn a_place_that_a_silent_client_held_is_free_again(model: Model) {
+    let server = Launch::of(model).limit(1).options(&IDLE_OPTIONS).start();
+    let silent = Client::connect(server.address());
+    let next = Client::connect(server.address());
+    next.send(b"when do I come?");
+    // The answer comes when the silent client has been closed, and not much later: its own silence counts from its acceptance.
+    next.expect_answer(b"when do I come?");
+    silent.expect_end();
+    next.finish();
+    let tally = server.stop();
+    assert_eq!((tally.timed_out, tally.completed), (1, 1), "{tally:?}");
+}
