@@ -25,8 +25,8 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// To the end of the conversation: for a blocking socket.
-    pub const WHOLE: Self = Self { bytes: usize::MAX, short_read_drains: false };
+    /// For a blocking socket, which nobody else waits for: so long that what is done between turns costs next to nothing.
+    pub const LONG: Self = Self { bytes: 1024 * 1024, short_read_drains: false };
 }
 
 /// Why [`drive`] came back.
@@ -34,7 +34,7 @@ impl Turn {
 pub enum Progress {
     /// Everything received has been answered, and the peer sends no more: close.
     Ended,
-    /// The stream can do nothing at the moment. On a blocking socket: its timeout has passed.
+    /// The stream can do nothing at the moment. On a blocking socket: its timeout has passed, or a signal has woken it.
     Blocked,
     /// The turn's bytes are used up, and there may be more.
     Unfinished,
@@ -122,20 +122,25 @@ fn show(received: &[u8]) {
 
 /// Serves one whole conversation on a blocking socket and says how it ended.
 ///
-/// `interrupted` is called when a signal was handled while the call slept. The socket's own timeouts (set on the listener by
-/// [`listen`](crate::listen())) end a silent conversation, so a request costs two system calls and no clock.
+/// `attend` is called now and then, also when a signal was handled while the call slept, and says whether it was woken for it
+/// (see [`stop::Current::was_woken`]). The socket's own timeouts (set on the listener by [`listen`](crate::listen())) end a silent
+/// conversation, so a request costs two system calls and no clock.
 #[inline]
-pub fn converse(mut stream: &TcpStream, buffer: &mut Buffer, mut interrupted: impl FnMut()) -> Outcome {
+pub fn converse(mut stream: &TcpStream, buffer: &mut Buffer, mut attend: impl FnMut() -> bool) -> Outcome {
     let mut conversation = Conversation::new();
     loop {
-        match drive(&mut conversation, &mut stream, buffer, Turn::WHOLE) {
+        match drive(&mut conversation, &mut stream, buffer, Turn::LONG) {
+            Ok(Progress::Ended) if !stop::stopping() => return Outcome::Completed,
             Ok(Progress::Ended) => {
-                let complete = !stop::stopping() || stop::wait_until_delivered(stream);
-                return if complete { Outcome::Completed } else { Outcome::Failed };
+                attend();
+                let delivered = stop::wait_until_delivered(stream);
+                return if delivered { Outcome::Completed } else { Outcome::Failed };
             }
-            Ok(Progress::Blocked) => return Outcome::TimedOut,
-            Ok(Progress::Interrupted) => interrupted(),
-            Ok(Progress::Unfinished) => {}
+            Ok(progress) => {
+                if !attend() && progress == Progress::Blocked {
+                    return Outcome::TimedOut;
+                }
+            }
             Err(error) => {
                 log::debug!("conversation failed: {error}");
                 return Outcome::Failed;

@@ -23,7 +23,7 @@ pub const STOP_SIGNALS: [i32; 3] = [SIGTERM, SIGINT, SIGHUP];
 /// What the signals that arrived since the last look ask for; several of a kind count as one.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Arrived {
-    /// SIGTERM, SIGINT or SIGHUP: stop; while stopping, stop at once.
+    /// SIGTERM, SIGINT or SIGHUP: stop.
     pub stop: bool,
     /// SIGCHLD: at least one child ended.
     pub child: bool,
@@ -33,6 +33,8 @@ pub struct Arrived {
 #[derive(Debug)]
 pub struct Signals {
     delivery: SignalDelivery<UnixStream, SignalOnly>,
+    /// How many stop signals have arrived so far.
+    stops: u32,
 }
 
 impl Signals {
@@ -45,7 +47,7 @@ impl Signals {
         read.set_nonblocking(true)?;
         write.set_nonblocking(true)?;
         let watched = STOP_SIGNALS.into_iter().chain([SIGUSR1, SIGCHLD]);
-        Ok(Self { delivery: SignalDelivery::with_pipe(read, write, SignalOnly, watched)? })
+        Ok(Self { delivery: SignalDelivery::with_pipe(read, write, SignalOnly, watched)?, stops: 0 })
     }
 
     /// What arrived since the last call; never waits. The status line, for SIGUSR1, is logged here.
@@ -55,10 +57,18 @@ impl Signals {
             match signal {
                 SIGUSR1 => tally.log(),
                 SIGCHLD => arrived.child = true,
-                _ => arrived.stop = true,
+                _ => {
+                    arrived.stop = true;
+                    self.stops = self.stops.saturating_add(1);
+                }
             }
         }
         arrived
+    }
+
+    /// Whether a second stop signal has arrived: cut what is open. It may have come together with the first.
+    pub fn stop_at_once(&self) -> bool {
+        self.stops > 1
     }
 }
 

@@ -1,8 +1,9 @@
-//! Ending a conversation that a thread or process is blocked in, without a price per request.
+//! Reaching a conversation that a thread or process is blocked in, without a price per request.
 //!
 //! `shutdown(SHUT_RD)` on a conversation's socket makes its blocked read return what is left and then the end (shutdown(2)), so
 //! a stop becomes the ordinary end of input. It is a state of the socket, not an event: it cannot be missed by a thread that is
-//! just about to read. Never do that to a listening socket: others may share it.
+//! just about to read. Never do that to a listening socket: others may share it. Waking it for something else works the same way:
+//! a socket that has become non-blocking (O_NONBLOCK) cannot be slept on either.
 
 #![allow(unsafe_code, reason = "a signal handler, an interval timer and an ioctl have no safe wrapper")]
 
@@ -14,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use signal_hook::consts::SIGALRM;
+use signal_hook::consts::{SIGALRM, SIGUSR1};
 use socket2::SockRef;
 
 use crate::signals::STOP_SIGNALS;
@@ -55,6 +56,19 @@ impl<'a> Current<'a> {
     }
 }
 
+impl Current<'_> {
+    /// Whether a signal has woken the conversation from a blocking call, or would have. It blocks again from now on, so look for
+    /// what the signals want afterwards, not before.
+    pub fn was_woken(&self) -> bool {
+        let woken = SockRef::from(self.0).nonblocking().unwrap_or(false);
+        if woken {
+            // A socket that cannot be told so is one that the next read fails on.
+            let _ = self.0.set_nonblocking(false);
+        }
+        woken
+    }
+}
+
 impl Drop for Current<'_> {
     fn drop(&mut self) {
         debug_assert_eq!(CONVERSATION.load(Ordering::SeqCst), self.0.as_raw_fd());
@@ -66,6 +80,17 @@ impl Drop for Current<'_> {
 pub fn end_input() {
     begin();
     shut_current(libc::SHUT_RD);
+}
+
+/// Lets the current conversation's blocking call return, or the next one not sleep. Async-signal-safe.
+fn wake() {
+    let errno = Errno::last_raw();
+    let socket = CONVERSATION.load(Ordering::SeqCst);
+    if socket != NONE {
+        // SAFETY: these two commands of fcntl take no pointer, and `Current` keeps the descriptor open while it is marked.
+        unsafe { libc::fcntl(socket, libc::F_SETFL, libc::fcntl(socket, libc::F_GETFL) | libc::O_NONBLOCK) };
+    }
+    Errno::set_raw(errno);
 }
 
 /// Ends the current conversation at once, both ways. Async-signal-safe.
@@ -84,8 +109,8 @@ fn shut_current(how: i32) {
     Errno::set_raw(errno);
 }
 
-/// Lets stop signals act on the current conversation of a process whose one thread is blocked in it: the first ends its input,
-/// and `drain_timeout` later, or with the second signal, it is cut.
+/// Lets signals reach the current conversation of a process whose one thread is blocked in it. The first stop signal ends its input,
+/// and `drain_timeout` later, or with the second one, it is cut. Each signal, and SIGUSR1, wakes it ([`Current::was_woken`]).
 ///
 /// # Errors
 /// If a handler cannot be installed.
@@ -96,12 +121,15 @@ pub fn obey_signals(drain_timeout: Duration) -> io::Result<()> {
         } else {
             end_input();
             alarm(drain_timeout);
+            wake();
         }
     };
     for signal in STOP_SIGNALS {
-        // SAFETY: the action only touches atomics and calls shutdown and setitimer, which are async-signal-safe.
+        // SAFETY: the action only touches atomics and calls shutdown, fcntl and setitimer, which are async-signal-safe.
         unsafe { signal_hook::low_level::register(signal, drain) }?;
     }
+    // SAFETY: the action only reads an atomic and calls fcntl, which is async-signal-safe.
+    unsafe { signal_hook::low_level::register(SIGUSR1, wake) }?;
     // SAFETY: the action only reads an atomic and calls shutdown, which is async-signal-safe.
     unsafe { signal_hook::low_level::register(SIGALRM, cut) }?;
     Ok(())

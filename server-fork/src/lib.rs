@@ -95,14 +95,11 @@ pub fn run(options: &Options) -> Result<()> {
     common::announce_stopping();
     let deadline = Instant::now() + options.server.drain_timeout;
     retire(&mut tally);
-    while tally.open() > 0 && Instant::now() < deadline {
+    while tally.open() > 0 && Instant::now() < deadline && !signals.stop_at_once() {
         process::signal_children(Signal::SIGTERM)?;
-        let [signal] = common::wait([Some(signals.as_fd())], Some(deadline))?;
-        let arrived = if signal { signals.arrived(&tally) } else { Default::default() };
+        common::wait([Some(signals.as_fd())], Some(deadline))?;
         retire(&mut tally);
-        if arrived.stop {
-            break;
-        }
+        signals.arrived(&tally);
     }
     process::kill_children()?;
     tally.cut_open();

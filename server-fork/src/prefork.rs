@@ -67,13 +67,11 @@ pub fn run(options: &Options, workers: usize) -> Result<()> {
     stop::begin();
     process::signal_children(Signal::SIGTERM)?;
     let deadline = Instant::now() + options.server.drain_timeout;
-    while pool.living() > 0 && Instant::now() < deadline {
-        let [signal, _] = common::wait([Some(signals.as_fd()), Some(pool.events.as_fd())], Some(deadline))?;
+    while pool.living() > 0 && Instant::now() < deadline && !signals.stop_at_once() {
+        common::wait([Some(signals.as_fd()), Some(pool.events.as_fd())], Some(deadline))?;
         pool.count(&mut tally)?;
         pool.retire(&mut tally)?;
-        if signal && signals.arrived(&tally).stop {
-            break;
-        }
+        signals.arrived(&tally);
     }
     process::kill_children()?;
     pool.count(&mut tally)?;

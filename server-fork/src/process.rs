@@ -131,7 +131,7 @@ pub(crate) fn close_when_stopped(listener: &TcpListener) {
 /// Serves one conversation whose input SIGTERM ends. A panic ends this client only.
 pub(crate) fn converse(stream: &TcpStream, buffer: &mut Buffer) -> Outcome {
     let _current = stop::Current::new(stream);
-    let served = panic::catch_unwind(AssertUnwindSafe(|| common::converse(stream, buffer, || ())));
+    let served = panic::catch_unwind(AssertUnwindSafe(|| common::converse(stream, buffer, || false)));
     served.unwrap_or(Outcome::Failed)
 }
 

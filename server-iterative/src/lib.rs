@@ -35,13 +35,13 @@ pub fn run(options: &Options) -> Result<()> {
     let mut signals = Signals::new()?;
     stop::obey_signals(options.server.drain_timeout)?;
     let mut buffer = Buffer::new();
-    let mut stopping = false;
     let mut tally = Tally::default();
     let mut pause = AcceptPause::default();
     let listener = common::listen(&options.server)?;
     common::announce(&listener)?;
+    let mut queue = Some(listener);
 
-    while !stopping {
+    while let Some(listener) = &queue {
         // Wait.
         let paused = pause.until();
         let watched = paused.is_none().then_some(listener.as_fd());
@@ -58,7 +58,13 @@ pub fn run(options: &Options) -> Result<()> {
         tally.accept();
         log::debug!("serving {peer}");
         let current = stop::Current::new(&stream);
-        let outcome = common::converse(&stream, &mut buffer, || stopping |= signals.arrived(&tally).stop);
+        let outcome = common::converse(&stream, &mut buffer, || {
+            let woken = current.was_woken();
+            if signals.arrived(&tally).stop {
+                queue = None;
+            }
+            woken
+        });
 
         // Retire.
         drop(current);
@@ -67,7 +73,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
 
     // Drain.
-    drop(listener);
+    drop(queue);
     common::announce_stopping();
     tally.log();
     Ok(())

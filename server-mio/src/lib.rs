@@ -101,12 +101,10 @@ pub fn run(options: &Options) -> Result<()> {
     stop::begin();
     open.end_input();
     let deadline = Instant::now() + options.server.drain_timeout;
-    while tally.open() > 0 && Instant::now() < deadline {
-        let woken = turn(&mut poll, &mut events, &mut open, &mut tally, Some(deadline))?;
+    while tally.open() > 0 && Instant::now() < deadline && !signals.stop_at_once() {
+        turn(&mut poll, &mut events, &mut open, &mut tally, Some(deadline))?;
         open.end_delivered(&mut tally);
-        if woken.signal && signals.arrived(&tally).stop {
-            break;
-        }
+        signals.arrived(&tally);
     }
     tally.cut_open();
     tally.log();

@@ -95,13 +95,11 @@ pub fn run(options: &Options) -> Result<()> {
     common::announce_stopping();
     end_input(&open);
     let deadline = Instant::now() + options.server.drain_timeout;
-    while tally.open() > 0 && Instant::now() < deadline {
-        let [signal, _] = common::wait([Some(signals.as_fd()), Some(bell.as_fd())], Some(deadline))?;
+    while tally.open() > 0 && Instant::now() < deadline && !signals.stop_at_once() {
+        common::wait([Some(signals.as_fd()), Some(bell.as_fd())], Some(deadline))?;
         bell.silence();
         retire(&finished, &mut open, &mut tally);
-        if signal && signals.arrived(&tally).stop {
-            break;
-        }
+        signals.arrived(&tally);
     }
     tally.cut_open();
     tally.log();

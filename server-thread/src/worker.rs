@@ -107,7 +107,7 @@ fn work(queue: &Mutex<Receiver<Job>>, reporter: &Reporter) {
 
 /// Serves one conversation and reports its end, also where serving it panics: that ends this client only.
 fn converse(Job { key, stream }: Job, buffer: &mut Buffer, reporter: &Reporter) {
-    let served = panic::catch_unwind(AssertUnwindSafe(|| common::converse(&stream, buffer, || ())));
+    let served = panic::catch_unwind(AssertUnwindSafe(|| common::converse(&stream, buffer, || false)));
     // Closed before it is counted: who reads the tally may rely on it.
     drop(stream);
     reporter.report(Finished { key, outcome: served.unwrap_or(Outcome::Failed) });

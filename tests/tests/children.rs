@@ -159,8 +159,12 @@ fn a_killed_worker_is_replaced(model: Model) {
     let busy = Client::connect(server.address());
     busy.ask(b"hello");
     let serving = child_of(&server, &busy);
-    let idle = processes::children(server.pid()).into_iter().find(|&pid| pid != serving);
-    kill_child(idle.expect("the other worker is idle"));
+    let mut idle = None;
+    eventually("the other worker has started", || {
+        idle = processes::children(server.pid()).into_iter().find(|&pid| pid != serving);
+        idle.is_some()
+    });
+    idle.into_iter().for_each(kill_child);
     busy.ask(b"not harmed");
     let next = Client::connect(server.address());
     next.ask(b"served by the successor");
