@@ -27,14 +27,15 @@ pub enum Want {
 ///
 /// The bytes themselves live in a buffer that is lent for the moment, so an idle conversation owns no memory but this value.
 /// Because nothing is read while answers are unsent, what is kept for a peer that does not read is bounded by that buffer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Conversation {
     state: State,
+    /// How many more bytes are answered; then the input has ended, whatever else the peer sends.
+    answerable: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum State {
-    #[default]
     Listening,
     Answering {
         answers: Box<[u8]>,
@@ -45,15 +46,16 @@ enum State {
 
 impl Conversation {
     /// A conversation in which nothing has been said yet.
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self { state: State::Listening, answerable: usize::MAX }
     }
 
     /// What has to happen next.
     #[inline]
     pub fn wants(&self) -> Want {
         match self.state {
-            State::Listening => Want::Read,
+            State::Listening if self.answerable > 0 => Want::Read,
+            State::Listening => Want::Close,
             State::Answering { .. } => Want::Write,
             State::Ended => Want::Close,
         }
@@ -67,6 +69,7 @@ impl Conversation {
     #[inline]
     pub fn receive<'a>(&mut self, received: &'a mut [u8]) -> &'a [u8] {
         assert_eq!(self.wants(), Want::Read, "received while answers are unsent, or after the end");
+        self.answerable = self.answerable.saturating_sub(received.len());
         shout(received);
         received
     }
@@ -77,7 +80,7 @@ impl Conversation {
     /// If answers are kept already, or the conversation has ended.
     #[inline]
     pub fn keep(&mut self, unsent: &[u8]) {
-        assert_eq!(self.wants(), Want::Read, "kept while answers are unsent, or after the end");
+        assert!(matches!(self.state, State::Listening), "kept while answers are unsent, or after the end");
         if !unsent.is_empty() {
             self.state = State::Answering { answers: unsent.into(), sent: 0 };
         }
@@ -112,5 +115,17 @@ impl Conversation {
     pub fn end_of_input(&mut self) {
         assert_eq!(self.wants(), Want::Read, "an end of input while answers are unsent, or a second one");
         self.state = State::Ended;
+    }
+
+    /// The server stops: what the peer has sent already, `unread` bytes, is answered (a buffer's worth more may be), then the input
+    /// has ended, also where the peer never stops sending. Of several limits the first counts.
+    pub fn end_input_after(&mut self, unread: usize) {
+        self.answerable = self.answerable.min(unread);
+    }
+}
+
+impl Default for Conversation {
+    fn default() -> Self {
+        Self::new()
     }
 }

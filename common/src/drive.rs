@@ -140,6 +140,9 @@ pub fn converse(mut stream: &TcpStream, buffer: &mut Buffer, mut attend: impl Fn
                 if !attend() && progress == Progress::Blocked {
                     return Outcome::TimedOut;
                 }
+                if stop::stopping() {
+                    conversation.end_input_after(stop::unread(stream));
+                }
             }
             Err(error) => {
                 log::debug!("conversation failed: {error}");

@@ -178,6 +178,21 @@ pub fn wait_until_delivered(stream: &TcpStream) -> bool {
     }
 }
 
+/// How many bytes have arrived on `socket` that nobody has read yet (SIOCINQ, tcp(7)). After a stop, a conversation owes its peer the
+/// answers to these, and no more: `shutdown(SHUT_RD)` alone ends no input that never pauses.
+pub fn unread(socket: &impl AsFd) -> usize {
+    nix::ioctl_read_bad!(
+        /// How many bytes are received but not read.
+        unread_bytes,
+        libc::FIONREAD,
+        libc::c_int
+    );
+    let mut unread = 0;
+    // SAFETY: FIONREAD writes one int to the pointer, which is valid for it.
+    let result = unsafe { unread_bytes(socket.as_fd().as_raw_fd(), &mut unread) };
+    if result.is_ok() { usize::try_from(unread).unwrap_or(0) } else { 0 }
+}
+
 /// Whether the peer's system has acknowledged everything that was sent on `socket` (SIOCOUTQ, tcp(7)).
 pub fn delivery(socket: &impl AsFd) -> Delivery {
     nix::ioctl_read_bad!(

@@ -111,6 +111,21 @@ proptest! {
         prop_assert!(conversation.unsent().is_empty());
     }
 
+    /// A stop: what has arrived is answered, and the conversation ends although the peer never does.
+    #[test]
+    fn after_a_stop_what_has_arrived_is_answered_and_little_more(input in input(), writes in steps(), share in 0.0..1.0) {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a length is a length")]
+        let unread = (input.len() as f64 * share) as usize;
+        let mut stream = Scripted { input: input.clone().into(), output: Vec::new(), reads: VecDeque::new(), writes };
+        let mut conversation = Conversation::new();
+        let mut buffer = Buffer::shared();
+        conversation.end_input_after(unread);
+        conversation.end_input_after(usize::MAX);
+        while drive(&mut conversation, &mut stream, &mut buffer, Turn::LONG)? != Progress::Ended {}
+        prop_assert!(stream.output.len() >= unread && stream.output.len() <= unread + common::buffer::LARGE_BYTES);
+        prop_assert!(stream.output == upper_cased(&input[..stream.output.len()]));
+    }
+
     #[test]
     fn nothing_is_read_while_answers_are_unsent(input in input(), taken in 0_usize..100) {
         let writes = VecDeque::from([Step::Move(taken.max(1)), Step::WouldBlock, Step::WouldBlock]);
@@ -144,7 +159,7 @@ fn a_broken_stream_ends_the_conversation_with_its_error() {
             Ok(())
         }
     }
-    let result = drive(&mut Conversation::new(), &mut Broken, &mut Buffer::new(), Turn::WHOLE);
+    let result = drive(&mut Conversation::new(), &mut Broken, &mut Buffer::new(), Turn::LONG);
     assert_eq!(result.unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
 

@@ -34,8 +34,19 @@ struct Open {
     /// An event has said that the peer will send no more. There will be no other event: from now on only an end of input
     /// means that everything is read, and a short read does not.
     peer_closed: bool,
-    /// Its turn ended before its input did: it is in the list for another one.
-    unfinished: bool,
+    waits: Waits,
+}
+
+/// What a conversation waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    /// For an event.
+    Event,
+    /// Its turn ended before its input did: for another one, which comes in any case, and only once. A greedy client's events
+    /// must not win it more.
+    Turn,
+    /// Ended by the server: for the delivery of its answers.
+    Delivery,
 }
 
 /// A table of conversations.
@@ -106,7 +117,7 @@ impl Conversations {
             conversation: Conversation::new(),
             active: self.ticks,
             peer_closed: false,
-            unfinished: false,
+            waits: Waits::Event,
         });
         Ok(())
     }
@@ -117,15 +128,10 @@ impl Conversations {
         open.active = self.ticks;
         open.peer_closed |= event.is_read_closed() || event.is_error();
         let heard = event.is_readable() || open.peer_closed;
-        match open.conversation.wants() {
-            // Its turn comes in any case, and only once: a greedy client's events must not win it more.
-            _ if open.unfinished => {}
-            Want::Read if heard => self.go_on(key, tally),
-            // The first event of every connection says only that it can be written.
-            Want::Read => {}
-            Want::Write => self.go_on(key, tally),
-            // Ended by the server: it waits for its delivery.
-            Want::Close => {}
+        // The first event of every connection says only that it can be written.
+        let concerns = heard || open.conversation.wants() != Want::Read;
+        if concerns && open.waits == Waits::Event {
+            self.go_on(key, tally);
         }
     }
 
@@ -138,16 +144,19 @@ impl Conversations {
 
     fn go_on(&mut self, key: usize, tally: &mut Tally) {
         let Some(open) = self.open.get_mut(key) else { return };
-        open.unfinished = false;
+        open.waits = Waits::Event;
         let turn = Turn { bytes: TURN_BYTES, short_read_drains: !open.peer_closed };
         match drive(&mut open.conversation, &mut open.stream, &mut self.buffer, turn) {
             Ok(Progress::Blocked | Progress::Interrupted) => {}
             Ok(Progress::Unfinished) => {
-                open.unfinished = true;
+                open.waits = Waits::Turn;
                 self.unfinished.push(key);
             }
             // What the server has ended closes when everything is delivered: see `end_delivered`.
-            Ok(Progress::Ended) if stop::stopping() => self.undelivered.push(key),
+            Ok(Progress::Ended) if stop::stopping() => {
+                open.waits = Waits::Delivery;
+                self.undelivered.push(key);
+            }
             Ok(Progress::Ended) => self.end(key, Outcome::Completed, tally),
             Err(error) => {
                 log::debug!("conversation failed: {error}");
@@ -182,7 +191,8 @@ impl Conversations {
 
     /// Ends every conversation's input: each will read what is left, and then the end.
     pub(crate) fn end_input(&mut self) {
-        for (_, open) in &self.open {
+        for (_, open) in &mut self.open {
+            open.conversation.end_input_after(stop::unread(&open.stream));
             // It fails only where the peer has already gone.
             let _ = open.stream.shutdown(Shutdown::Read);
         }
