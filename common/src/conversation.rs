@@ -3,14 +3,7 @@
 //! A client sends bytes; the server sends the same bytes back with ASCII `a-z` turned to `A-Z`. There is no framing. When the
 //! client ends its input, the server answers all that it has received, and closes.
 
-/// Turns ASCII `a-z` to `A-Z` in place; every other byte stays as it is, so UTF-8 passes unharmed and no length changes.
-///
-/// This is the whole protocol, and the only place where it is written. The loop has no branch, so the compiler makes it run at
-/// the speed of memory (`cargo bench -p common`).
-#[inline]
-pub fn shout(bytes: &mut [u8]) {
-    bytes.make_ascii_uppercase();
-}
+use crate::shout::shout;
 
 /// What a [`Conversation`] wants from whoever drives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +30,7 @@ pub struct Conversation {
 #[derive(Debug)]
 enum State {
     Listening,
-    Answering {
-        answers: Box<[u8]>,
-        sent: usize,
-    },
+    Answering { answers: Box<[u8]>, sent: usize },
     Ended,
 }
 

@@ -1,6 +1,6 @@
 //! What every server shares: the conversation, and the rules around it that must be the same everywhere.
 //!
-//! In reading order: [`conversation`] is the protocol without I/O; [`drive`] moves it over a socket, blocking or not;
+//! In reading order: [`mod@shout`] and [`conversation`] are the protocol without I/O; [`drive`] moves it over a socket, blocking or not;
 //! [`options`], [`listen`], [`accept`], [`signals`], [`stop`] and [`tally`] are the values and functions that each server's
 //! `run` calls.
 //!
@@ -16,18 +16,20 @@ pub mod limit;
 pub mod listen;
 pub mod logging;
 pub mod options;
+pub mod shout;
 pub mod signals;
 pub mod stop;
 pub mod tally;
 
 pub use accept::AcceptPause;
 pub use buffer::Buffer;
-pub use conversation::{Conversation, Want, shout};
+pub use conversation::{Conversation, Want};
 pub use drive::{Progress, Turn, converse, drive};
 pub use exit::{UsageError, exit_code};
 pub use limit::connection_limit;
 pub use listen::{announce, announce_stopping, listen};
 pub use logging::{LogOptions, start_logging};
 pub use options::ServerOptions;
+pub use shout::shout;
 pub use signals::{Bell, Signals, wait};
 pub use tally::{Outcome, Tally};
