@@ -9,12 +9,13 @@
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use signal_hook::consts::{SIGALRM, SIGUSR1};
 use socket2::SockRef;
 
@@ -87,8 +88,11 @@ fn wake() {
     let errno = Errno::last_raw();
     let socket = CONVERSATION.load(Ordering::SeqCst);
     if socket != NONE {
-        // SAFETY: these two commands of fcntl take no pointer, and `Current` keeps the descriptor open while it is marked.
-        unsafe { libc::fcntl(socket, libc::F_SETFL, libc::fcntl(socket, libc::F_GETFL) | libc::O_NONBLOCK) };
+        // SAFETY: `Current` keeps the descriptor open while it is marked, and this process has one thread.
+        let socket = unsafe { BorrowedFd::borrow_raw(socket) };
+        let flags = fcntl(socket, FcntlArg::F_GETFL).map_or(OFlag::empty(), OFlag::from_bits_retain);
+        // It fails for no open socket.
+        let _ = fcntl(socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK));
     }
     Errno::set_raw(errno);
 }
