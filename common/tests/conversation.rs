@@ -61,7 +61,11 @@ impl Write for Scripted {
 
 /// The transformation, written another way than in the code under test.
 fn upper_cased(bytes: &[u8]) -> Vec<u8> {
-    bytes.iter().map(|&byte| if (b'a'..=b'z').contains(&byte) { byte - 32 } else { byte }).collect()
+    let shout = |&byte: &u8| match byte {
+        97..=122 => byte - 32,
+        other => other,
+    };
+    bytes.iter().map(shout).collect()
 }
 
 fn steps() -> impl Strategy<Value = VecDeque<Step>> {

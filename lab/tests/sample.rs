@@ -1,5 +1,7 @@
 //! What the lab reads of a process tree from the kernel, on trees that the tests make.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;

@@ -17,6 +17,7 @@ pub mod model;
 pub mod processes;
 pub mod random;
 pub mod server;
+pub mod skip;
 pub mod wait;
 
 pub use client::{Client, shouted};
@@ -24,6 +25,7 @@ pub use launch::Launch;
 pub use model::{Kind, Model};
 pub use random::Random;
 pub use server::{Exit, Server, Tally};
+pub use skip::skip;
 pub use wait::{DEADLINE, eventually};
 
 pub use nix::sys::signal::Signal;

@@ -22,7 +22,7 @@ promises!(only [thread]: a_server_that_cannot_start_a_thread_survives);
 fn prlimit_is_missing() -> bool {
     let missing = Command::new("prlimit").arg("--version").output().is_err();
     if missing {
-        eprintln!("skipped: there is no prlimit (util-linux) here");
+        tests::skip("there is no prlimit (util-linux) here");
     }
     missing
 }
