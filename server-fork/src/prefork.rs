@@ -47,15 +47,16 @@ pub fn run(options: &Options, workers: usize) -> Result<()> {
         // Wait.
         let [signal, event] =
             common::wait([Some(signals.as_fd()), Some(pool.events.as_fd())], pool.next_start())?;
+        // Counted first, so that a status that is asked for is not older than the question.
+        if event {
+            pool.count(&mut tally)?;
+        }
         let arrived = if signal { signals.arrived(&tally) } else { Default::default() };
         if arrived.stop {
             break;
         }
 
         // Retire.
-        if event {
-            pool.count(&mut tally)?;
-        }
         if arrived.child {
             pool.retire(&mut tally)?;
         }

@@ -12,6 +12,7 @@ promises!(
     a_client_that_speaks_now_and_then_is_not_silent,
     a_client_that_takes_its_bytes_slowly_is_not_silent,
     an_idle_timeout_of_zero_means_never,
+    a_server_without_an_idle_timeout_hears_signals_all_the_same,
     a_place_that_a_silent_client_held_is_free_again,
 );
 
@@ -98,6 +99,20 @@ fn an_idle_timeout_of_zero_means_never(model: Model) {
     client.ask(b"hello again");
     client.finish();
     server.stop();
+}
+
+/// Without a timeout nothing but the signal itself ends the server's sleep.
+fn a_server_without_an_idle_timeout_hears_signals_all_the_same(model: Model) {
+    let server = Server::start(model, &["--idle-timeout", "0s"]);
+    let client = Client::connect(server.address());
+    client.ask(b"hello");
+    for _ in 0..5 {
+        assert_eq!(server.status().open, 1);
+    }
+    client.ask(b"not disturbed");
+    server.begin_stop();
+    client.expect_end();
+    assert_eq!(server.stopped().completed, 1);
 }
 
 fn a_place_that_a_silent_client_held_is_free_again(model: Model) {
