@@ -23,7 +23,7 @@ use clap::Parser;
 use common::{AcceptPause, Buffer, Outcome, ServerOptions, Signals, Tally};
 use nix::sys::signal::Signal;
 
-use crate::process::Forked;
+use crate::process::{Forked, Name};
 
 /// Serves every client in a process of its own: what it sends comes back upper-cased.
 #[derive(Debug, Parser)]
@@ -73,9 +73,10 @@ pub fn run(options: &Options) -> Result<()> {
             let Some((stream, peer)) = pause.accept(|| listener.accept())? else { break };
             tally.accept();
             log::debug!("serving {peer}");
+            let name = Name::of(&peer);
             match process::fork() {
                 Ok(Forked::Parent { .. }) => {}
-                Ok(Forked::Child) => process::serve(&stream, peer, &mut buffer),
+                Ok(Forked::Child) => process::serve(&stream, name, &mut buffer),
                 Err(error) => {
                     pause.begin("start a process", &error);
                     tally.close(Outcome::Failed);

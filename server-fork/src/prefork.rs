@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use socket2::SockRef;
 
 use crate::Options;
-use crate::process::{self, Forked};
+use crate::process::{self, Forked, Name};
 
 /// A worker that lives for less than this has died at once: its successor must wait.
 const STEADY: Duration = Duration::from_secs(1);
@@ -236,17 +236,18 @@ fn work(place: usize, listener: &TcpListener, report: &PipeWriter, buffer: &mut 
         }
     };
     let mut pause = AcceptPause::default();
-    process::set_name(&"idle");
+    let idle = Name::of(&"idle");
+    idle.show();
     while !stop::stopping() {
         match pause.accept(|| accept(listener)) {
             Ok(Some((stream, peer))) => {
                 tell(None);
                 log::debug!("serving {peer}");
-                process::set_name(&peer);
+                Name::of(&peer).show();
                 let outcome = process::converse(&stream, buffer);
                 drop(stream);
                 tell(Some(outcome));
-                process::set_name(&"idle");
+                idle.show();
             }
             Ok(None) => thread::sleep(pause.until().map_or(Duration::ZERO, |until| until - Instant::now())),
             // A stop closes the listener, so that it is not missed just before the sleep in `accept`.

@@ -5,7 +5,7 @@
 use std::ffi::CStr;
 use std::fs;
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -30,6 +30,9 @@ const NONE: i32 = -1;
 /// The listener that a worker closes when it is told to stop, also in the middle of a conversation, so that the port is free.
 static LISTENER: AtomicI32 = AtomicI32::new(NONE);
 
+/// What a child leaves to its parent. Ctrl-C reaches the whole process group: the parent decides what it means.
+const PARENTS_SIGNALS: [Signal; 4] = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD];
+
 /// The longest name that the kernel keeps for a process, in bytes (PR_SET_NAME, prctl(2)).
 const NAME_BYTES: usize = 15;
 
@@ -52,25 +55,37 @@ pub(crate) fn require_one_thread() -> Result<()> {
 
 /// Starts a child that dies with its parent and obeys nobody else's signals.
 ///
-/// All signals are held back meanwhile: one that reached the child before it has handlers of its own would be written into the
-/// parent's pipe.
+/// All signals are held back meanwhile: one that reached the child before it has a handler of its own would be written into the
+/// parent's pipe. Whatever can be prepared is prepared before: each page of code or data that the child is the first to touch costs
+/// it a fault.
 ///
 /// # Errors
 /// `EAGAIN` or `ENOMEM`: no process to be had.
 pub(crate) fn fork() -> io::Result<Forked> {
     let parent = getpid();
+    // No SA_RESTART: a worker that waits for a client must come back to see that it is to stop.
+    let stop = SigAction::new(SigHandler::Handler(end_input), SaFlags::empty(), SigSet::empty());
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let mut deaf = before;
+    for signal in PARENTS_SIGNALS {
+        deaf.add(signal);
+    }
     // SAFETY: this process has one thread (`require_one_thread`), so the child may do all that the parent may.
     let forked = unsafe { unistd::fork() };
     if let Ok(ForkResult::Child) = forked {
         die_with(parent);
-        obey_parent();
+        // SAFETY: the handler touches atomics and calls shutdown and close: async-signal-safe.
+        let handled = unsafe { sigaction(Signal::SIGTERM, &stop) };
+        if handled.is_err() || deaf.thread_set_mask().is_err() {
+            exit(Outcome::Failed);
+        }
+        return Ok(Forked::Child);
     }
     before.thread_set_mask()?;
-    Ok(match forked? {
-        ForkResult::Parent { child } => Forked::Parent { child },
-        ForkResult::Child => Forked::Child,
-    })
+    match forked? {
+        ForkResult::Parent { child } => Ok(Forked::Parent { child }),
+        ForkResult::Child => Ok(Forked::Child),
+    }
 }
 
 /// Has the kernel kill this child when its parent ends, also by SIGKILL.
@@ -82,35 +97,22 @@ fn die_with(parent: Pid) {
     }
 }
 
-/// Replaces the handlers inherited from the parent. Ctrl-C reaches the whole process group: the parent decides what it means.
-fn obey_parent() {
-    extern "C" fn end_input(_: i32) {
-        let errno = Errno::last_raw();
-        stop::end_input();
-        let listener = LISTENER.swap(NONE, Ordering::SeqCst);
-        if listener != NONE {
-            // SAFETY: a worker that is stopping never uses its listener again (`close_when_stopped`).
-            unsafe { libc::close(listener) };
-        }
-        Errno::set_raw(errno);
+/// SIGTERM in a child: its conversation's input ends, and a worker waits for no other.
+extern "C" fn end_input(_: i32) {
+    let errno = Errno::last_raw();
+    stop::end_input();
+    let listener = LISTENER.swap(NONE, Ordering::SeqCst);
+    if listener != NONE {
+        // SAFETY: a worker that is stopping never uses its listener again (`close_when_stopped`).
+        unsafe { libc::close(listener) };
     }
-    let ignore = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1].map(|signal| (signal, SigHandler::SigIgn));
-    let rest = [(Signal::SIGTERM, SigHandler::Handler(end_input)), (Signal::SIGCHLD, SigHandler::SigDfl)];
-    for (signal, handler) in ignore.into_iter().chain(rest) {
-        // No SA_RESTART: a worker that waits for a client must come back to see that it is to stop.
-        let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-        // SAFETY: the only handler that is a function touches atomics and calls shutdown and close: async-signal-safe.
-        let installed = unsafe { sigaction(signal, &action) };
-        if installed.is_err() {
-            exit(Outcome::Failed);
-        }
-    }
+    Errno::set_raw(errno);
 }
 
 /// A child's life: one conversation, whose outcome is its exit code. Nothing of the parent's is dropped or flushed.
-pub(crate) fn serve(stream: &TcpStream, peer: SocketAddr, buffer: &mut Buffer) -> ! {
+pub(crate) fn serve(stream: &TcpStream, name: Name, buffer: &mut Buffer) -> ! {
     close_all_but([stream.as_raw_fd()]);
-    set_name(&peer);
+    name.show();
     exit(converse(stream, buffer))
 }
 
@@ -152,19 +154,31 @@ pub(crate) fn close_all_but<const N: usize>(mut kept: [i32; N]) {
     }
 }
 
-/// Shows in `ps` what this child is doing. The end of a peer's address tells it from others better than its beginning.
-pub(crate) fn set_name(what: &impl std::fmt::Display) {
-    let mut text = [0_u8; 64];
-    let mut rest = &mut text[..];
-    // Not to be able to show the name harms nobody.
-    let _ = write!(rest, "{what}");
-    let left = rest.len();
-    let end = text.len() - left;
-    let mut name = [0_u8; NAME_BYTES + 1];
-    let shown = &text[end.saturating_sub(NAME_BYTES)..end];
-    name[..shown.len()].copy_from_slice(shown);
-    if let Ok(name) = CStr::from_bytes_until_nul(&name) {
-        let _ = prctl::set_name(name);
+/// What a child is doing, as `ps` shows it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Name([u8; NAME_BYTES + 1]);
+
+impl Name {
+    /// The end of `what`: that of a peer's address tells it from others better than its beginning.
+    pub(crate) fn of(what: &impl std::fmt::Display) -> Self {
+        let mut text = [0_u8; 64];
+        let mut rest = &mut text[..];
+        // A longer text is cut, and harms nobody.
+        let _ = write!(rest, "{what}");
+        let left = rest.len();
+        let end = text.len() - left;
+        let mut name = [0_u8; NAME_BYTES + 1];
+        let shown = &text[end.saturating_sub(NAME_BYTES)..end];
+        name[..shown.len()].copy_from_slice(shown);
+        Self(name)
+    }
+
+    /// Makes it the name of this process.
+    pub(crate) fn show(&self) {
+        if let Ok(name) = CStr::from_bytes_until_nul(&self.0) {
+            // Not to be able to show the name harms nobody.
+            let _ = prctl::set_name(name);
+        }
     }
 }
 
