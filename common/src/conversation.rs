@@ -37,10 +37,7 @@ pub struct Conversation {
 #[derive(Debug)]
 enum State {
     Listening,
-    Answering {
-        answers: Box<[u8]>,
-        sent: usize,
-    },
+    Answering { answers: Box<[u8]>, sent: usize },
     Ended,
 }
 

@@ -16,6 +16,7 @@ pub mod leash;
 pub mod machine;
 pub mod notes;
 pub mod options;
+pub mod page;
 pub mod report;
 pub mod round;
 pub mod sample;
