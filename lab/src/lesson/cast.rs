@@ -1,0 +1,361 @@
+//! The processes of an experiment: this program again, as `lab act`, watched and heard over pipes.
+//!
+//! Each sends its lane to its parent at once, event by event, so that what it did until it was killed is known. They die with the
+//! thread that started them (see [`crate::leash`]): start them from the thread that runs the experiment.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use clap::Args;
+use nix::sys::prctl;
+use nix::unistd::getpid;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::trace::{Event, Lane, Recorder, State, now_ns};
+use crate::leash;
+
+/// How long an experiment waits for a word from any of its processes before it gives up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether all have ended.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The stack of a thread that reads what one process says.
+const READER_STACK: usize = 256 * 1024;
+
+/// `lab act`
+#[derive(Debug, Args)]
+pub struct ActOptions {
+    /// Die with this process, which must be the parent
+    #[arg(long, value_name = "PID")]
+    dies_with: i32,
+    /// The experiment
+    pub experiment: String,
+    /// What to do in it, as JSON that the experiment understands
+    pub part: String,
+}
+
+/// What a process says to its parent, one line of JSON each.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    /// What its own lane records.
+    Event(u64, Event),
+    /// The finished lane of one of its threads or tasks.
+    Lane(Lane),
+    /// A word to the experiment.
+    Word(Value),
+}
+
+/// What the experiment hears of the process with this number.
+#[derive(Debug)]
+pub enum Heard<T> {
+    /// It said this.
+    Word(usize, T),
+    /// It has ended, or been killed; it will say no more.
+    End(usize),
+}
+
+/// The processes of an experiment, numbered from 0 in the order of their start. Dropped, they are killed.
+#[derive(Debug)]
+pub struct Cast {
+    experiment: &'static str,
+    actors: Vec<Actor>,
+    send: Sender<Heard<Value>>,
+    heard: Receiver<Heard<Value>>,
+}
+
+#[derive(Debug)]
+struct Actor {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    reader: Option<JoinHandle<Result<Recorded>>>,
+}
+
+/// What the reader of one process has gathered.
+struct Recorded {
+    own: Recorder,
+    others: Vec<Lane>,
+    has_ended_itself: bool,
+    ended_ns: u64,
+}
+
+impl Cast {
+    /// Nobody yet; `experiment` is the name whose `act` they run.
+    pub fn new(experiment: &'static str) -> Self {
+        let (send, heard) = mpsc::channel();
+        Self { experiment, actors: Vec::new(), send, heard }
+    }
+
+    /// Starts one, which is called `name` in the picture and does `part`. Returns its number.
+    ///
+    /// # Errors
+    /// If the system cannot start it.
+    pub fn start(&mut self, name: impl Into<String>, part: &impl Serialize) -> Result<usize> {
+        let number = self.actors.len();
+        let (parent, part) = (getpid().to_string(), serde_json::to_string(part)?);
+        let mut command = leash::this_program(&["act", "--dies-with", &parent, self.experiment, &part]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let started_ns = now_ns();
+        let mut child = command.spawn().context("cannot start a process")?;
+        let own = Recorder::process(name, child.id().cast_signed(), started_ns);
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        self.actors.push(Actor { child, stdin, reader: None });
+        let (stdout, send) = (stdout.context("a process has no stdout")?, self.send.clone());
+        let read = move || {
+            let recorded = listen_to(stdout, number, own, &send);
+            // Nobody listens any more when the experiment has been given up.
+            let _ = send.send(Heard::End(number));
+            recorded
+        };
+        let reader = thread::Builder::new().stack_size(READER_STACK).spawn(read);
+        self.actors[number].reader = Some(reader.context("cannot start a thread")?);
+        Ok(number)
+    }
+
+    /// How many were started.
+    pub fn len(&self) -> usize {
+        self.actors.len()
+    }
+
+    /// Whether nobody was started.
+    pub fn is_empty(&self) -> bool {
+        self.actors.is_empty()
+    }
+
+    /// The process id of one.
+    pub fn pid(&self, number: usize) -> i32 {
+        self.actors[number].child.id().cast_signed()
+    }
+
+    /// Waits for the next word or end of any.
+    ///
+    /// # Errors
+    /// If all are silent for 30 s, or one says something else.
+    pub fn listen<T: DeserializeOwned>(&self) -> Result<Heard<T>> {
+        match self.heard.recv_timeout(PATIENCE) {
+            Ok(Heard::End(number)) => Ok(Heard::End(number)),
+            Ok(Heard::Word(number, word)) => {
+                let understood = serde_json::from_value(word).context("cannot understand a process")?;
+                Ok(Heard::Word(number, understood))
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                bail!("no process has said anything for {PATIENCE:?}")
+            }
+        }
+    }
+
+    /// Waits until each has said one word, in any order; returns the words in the order of the numbers.
+    ///
+    /// # Errors
+    /// If one ends instead or speaks twice, or as [`listen`](Self::listen).
+    pub fn listen_to_all<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
+        let mut words: Vec<Option<T>> = self.actors.iter().map(|_| None).collect();
+        while words.iter().any(Option::is_none) {
+            match self.listen()? {
+                Heard::Word(number, word) => {
+                    ensure!(words[number].replace(word).is_none(), "process {number} spoke out of turn");
+                }
+                Heard::End(number) => bail!("process {number} has ended too early"),
+            }
+        }
+        Ok(words.into_iter().flatten().collect())
+    }
+
+    /// Says something to one, which gets it by [`Part::hear`].
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn say(&mut self, number: usize, word: &impl Serialize) -> Result<()> {
+        let stdin = self.actors[number].stdin.as_mut().context("the process hears nothing any more")?;
+        stdin.write_all(&json_line(word)?).context("cannot speak to a process")
+    }
+
+    /// Says the same to all.
+    ///
+    /// # Errors
+    /// If one has ended.
+    pub fn say_to_all(&mut self, word: &impl Serialize) -> Result<()> {
+        (0..self.actors.len()).try_for_each(|number| self.say(number, word))
+    }
+
+    /// From now on the process finds that its parent has nothing more to say.
+    pub fn hang_up(&mut self, number: usize) {
+        self.actors[number].stdin = None;
+    }
+
+    /// Sends SIGKILL to one.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn kill(&mut self, number: usize) -> Result<()> {
+        self.actors[number].child.kill().context("cannot kill a process")
+    }
+
+    /// Waits for the end of all. Returns their lanes in the order of the numbers, each followed by those of its threads, and how
+    /// each ended. The lane of one that was killed ends with the mark `killed`, of one that failed with `failed`.
+    ///
+    /// # Errors
+    /// If one said what is no word of an actor, or does not end: then all are killed.
+    pub fn join(mut self) -> Result<(Vec<Lane>, Vec<ExitStatus>)> {
+        for actor in &mut self.actors {
+            actor.stdin = None;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while self.actors.iter().any(Actor::is_heard) {
+            ensure!(Instant::now() < deadline, "a process does not end within {PATIENCE:?}");
+            // Words that nobody waits for any more; with the last of them a reader ends.
+            let _ = self.heard.recv_timeout(LOOK);
+        }
+        let (mut lanes, mut statuses) = (Vec::new(), Vec::new());
+        for actor in &mut self.actors {
+            let reader = actor.reader.take().context("a process was not listened to")?;
+            let recorded = reader.join().map_err(|_| anyhow!("a reader panicked"))??;
+            let status = actor.child.wait().context("cannot wait for a process")?;
+            lanes.extend(recorded.lanes(status));
+            statuses.push(status);
+        }
+        Ok((lanes, statuses))
+    }
+}
+
+impl Drop for Cast {
+    fn drop(&mut self) {
+        for actor in &mut self.actors {
+            // It may have ended and been waited for already.
+            let _ = actor.child.kill();
+            let _ = actor.child.wait();
+        }
+    }
+}
+
+impl Actor {
+    fn is_heard(&self) -> bool {
+        self.reader.as_ref().is_some_and(|reader| !reader.is_finished())
+    }
+}
+
+impl Recorded {
+    /// Its own first.
+    fn lanes(self, status: ExitStatus) -> Vec<Lane> {
+        let own = match (status.signal(), status.success() && self.has_ended_itself) {
+            (Some(_), _) => self.own.broken_off(self.ended_ns, "killed"),
+            (None, false) => self.own.broken_off(self.ended_ns, "failed"),
+            (None, true) => self.own.end_at(self.ended_ns),
+        };
+        [vec![own], self.others].concat()
+    }
+}
+
+/// Reads what process `number` says until it can say no more.
+///
+/// # Errors
+/// If it is no word of an actor. A last line without its end is none: its process was killed in the middle of it.
+fn listen_to(
+    stdout: ChildStdout,
+    number: usize,
+    own: Recorder,
+    send: &Sender<Heard<Value>>,
+) -> Result<Recorded> {
+    let mut recorded = Recorded { own, others: Vec::new(), has_ended_itself: false, ended_ns: 0 };
+    let mut stdout = BufReader::new(stdout);
+    let mut line = Vec::new();
+    while stdout.read_until(b'\n', &mut line).context("cannot listen to a process")? > 0
+        && line.ends_with(b"\n")
+    {
+        match serde_json::from_slice(&line).context("cannot understand a process")? {
+            Line::Event(at_ns, Event::End) => (recorded.has_ended_itself, recorded.ended_ns) = (true, at_ns),
+            Line::Event(at_ns, event) => recorded.own.apply(at_ns, event),
+            Line::Lane(lane) => recorded.others.push(lane),
+            // Nobody listens any more when the experiment has been given up.
+            Line::Word(word) => drop(send.send(Heard::Word(number, word))),
+        }
+        line.clear();
+    }
+    if !recorded.has_ended_itself {
+        recorded.ended_ns = now_ns();
+    }
+    Ok(recorded)
+}
+
+/// A process's own end of it all: its lane, and the line to its parent.
+///
+/// Its recording is not as cheap as a thread's: each event is a write to a pipe. A parent that has gone is no error: its
+/// processes are about to be killed.
+#[derive(Debug)]
+pub struct Part(());
+
+impl Part {
+    /// From now on the process is in `state`.
+    pub fn enter(&mut self, state: State) {
+        self.enter_with(state, "");
+    }
+
+    /// From now on the process is in `state`, with `what`, such as the name of a lock.
+    pub fn enter_with(&mut self, state: State, what: &'static str) {
+        let _ = write_line(&Line::Event(now_ns(), Event::Enter { state, what: what.into() }));
+    }
+
+    /// Something happens now. Few different labels: each gets a sign of its own.
+    pub fn mark(&mut self, label: &'static str) {
+        let _ = write_line(&Line::Event(now_ns(), Event::Mark(label.into())));
+    }
+
+    /// The finished lane of one of this process's threads or tasks.
+    pub fn hand_over(&mut self, lane: Lane) {
+        let _ = write_line(&Line::Lane(lane));
+    }
+
+    /// Says something to the experiment, which gets it by [`Cast::listen`].
+    ///
+    /// # Errors
+    /// If the parent has gone.
+    pub fn tell(&mut self, word: &impl Serialize) -> Result<()> {
+        write_line(&Line::Word(serde_json::to_value(word)?))
+    }
+
+    /// Waits for the next word of the parent; `None` if it has nothing more to say. The lane's state is the caller's to change.
+    ///
+    /// # Errors
+    /// If it cannot be read or understood.
+    pub fn hear<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
+        let mut line = String::new();
+        match io::stdin().lock().read_line(&mut line).context("cannot listen to the parent")? {
+            0 => Ok(None),
+            _ => Ok(Some(serde_json::from_str(&line).context("cannot understand the parent")?)),
+        }
+    }
+}
+
+/// Is a process of an experiment: `act` is what it does.
+///
+/// # Errors
+/// What it failed with, or if its parent has gone already.
+pub fn run(options: &ActOptions, act: fn(&str, &mut Part) -> Result<()>) -> Result<()> {
+    leash::attach(options.dies_with)?;
+    // The name by which `top` and `ps` show the process.
+    prctl::set_name(c"lab-act")?;
+    let mut part = Part(());
+    part.enter(State::Running);
+    act(&options.part, &mut part)?;
+    write_line(&Line::Event(now_ns(), Event::End))
+}
+
+fn json_line(word: &impl Serialize) -> Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(word)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// One write, so that a line shorter than PIPE_BUF (pipe(7)) arrives whole or not at all.
+fn write_line(line: &Line) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&json_line(line)?).and_then(|()| stdout.flush()).context("cannot speak to the parent")
+}
