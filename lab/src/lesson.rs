@@ -86,7 +86,8 @@ impl Entry {
     }
 
     fn command(&self) -> Command {
-        (self.options)(Command::new(self.name).about(self.question))
+        // The options' own doc comment is for who reads the code.
+        (self.options)(Command::new(self.name)).about(self.question).long_about(None::<&str>)
     }
 
     fn named(name: &str) -> Option<Self> {
@@ -96,7 +97,6 @@ impl Entry {
 
 /// `lab run`
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = false)]
 pub struct RunOptions {
     /// Run every experiment with its defaults
     #[arg(long)]

@@ -17,6 +17,11 @@ pub fn ways<W: ValueEnum + Copy>(only: Option<W>, all: &[W]) -> Vec<W> {
     only.map_or_else(|| all.to_vec(), |one| vec![one])
 }
 
+/// What `--only` calls a way.
+pub fn name<W: ValueEnum>(way: W) -> String {
+    way.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
 /// Runs `work` on `count` threads, which begin when all of them exist, and returns their lanes. Each is told its number, from 0, and
 /// its lane is called `noun` and that number counted from 1.
 ///

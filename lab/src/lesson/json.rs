@@ -71,5 +71,5 @@ fn variant(variant: &Variant) -> Result<VariantRecord<'_>> {
         let key = format!("{}{}", name.replace([' ', '-'], "_"), figure.unit());
         figures.insert(key, serde_json::to_value(figure)?);
     }
-    Ok(VariantRecord { name: variant.name, about: &variant.about, figures, lanes: &variant.trace.lanes })
+    Ok(VariantRecord { name: &variant.name, about: &variant.about, figures, lanes: &variant.trace.lanes })
 }

@@ -3,8 +3,9 @@
 use super::trace::{Lane, State, Trace};
 use super::verdict::time;
 
-/// Lanes that are drawn; of more, a sample.
+/// Lanes that are all drawn; of more, a sample of fewer.
 const MOST_ROWS: usize = 24;
+const SAMPLE_ROWS: usize = 16;
 
 /// Columns of a lane's name; the rest of a longer one is left out.
 const MOST_NAME: usize = 18;
@@ -81,26 +82,27 @@ pub fn draw(trace: &Trace, look: &Look) -> String {
     let scale = Scale::new(trace, look.columns.saturating_sub(name_columns + 1).max(10));
     let labels = labels(&shown);
     let mut text = String::new();
+    let mut drawn = Vec::new();
     for lane in &shown {
         let name: String = lane.name.chars().take(name_columns).collect();
-        text.push_str(&format!("{name:name_columns$} "));
-        text.push_str(&row(&cells(lane, &labels, &scale), look));
-        text.push('\n');
+        let cells = cells(lane, &labels, &scale);
+        text.push_str(&format!("{name:name_columns$} {}\n", row(&cells, look)));
+        drawn.extend(cells);
     }
     text.push_str(&scale.axis(name_columns + 1, look));
-    text.push_str(&legend(&shown, &labels, look));
+    text.push_str(&legend(&drawn, &labels, look));
     if shown.len() < trace.lanes.len() {
         text.push_str(&format!("({} of {} lanes, evenly chosen)\n", shown.len(), trace.lanes.len()));
     }
     text
 }
 
-/// At most [`MOST_ROWS`] lanes, evenly chosen, the first and the last among them.
+/// All lanes if they are not too many; or some, evenly chosen, the first and the last among them.
 fn sample(lanes: &[Lane]) -> Vec<&Lane> {
     if lanes.len() <= MOST_ROWS {
         return lanes.iter().collect();
     }
-    (0..MOST_ROWS).map(|row| &lanes[row * (lanes.len() - 1) / (MOST_ROWS - 1)]).collect()
+    (0..SAMPLE_ROWS).map(|row| &lanes[row * (lanes.len() - 1) / (SAMPLE_ROWS - 1)]).collect()
 }
 
 /// Every label, in the order of its first appearance in time.
@@ -181,10 +183,11 @@ fn cells(lane: &Lane, labels: &[&str], scale: &Scale) -> Vec<Cell> {
     // For how long the state in a cell has lasted there; what is drawn lasts longest.
     let mut lasted = vec![[0u64; State::ALL.len()]; scale.columns];
     for span in &lane.spans {
-        for column in scale.column(span.begin_ns)..=scale.column(span.end_ns) {
+        let (first, last) = (scale.column(span.begin_ns), scale.column(span.end_ns));
+        for (column, lasted) in lasted.iter_mut().enumerate().take(last + 1).skip(first) {
             let begin = span.begin_ns.max(scale.begin_ns(column));
             let next = if column + 1 == scale.columns { u64::MAX } else { scale.begin_ns(column + 1) };
-            lasted[column][span.state as usize] += span.end_ns.min(next).saturating_sub(begin);
+            lasted[span.state as usize] += span.end_ns.min(next).saturating_sub(begin);
         }
     }
     for (cell, lasted) in cells.iter_mut().zip(lasted) {
@@ -236,12 +239,12 @@ fn sign_of(label: usize, look: &Look) -> char {
     marks[label.min(marks.len() - 1)]
 }
 
-/// What occurs in the picture, each with its sign, in as many lines as it takes.
-fn legend(lanes: &[&Lane], labels: &[&str], look: &Look) -> String {
-    let occurs = |state| lanes.iter().any(|lane| lane.spans.iter().any(|span| span.state == state));
-    let states = State::ALL.into_iter().filter(|state| occurs(*state));
+/// What is drawn, each with its sign, in as many lines as it takes.
+fn legend(drawn: &[Cell], labels: &[&str], look: &Look) -> String {
+    let states = State::ALL.into_iter().filter(|state| drawn.contains(&Cell::State(*state)));
     let states = states.map(|state| (look.sign(state), Look::colour(state), state.name()));
-    let marks = labels.iter().enumerate().map(|(label, name)| (sign_of(label, look), MARK_COLOUR, *name));
+    let labels = labels.iter().enumerate().filter(|(label, _)| drawn.contains(&Cell::Mark(*label)));
+    let marks = labels.map(|(label, name)| (sign_of(label, look), MARK_COLOUR, *name));
     let mut text = String::new();
     let mut used = 0;
     for (sign, colour, name) in states.chain(marks) {
@@ -324,8 +327,8 @@ mod tests {
         for columns in [40, 80, 200] {
             for look in [Look { columns, ..LETTERS }, Look { columns, ascii: false, colour: false }] {
                 let text = draw(&Trace::new(Clone::clone(&lanes)), &look);
-                assert_eq!(text.lines().count(), MOST_ROWS + 4, "\n{text}");
-                assert!(text.contains("24 of 100 lanes"), "\n{text}");
+                assert_eq!(text.lines().count(), SAMPLE_ROWS + 4, "\n{text}");
+                assert!(text.contains("16 of 100 lanes"), "\n{text}");
                 assert!(text.contains("worker 0 ") && text.contains("worker 99"), "\n{text}");
                 assert!(text.lines().all(|line| line.chars().count() <= columns), "\n{text}");
             }

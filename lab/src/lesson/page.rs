@@ -87,7 +87,7 @@ fn section(body: &mut String, lesson: &Lesson) {
         }
         body.push_str("</tr></thead><tbody>\n");
         for (variant, row) in lesson.outcome.variants.iter().zip(rows) {
-            let _ = write!(body, "<tr><td>{}</td>", escape(variant.name));
+            let _ = write!(body, "<tr><td>{}</td>", escape(&variant.name));
             for cell in row {
                 let _ = write!(body, "<td>{}</td>", escape(&cell));
             }
@@ -109,7 +109,7 @@ fn section(body: &mut String, lesson: &Lesson) {
 }
 
 fn figure(body: &mut String, variant: &Variant) {
-    let (name, about, height) = (escape(variant.name), escape(&variant.about), height(&variant.trace));
+    let (name, about, height) = (escape(&variant.name), escape(&variant.about), height(&variant.trace));
     let _ = writeln!(
         body,
         "<figure><figcaption><b>{name}</b>: {about}</figcaption>\n<div class=\"scroll\">\

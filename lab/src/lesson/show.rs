@@ -186,7 +186,7 @@ fn table(variants: &[Variant], look: &Look) -> String {
     table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
     table.set_width(u16::try_from(look.columns).unwrap_or(u16::MAX));
     for (variant, row) in variants.iter().zip(rows) {
-        table.add_row(std::iter::once(variant.name.to_owned()).chain(row));
+        table.add_row(std::iter::once(variant.name.clone()).chain(row));
     }
     for column in table.column_iter_mut() {
         let is_first = column.index == 0;

@@ -19,8 +19,8 @@ pub struct Outcome {
 /// One way to do it, wrong or right, and what happened.
 #[derive(Debug)]
 pub struct Variant {
-    /// What `--only` takes.
-    pub name: &'static str,
+    /// What `--only` takes: [`super::experiments::name`].
+    pub name: String,
     /// Half a line on what is done here.
     pub about: String,
     /// Who did what when.

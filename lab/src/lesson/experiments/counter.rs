@@ -16,7 +16,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use common::options::{parse_count, parse_duration};
 
-use super::{on_threads, ways};
+use super::{name, on_threads, ways};
 use crate::lesson::Experiment;
 use crate::lesson::stage::Stage;
 use crate::lesson::trace::{Recorder, State, Trace};
@@ -115,11 +115,9 @@ impl Counter {
     }
 
     fn under_mutex(&self, shared: &Shared, me: &mut Recorder) {
-        step(&shared.lock, me, |me| {
+        step(&shared.lock, me, |_| {
             let read = shared.number.load(Ordering::SeqCst);
-            me.mark("read");
             thread::sleep(self.delay);
-            me.mark("write");
             shared.number.store(read - 1, Ordering::SeqCst);
         });
     }
@@ -181,15 +179,6 @@ impl Counter {
             ("time", Figure::Time(trace.length_ns())),
         ];
         Variant { name: name(way), about: about.to_owned(), trace, figures }
-    }
-}
-
-fn name(way: Way) -> &'static str {
-    match way {
-        Way::Race => "race",
-        Way::Gil => "gil",
-        Way::Mutex => "mutex",
-        Way::Atomic => "atomic",
     }
 }
 

@@ -11,7 +11,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use common::options::{parse_count, parse_duration};
 
-use super::{on_threads, ways};
+use super::{name, on_threads, ways};
 use crate::lesson::Experiment;
 use crate::lesson::semaphore::Semaphore;
 use crate::lesson::stage::Stage;
@@ -75,7 +75,7 @@ impl Semaphores {
             all_in.wait();
             self.stay(number, me);
         })?;
-        let variant = variant("open", "everybody walks in".to_owned(), Trace::new(lanes));
+        let variant = variant(Way::Open, "everybody walks in".to_owned(), Trace::new(lanes));
         let most = variant.trace.most_at_once(State::Holding);
         let claim = Claim::new(
             most == self.threads,
@@ -97,7 +97,7 @@ impl Semaphores {
             drop(permit);
         })?;
         let about = format!("a semaphore with {} places", self.places);
-        let variant = variant("semaphore", about, Trace::new(lanes));
+        let variant = variant(Way::Semaphore, about, Trace::new(lanes));
         let (most, expected) = (variant.trace.most_at_once(State::Holding), self.places.min(self.threads));
         let longest = variant.trace.lanes.iter().map(|lane| lane.total_ns(State::Waiting)).max().unwrap_or(0);
         let claim = Claim::new(
@@ -119,12 +119,12 @@ impl Semaphores {
     }
 }
 
-fn variant(name: &'static str, about: String, trace: Trace) -> Variant {
+fn variant(way: Way, about: String, trace: Trace) -> Variant {
     let waited = trace.lanes.iter().map(|lane| lane.total_ns(State::Waiting));
     let figures = vec![
         ("most at once", Figure::count(trace.most_at_once(State::Holding))),
         ("longest wait", Figure::Time(waited.max().unwrap_or(0))),
         ("time", Figure::Time(trace.length_ns())),
     ];
-    Variant { name, about, trace, figures }
+    Variant { name: name(way), about, trace, figures }
 }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use self::buyer::{Buyer, End, GoOn, Word};
 use self::shop::Shop;
-use super::ways;
+use super::{name, ways};
 use crate::lesson::Experiment;
 use crate::lesson::cast::{Cast, Heard, Part};
 use crate::lesson::stage::Stage;
@@ -90,16 +90,6 @@ impl Way {
 
     fn kills(self) -> bool {
         Self::KILLING.contains(&self)
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::NoLock => "no-lock",
-            Self::Lock => "lock",
-            Self::LockLook => "lock-look",
-            Self::KillInPlace => "kill-in-place",
-            Self::KillRename => "kill-rename",
-        }
     }
 
     fn about(self) -> &'static str {
@@ -176,7 +166,7 @@ impl Tickets {
                 Shop::make_folder(folder)?;
                 folder.canonicalize()?
             }
-            None => stage.folder(&format!("{}-{}", Self::NAME, way.name()))?,
+            None => stage.folder(&format!("{}-{}", Self::NAME, name(way)))?,
         };
         let shop = Shop::open(&folder, self.tickets as u64)?;
         let before = shop.left()?;
@@ -211,7 +201,7 @@ impl Tickets {
         let (sold, buyers, before) = (sale.sold(), self.buyers, sale.before);
         let most_holding = sale.trace.most_at_once(State::Holding);
         let left = sale.after.map_or_else(|| "the file torn".to_owned(), |left| format!("{left} left"));
-        let observed = format!("{sold} sold of {before}, {left} ({})", sale.way.name());
+        let observed = format!("{sold} sold of {before}, {left} ({})", name(sale.way));
         match sale.way {
             Way::NoLock => Claim::new(
                 sold == buyers && sale.after == Some(before - 1) && before > 0,
@@ -233,7 +223,7 @@ impl Tickets {
                 let at_most = if self.shop.is_some() { "at most " } else { "" };
                 Claim::new(
                     fits && most_holding == 1,
-                    format!("with the lock {at_most}{due} sold ({})", sale.way.name()),
+                    format!("with the lock {at_most}{due} sold ({})", name(sale.way)),
                     observed,
                     "Who had the lock was the only one to read and write.",
                 )
@@ -331,6 +321,6 @@ impl Sale {
         if self.way.kills() {
             figures.push(("killed", Figure::count(self.killed())));
         }
-        Variant { name: self.way.name(), about: self.way.about().to_owned(), trace: self.trace, figures }
+        Variant { name: name(self.way), about: self.way.about().to_owned(), trace: self.trace, figures }
     }
 }

@@ -54,12 +54,12 @@ impl Buyer {
         pause(me, Word::Ready, "until all are there")?;
         let end = match self.way {
             Way::NoLock => {
-                me.enter(State::Running);
+                me.enter_with(State::Sleeping, "looking");
                 self.look(&shop, me);
                 self.buy(&shop, None, me)?
             }
             Way::Lock | Way::KillInPlace | Way::KillRename => {
-                me.enter(State::Running);
+                me.enter_with(State::Sleeping, "looking");
                 self.look(&shop, me);
                 me.enter(State::Waiting);
                 let locked = shop.lock()?;
