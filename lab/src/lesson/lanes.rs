@@ -80,7 +80,7 @@ pub fn draw(trace: &Trace, look: &Look) -> String {
     let longest = shown.iter().map(|lane| lane.name.chars().count()).max().unwrap_or(0);
     let name_columns = longest.min(MOST_NAME).min(look.columns / 3);
     let scale = Scale::new(trace, look.columns.saturating_sub(name_columns + 1).max(10));
-    let labels = labels(&shown);
+    let labels = labels(shown.iter().copied());
     let mut text = String::new();
     let mut drawn = Vec::new();
     for lane in &shown {
@@ -106,8 +106,8 @@ fn sample(lanes: &[Lane]) -> Vec<&Lane> {
 }
 
 /// Every label, in the order of its first appearance in time.
-fn labels<'a>(lanes: &[&'a Lane]) -> Vec<&'a str> {
-    let mut marks: Vec<_> = lanes.iter().flat_map(|lane| &lane.marks).collect();
+pub fn labels<'a>(lanes: impl IntoIterator<Item = &'a Lane>) -> Vec<&'a str> {
+    let mut marks: Vec<_> = lanes.into_iter().flat_map(|lane| &lane.marks).collect();
     marks.sort_by_key(|mark| mark.at_ns);
     let mut labels = Vec::new();
     for mark in marks {

@@ -11,7 +11,7 @@ use crate::page::{COLOURS, escape, page};
 /// Measures of a picture, in pixels: its width, that of the names, the space right of the lanes, and heights.
 const WIDTH: f64 = 1060.0;
 const NAMES: f64 = 150.0;
-const MARGIN: f64 = 20.0;
+const MARGIN: f64 = 40.0;
 const LANE: f64 = 18.0;
 const BAR: f64 = 13.0;
 const AXIS: f64 = 26.0;
@@ -162,12 +162,7 @@ impl Scale {
 #[allow(clippy::cast_precision_loss, reason = "a number of lanes")]
 fn lanes(svg: &mut String, trace: &Trace) {
     let scale = Scale::new(trace);
-    let mut labels: Vec<&str> = Vec::new();
-    for mark in trace.lanes.iter().flat_map(|lane| &lane.marks) {
-        if !labels.contains(&&*mark.label) {
-            labels.push(&mark.label);
-        }
-    }
+    let labels = super::lanes::labels(&trace.lanes);
     axis(svg, trace, &scale);
     for (row, lane) in trace.lanes.iter().enumerate() {
         one_lane(svg, lane, row as f64 * LANE, &scale, &labels);
@@ -243,7 +238,11 @@ fn axis(svg: &mut String, trace: &Trace, scale: &Scale) {
         let x = scale.x(scale.begin_ns + at_ns);
         let label = if at_ns == 0 { "0".to_owned() } else { time(at_ns) };
         let _ = writeln!(svg, "<line x1=\"{x:.2}\" x2=\"{x:.2}\" y1=\"0\" y2=\"{bottom:.1}\"/>");
-        let _ = writeln!(svg, "<text class=\"faint\" x=\"{x:.2}\" y=\"{:.1}\">{label}</text>", bottom + 14.0);
+        let _ = writeln!(
+            svg,
+            "<text class=\"faint\" text-anchor=\"middle\" x=\"{x:.2}\" y=\"{:.1}\">{label}</text>",
+            bottom + 14.0
+        );
     }
 }
 
