@@ -14,33 +14,33 @@ use lab::lesson::trace::{Lane, Trace};
 use serde_json::Value;
 
 /// No experiment in these tests takes longer, also on a busy machine.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-pub const LAB: &str = env!("CARGO_BIN_EXE_lab");
+pub(crate) const LAB: &str = env!("CARGO_BIN_EXE_lab");
 
 /// A lab that is killed when the test fails.
-pub struct Lab(pub Child);
+pub(crate) struct Lab(pub(crate) Child);
 
 #[derive(Debug)]
-pub struct Ended {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// A lesson as JSON.
 #[derive(Debug)]
-pub struct Lesson(pub Value);
+pub(crate) struct Lesson(pub(crate) Value);
 
 impl Lab {
-    pub fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut command = Command::new(LAB);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self(command.spawn().unwrap())
     }
 
     /// Waits for its end.
-    pub fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self) -> Ended {
         // Read meanwhile: JSON is larger than a pipe.
         let mut stdout = self.0.stdout.take().unwrap();
         let reader = thread::spawn(move || {
@@ -62,11 +62,11 @@ impl Drop for Lab {
     }
 }
 
-pub fn lab(arguments: &[&str]) -> Ended {
+pub(crate) fn lab(arguments: &[&str]) -> Ended {
     Lab::start(arguments).end()
 }
 
-pub fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(seen) = look() {
@@ -78,24 +78,24 @@ pub fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Runs an experiment whose observation must be the expected one.
-pub fn lesson(arguments: &[&str]) -> Lesson {
+pub(crate) fn lesson(arguments: &[&str]) -> Lesson {
     let ended = lab(&[&["run", "--json=-"], arguments].concat());
     assert_eq!(ended.code, Some(0), "{arguments:?}: {}{}", ended.stderr, ended.stdout);
     lesson_of(&ended)
 }
 
-pub fn lesson_of(ended: &Ended) -> Lesson {
+pub(crate) fn lesson_of(ended: &Ended) -> Lesson {
     let document: Value = serde_json::from_str(&ended.stdout).unwrap();
     Lesson(document["lessons"][0].clone())
 }
 
 impl Lesson {
-    pub fn variant(&self, name: &str) -> &Value {
+    pub(crate) fn variant(&self, name: &str) -> &Value {
         let variants = self.0["variants"].as_array().unwrap();
         variants.iter().find(|variant| variant["name"] == name).unwrap_or_else(|| panic!("no variant {name}"))
     }
 
-    pub fn variants(&self) -> Vec<&str> {
+    pub(crate) fn variants(&self) -> Vec<&str> {
         self.0["variants"]
             .as_array()
             .unwrap()
@@ -104,18 +104,18 @@ impl Lesson {
             .collect()
     }
 
-    pub fn figure(&self, variant: &str, name: &str) -> &Value {
+    pub(crate) fn figure(&self, variant: &str, name: &str) -> &Value {
         let figure = &self.variant(variant)["figures"][name];
         assert!(!figure.is_null(), "{variant} has no figure {name}");
         figure
     }
 
-    pub fn count(&self, variant: &str, name: &str) -> u64 {
+    pub(crate) fn count(&self, variant: &str, name: &str) -> u64 {
         self.figure(variant, name).as_u64().unwrap()
     }
 
     /// What was recorded.
-    pub fn trace(&self, variant: &str) -> Trace {
+    pub(crate) fn trace(&self, variant: &str) -> Trace {
         Trace::new(serde_json::from_value::<Vec<Lane>>(self.variant(variant)["lanes"].clone()).unwrap())
     }
 }
