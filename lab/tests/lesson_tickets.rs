@@ -134,6 +134,26 @@ fn ctrl_c_leaves_no_file() {
 }
 
 #[test]
+fn who_ignores_the_lock_is_noticed_and_what_is_not_as_expected_ends_with_code_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = format!("--shop={}", folder.path().display());
+    let mut lab = Lab::start(&["run", "tickets", "--only=lock", "--buyers=2", "--delay=300ms", &shop]);
+    let pid = i32::try_from(lab.0.id()).unwrap();
+    // When there are buyers, the lab has counted the one ticket.
+    wait_until("the buyers run", || (children(pid).len() == 2).then_some(()));
+    wait_until("the lab ends", || {
+        fs::write(folder.path().join("refill"), "{\"ticket_num\":1000}").unwrap();
+        fs::rename(folder.path().join("refill"), folder.path().join("data.json")).unwrap();
+        lab.0.try_wait().unwrap()
+    });
+    let ended = lab.end();
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert!(ended.stdout.contains("verdict: NOT as expected"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("does not fit what was expected"), "{}", ended.stdout);
+    assert_eq!(ended.stderr, "error: tickets: not as expected\n");
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_with_code_2() {
     let nonsense: [&[&str]; 6] = [
         &["--buyers=0"],

@@ -7,13 +7,15 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
 use nix::sys::prctl;
-use nix::unistd::getpid;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, getpid};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -29,6 +31,9 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// The stack of a thread that reads what one process says.
 const READER_STACK: usize = 256 * 1024;
+
+/// Every process of a cast that has not been waited for. The lock is held while one is started.
+static LIVING: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 
 /// `lab act`
 #[derive(Debug, Args)]
@@ -104,7 +109,10 @@ impl Cast {
         let mut command = leash::this_program(&["act", "--dies-with", &parent, self.experiment, &part]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let started_ns = now_ns();
+        let mut living = living();
         let mut child = command.spawn().context("cannot start a process")?;
+        living.push(child.id().cast_signed());
+        drop(living);
         let own = Recorder::process(name, child.id().cast_signed(), started_ns);
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         self.actors.push(Actor { child, stdin, reader: None });
@@ -218,7 +226,7 @@ impl Cast {
         for actor in &mut self.actors {
             let reader = actor.reader.take().context("a process was not listened to")?;
             let recorded = reader.join().map_err(|_| anyhow!("a reader panicked"))??;
-            let status = actor.child.wait().context("cannot wait for a process")?;
+            let status = actor.wait()?;
             lanes.extend(recorded.lanes(status));
             statuses.push(status);
         }
@@ -231,12 +239,19 @@ impl Drop for Cast {
         for actor in &mut self.actors {
             // It may have ended and been waited for already.
             let _ = actor.child.kill();
-            let _ = actor.child.wait();
+            let _ = actor.wait();
         }
     }
 }
 
 impl Actor {
+    fn wait(&mut self) -> Result<ExitStatus> {
+        let pid = self.child.id().cast_signed();
+        // Before it is reaped: later its number could belong to a stranger.
+        living().retain(|living| *living != pid);
+        self.child.wait().context("cannot wait for a process")
+    }
+
     fn is_heard(&self) -> bool {
         self.reader.as_ref().is_some_and(|reader| !reader.is_finished())
     }
@@ -252,6 +267,20 @@ impl Recorded {
         };
         [vec![own], self.others].concat()
     }
+}
+
+/// Kills every process of every cast. As long as what is returned lives, none is started.
+pub(super) fn kill_all() -> MutexGuard<'static, Vec<i32>> {
+    let living = living();
+    for pid in living.iter() {
+        // It may have ended: then it is a zombie, whose number is still its own.
+        let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+    }
+    living
+}
+
+fn living() -> MutexGuard<'static, Vec<i32>> {
+    LIVING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads what process `number` says until it can say no more.

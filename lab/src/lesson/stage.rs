@@ -8,7 +8,9 @@ use std::process;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-/// How often it is tried to remove a folder in which processes may still make files.
+use super::cast;
+
+/// How often it is tried to remove a folder in which a dying process may still make a file.
 const REMOVALS: usize = 100;
 
 /// The place of one run of the lab. Dropped, all files in it are removed.
@@ -18,8 +20,8 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Makes room. From now on SIGINT, SIGTERM and SIGHUP remove the files, then end the lab with code 1; its processes die with
-    /// it. Against SIGKILL nothing helps the files, the processes die all the same.
+    /// Makes room. From now on SIGINT, SIGTERM and SIGHUP kill its processes, remove the files,
+    /// and end the lab with code 1. Against SIGKILL nothing helps the files, the processes die all the same.
     ///
     /// # Errors
     /// If there is no room for files, or the signals are watched already.
@@ -43,6 +45,8 @@ impl Stage {
 }
 
 fn interrupted(scratch: &Path) -> ! {
+    // First, so that nobody complains that his files are gone.
+    let _none_is_started = cast::kill_all();
     for _ in 0..REMOVALS {
         let _ = fs::remove_dir_all(scratch);
         if !scratch.exists() {

@@ -133,17 +133,24 @@ impl Verdict {
             let phrases: Vec<_> = claims.iter().map(part).collect();
             format!("{}.", phrases.join("; "))
         };
-        let why = claims.iter().map(|claim| match claim {
-            Claim { holds: true, why, .. } => why.clone(),
-            Claim { expected, .. } => {
-                format!("That does not fit what was expected, \"{expected}\"; the reason is not known.")
+        let mut reasons: Vec<String> = Vec::new();
+        for claim in claims {
+            let reason = match claim {
+                Claim { holds: true, why, .. } => why.clone(),
+                Claim { expected, .. } => {
+                    format!("That does not fit what was expected, \"{expected}\"; the reason is not known.")
+                }
+            };
+            // Two variants may have one reason.
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
             }
-        });
+        }
         Self {
             as_expected: claims.iter().all(|claim| claim.holds),
             expected: sentence(|claim| &claim.expected),
             observed: sentence(|claim| &claim.observed),
-            why: why.collect::<Vec<_>>().join(" "),
+            why: reasons.join(" "),
         }
     }
 }
