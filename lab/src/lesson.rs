@@ -5,7 +5,7 @@
 //!    struct of options (`clap::Args`) that implements [`Experiment`], and a line of it in [`EXPERIMENTS`];
 //! 2. `run` does each variant in turn: every thread owns a [`trace::Recorder`], tells it what it does *when it does it*, and hands
 //!    `recorder.end()` back through its join; the lanes become a [`trace::Trace`];
-//! 3. processes are started by a [`cast::Cast`] and do their part in `act`, where [`cast::Part`] records and speaks for them;
+//! 3. processes are started by a [`cast::Cast`] and do their part in `act`, where [`part::Part`] records and speaks for them;
 //! 4. figures and [`verdict::Claim`]s are made from what was recorded, never from what should have been;
 //! 5. a race that is to be shown is forced, by a barrier between its two steps; a wait that could be for ever has a deadline;
 //! 6. its claims are tests in `tests/lesson_NAME.rs`, which run the program with small sizes and read its `--json -`.
@@ -18,6 +18,7 @@ pub mod experiments;
 pub mod json;
 pub mod lanes;
 pub mod page;
+pub mod part;
 pub mod semaphore;
 pub mod show;
 pub mod stage;
@@ -30,8 +31,8 @@ use anyhow::{Context, Result, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use common::UsageError;
 
-use self::cast::{ActOptions, Part};
 use self::experiments::{counter::Counter, semaphore::Semaphores, tickets::Tickets};
+use self::part::{ActOptions, Part};
 use self::stage::Stage;
 use self::verdict::{Outcome, Verdict};
 use crate::report;
@@ -212,5 +213,5 @@ pub fn run(options: &RunOptions) -> Result<()> {
 /// What it failed with.
 pub fn act(options: &ActOptions) -> Result<()> {
     let entry = Entry::named(&options.experiment).context("there is no such experiment")?;
-    cast::run(options, entry.act)
+    part::run(options, entry.act)
 }

@@ -54,7 +54,7 @@ enum Command {
     Run(lesson::RunOptions),
     /// Be a process of an experiment; the lab starts itself so
     #[command(hide = true)]
-    Act(lesson::cast::ActOptions),
+    Act(lesson::part::ActOptions),
     /// Be a server; the lab starts itself so
     #[command(hide = true)]
     Serve(serve::ServeOptions),

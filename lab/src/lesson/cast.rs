@@ -3,7 +3,7 @@
 //! Each sends its lane to its parent at once, event by event, so that what it did until it was killed is known. They die with the
 //! thread that started them (see [`crate::leash`]): start them from the thread that runs the experiment.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -12,15 +12,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use clap::Args;
-use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::trace::{Event, Lane, Recorder, State, now_ns};
+use super::part::{Line, json_line};
+use super::trace::{Event, Lane, Recorder, now_ns};
 use crate::leash;
 
 /// How long an experiment waits for a word from any of its processes before it gives up.
@@ -34,30 +33,6 @@ const READER_STACK: usize = 256 * 1024;
 
 /// Every process of a cast that has not been waited for. The lock is held while one is started.
 static LIVING: Mutex<Vec<i32>> = Mutex::new(Vec::new());
-
-/// `lab act`
-#[derive(Debug, Args)]
-pub struct ActOptions {
-    /// Die with this process, which must be the parent
-    #[arg(long, value_name = "PID")]
-    dies_with: i32,
-    /// The experiment
-    pub experiment: String,
-    /// What to do in it, as JSON that the experiment understands
-    pub part: String,
-}
-
-/// What a process says to its parent, one line of JSON each.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Line {
-    /// What its own lane records.
-    Event(u64, Event),
-    /// The finished lane of one of its threads or tasks.
-    Lane(Lane),
-    /// A word to the experiment.
-    Word(Value),
-}
 
 /// What the experiment hears of the process with this number.
 #[derive(Debug)]
@@ -177,7 +152,7 @@ impl Cast {
         Ok(words.into_iter().flatten().collect())
     }
 
-    /// Says something to one, which gets it by [`Part::hear`].
+    /// Says something to one, which gets it by [`Part::hear`](super::part::Part::hear).
     ///
     /// # Errors
     /// If it has ended.
@@ -312,79 +287,4 @@ fn listen_to(
         recorded.ended_ns = now_ns();
     }
     Ok(recorded)
-}
-
-/// A process's own end of it all: its lane, and the line to its parent.
-///
-/// Its recording is not as cheap as a thread's: each event is a write to a pipe. A parent that has gone is no error: its
-/// processes are about to be killed.
-#[derive(Debug)]
-pub struct Part(());
-
-impl Part {
-    /// From now on the process is in `state`.
-    pub fn enter(&mut self, state: State) {
-        self.enter_with(state, "");
-    }
-
-    /// From now on the process is in `state`, with `what`, such as the name of a lock.
-    pub fn enter_with(&mut self, state: State, what: &'static str) {
-        let _ = write_line(&Line::Event(now_ns(), Event::Enter { state, what: what.into() }));
-    }
-
-    /// Something happens now. Few different labels: each gets a sign of its own.
-    pub fn mark(&mut self, label: &'static str) {
-        let _ = write_line(&Line::Event(now_ns(), Event::Mark(label.into())));
-    }
-
-    /// The finished lane of one of this process's threads or tasks.
-    pub fn hand_over(&mut self, lane: Lane) {
-        let _ = write_line(&Line::Lane(lane));
-    }
-
-    /// Says something to the experiment, which gets it by [`Cast::listen`].
-    ///
-    /// # Errors
-    /// If the parent has gone.
-    pub fn tell(&mut self, word: &impl Serialize) -> Result<()> {
-        write_line(&Line::Word(serde_json::to_value(word)?))
-    }
-
-    /// Waits for the next word of the parent; `None` if it has nothing more to say. The lane's state is the caller's to change.
-    ///
-    /// # Errors
-    /// If it cannot be read or understood.
-    pub fn hear<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
-        let mut line = String::new();
-        match io::stdin().lock().read_line(&mut line).context("cannot listen to the parent")? {
-            0 => Ok(None),
-            _ => Ok(Some(serde_json::from_str(&line).context("cannot understand the parent")?)),
-        }
-    }
-}
-
-/// Is a process of an experiment: `act` is what it does.
-///
-/// # Errors
-/// What it failed with, or if its parent has gone already.
-pub fn run(options: &ActOptions, act: fn(&str, &mut Part) -> Result<()>) -> Result<()> {
-    leash::attach(options.dies_with)?;
-    // The name by which `top` and `ps` show the process.
-    prctl::set_name(c"lab-act")?;
-    let mut part = Part(());
-    part.enter(State::Running);
-    act(&options.part, &mut part)?;
-    write_line(&Line::Event(now_ns(), Event::End))
-}
-
-fn json_line(word: &impl Serialize) -> Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(word)?;
-    line.push(b'\n');
-    Ok(line)
-}
-
-/// One write, so that a line shorter than PIPE_BUF (pipe(7)) arrives whole or not at all.
-fn write_line(line: &Line) -> Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(&json_line(line)?).and_then(|()| stdout.flush()).context("cannot speak to the parent")
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Way;
 use super::shop::{Locked, Shop};
-use crate::lesson::cast::Part;
+use crate::lesson::part::Part;
 use crate::lesson::trace::State;
 
 /// What a buyer is started with.
