@@ -107,7 +107,8 @@ fn two_labs_at_one_shop_sell_its_tickets_once() {
 #[test]
 fn ctrl_c_and_a_killed_lab_leave_no_process() {
     for (signal, code) in [(Signal::SIGINT, Some(1)), (Signal::SIGKILL, None)] {
-        let lab = Lab::start(&["run", "tickets", "--buyers=4", "--delay=10m"]);
+        let folder = tempfile::tempdir().unwrap();
+        let lab = Lab::start_in(folder.path(), &["run", "tickets", "--buyers=4", "--delay=10m"]);
         let pid = i32::try_from(lab.0.id()).unwrap();
         let buyers = wait_until("the buyers run", || Some(children(pid)).filter(|buyers| buyers.len() == 4));
         kill(Pid::from_raw(pid), signal).unwrap();
@@ -120,11 +121,7 @@ fn ctrl_c_and_a_killed_lab_leave_no_process() {
 #[test]
 fn ctrl_c_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = std::process::Command::new(lesson::LAB);
-    command.args(["run", "tickets", "--buyers=4", "--delay=10m"]).env("TMPDIR", folder.path());
-    command.stdin(std::process::Stdio::null());
-    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-    let lab = Lab(command.spawn().unwrap());
+    let lab = Lab::start_in(folder.path(), &["run", "tickets", "--buyers=4", "--delay=10m"]);
     let pid = i32::try_from(lab.0.id()).unwrap();
     wait_until("the buyers run", || (children(pid).len() == 4).then_some(()));
     kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();

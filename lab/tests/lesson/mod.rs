@@ -5,7 +5,9 @@
     reason = "every test file is a crate of its own and uses some of it"
 )]
 
+use std::env;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,8 +36,18 @@ pub(crate) struct Lesson(pub(crate) Value);
 
 impl Lab {
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_in(&env::temp_dir(), arguments)
+    }
+
+    /// One that makes its files in this folder, for a test that kills it.
+    pub(crate) fn start_in(folder: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(LAB);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(arguments)
+            .env("TMPDIR", folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         Self(command.spawn().unwrap())
     }
 
