@@ -3,6 +3,7 @@
 //! In reading order: [`compare`] is the experiment; [`options`] what it can be told; [`contender`] who takes part; [`server`]
 //! starts one; [`round`] drives it, [`sample`] weighs it; [`summary`] makes figures of the rounds; [`table`], [`report`] and
 //! [`json`] show them. [`serve`] and [`leash`] are what the lab starts itself again as.
+//! [`lesson`] is the course: its experiments, and how they are recorded and shown.
 //!
 //! Deliberately absent: anything that knows how a server works. Its process tree is all that is looked at, so a foreign server is
 //! measured like ours.
@@ -13,9 +14,11 @@ pub mod contender;
 pub mod interrupt;
 pub mod json;
 pub mod leash;
+pub mod lesson;
 pub mod machine;
 pub mod notes;
 pub mod options;
+pub mod page;
 pub mod report;
 pub mod round;
 pub mod sample;
@@ -45,6 +48,13 @@ pub struct Cli {
 enum Command {
     /// Compare the servers: requests per second, response times, CPU and memory, side by side
     Compare(CompareOptions),
+    /// Show the course's experiments, one line each
+    List,
+    /// Run an experiment of the course: a picture of who did what when, a table, and a verdict
+    Run(lesson::RunOptions),
+    /// Be a process of an experiment; the lab starts itself so
+    #[command(hide = true)]
+    Act(lesson::part::ActOptions),
     /// Be a server; the lab starts itself so
     #[command(hide = true)]
     Serve(serve::ServeOptions),
@@ -68,6 +78,9 @@ pub fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
         None => compare::run(&CompareAlone::parse_from(["lab"]).options),
         Some(Command::Compare(options)) => compare::run(options),
+        Some(Command::List) => lesson::list(),
+        Some(Command::Run(options)) => lesson::run(options),
+        Some(Command::Act(options)) => lesson::act(options),
         Some(Command::Serve(options)) => serve::run(options),
         Some(Command::Leash(options)) => leash::run(options),
     }

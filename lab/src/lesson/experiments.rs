@@ -1,0 +1,63 @@
+//! The experiments, one file each, and the few lines that most of them need.
+
+pub mod counter;
+pub mod semaphore;
+pub mod tickets;
+
+use std::sync::{PoisonError, RwLock};
+use std::thread;
+
+use anyhow::{Context, Result, anyhow};
+use clap::ValueEnum;
+
+use super::trace::{Lane, Recorder};
+
+/// The ways to do: the one that was asked for, or `all`.
+pub fn ways<W: ValueEnum + Copy>(only: Option<W>, all: &[W]) -> Vec<W> {
+    only.map_or_else(|| all.to_vec(), |one| vec![one])
+}
+
+/// What `--only` calls a way.
+pub fn name<W: ValueEnum>(way: W) -> String {
+    way.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+/// Runs `work` on `count` threads, which begin when all of them exist, and returns their lanes. Each is told its number, from 0, and
+/// its lane is called `noun` and that number counted from 1.
+///
+/// # Errors
+/// If the system does not give that many threads: then none does anything. If one panicked.
+pub fn on_threads(count: usize, noun: &str, work: impl Fn(usize, &mut Recorder) + Sync) -> Result<Vec<Lane>> {
+    // Closed while it is locked for writing; then whether to begin.
+    let gate = RwLock::new(false);
+    let run = |number: usize| {
+        let begins = *gate.read().unwrap_or_else(PoisonError::into_inner);
+        let mut recorder = Recorder::thread(format!("{noun} {}", number + 1));
+        if begins {
+            work(number, &mut recorder);
+        }
+        recorder.end()
+    };
+    thread::scope(|scope| {
+        let mut closed = gate.write().unwrap_or_else(PoisonError::into_inner);
+        let (mut threads, mut refused) = (Vec::new(), None);
+        for number in 0..count {
+            let thread = thread::Builder::new().name(format!("{noun} {}", number + 1));
+            match thread.spawn_scoped(scope, move || run(number)) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    refused = Some(error);
+                    break;
+                }
+            }
+        }
+        *closed = refused.is_none();
+        drop(closed);
+        let lanes = threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a {noun} panicked")));
+        let lanes: Vec<_> = lanes.collect::<Result<_>>()?;
+        match refused {
+            None => Ok(lanes),
+            Some(error) => Err(error).with_context(|| format!("cannot start {count} threads")),
+        }
+    })
+}
