@@ -180,7 +180,7 @@ class Pause:
 
 
 def wait(listener, signals, seconds=None, poll=select.poll):
-    """Sleeps until a client or a signal comes, or so many seconds have passed; says whether a client has come.
+    """Sleeps until a client or a signal comes, or so many seconds have passed; says whether a client, and whether a signal.
 
     Without a listener clients wait in the kernel's queue.
     """
@@ -190,9 +190,10 @@ def wait(listener, signals, seconds=None, poll=select.poll):
         sources.register(listener, select.POLLIN)
     # Rounded up: with 0 milliseconds a loop would spin.
     ready = [descriptor for descriptor, _ in sources.poll(seconds and int(1000 * seconds) + 1)]
-    if signals.fileno() in ready:
+    signal_came = signals.fileno() in ready
+    if signal_came:
         signals.silence()
-    return listener is not None and listener.fileno() in ready
+    return listener is not None and listener.fileno() in ready, signal_came
 
 
 def converse(stream):

@@ -38,10 +38,10 @@ def run():
     while not signals.stop:
         # Wait.
         paused = pause.seconds(full=len(conversations) >= limit)
-        arrival = common.wait(None if paused else listener, signals, paused, poll=gevent.select.poll)
+        arrival, _ = common.wait(None if paused else listener, signals, paused, poll=gevent.select.poll)
 
         # Admit.
-        while arrival and len(conversations) < limit and (stream := pause.accept(listener)):
+        if arrival and (stream := pause.accept(listener)):
             stream = Stream(fileno=stream.detach())
             conversations[stream] = gevent.spawn(serve, stream, conversations)
 

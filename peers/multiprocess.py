@@ -44,10 +44,10 @@ def run():
     while not signals.stop:
         # Wait.
         paused = pause.seconds(full=len(conversations) >= limit)
-        arrival = common.wait(None if paused else listener, signals, paused)
+        arrival, signal_came = common.wait(None if paused else listener, signals, paused)
 
         # Admit.
-        while arrival and len(conversations) < limit and (stream := pause.accept(listener)):
+        if arrival and (stream := pause.accept(listener)):
             child = FORK.Process(target=serve, args=(stream, listener, signals, os.getpid()), daemon=True)
             try:
                 child.start()
@@ -55,12 +55,12 @@ def run():
             except OSError as error:
                 # Each such failure also costs four descriptors, which CPython's multiprocessing forgets (Popen._launch).
                 pause.begin("start a process", error)
-                break
             finally:
                 stream.close()
 
         # Retire.
-        retire(conversations)
+        if signal_came:
+            retire(conversations)
 
     # Drain.
     listener.close()

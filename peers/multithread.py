@@ -33,10 +33,10 @@ def run():
     while not signals.stop:
         # Wait.
         paused = pause.seconds(full=len(conversations) >= limit)
-        arrival = common.wait(None if paused else listener, signals, paused)
+        arrival, _ = common.wait(None if paused else listener, signals, paused)
 
         # Admit.
-        while arrival and len(conversations) < limit and (stream := pause.accept(listener)):
+        if arrival and (stream := pause.accept(listener)):
             thread = threading.Thread(target=serve, args=(stream, conversations), daemon=True)
             conversations[stream] = thread
             try:
@@ -45,7 +45,6 @@ def run():
                 pause.begin("start a thread", error)
                 del conversations[stream]
                 stream.close()
-                break
 
     # Drain.
     listener.close()

@@ -28,7 +28,7 @@ def run():
     while not signals.stop:
         # Wait.
         paused = pause.seconds()
-        arrival = common.wait(None if paused else listener, signals, paused)
+        arrival, _ = common.wait(None if paused else listener, signals, paused)
 
         # Admit.
         if arrival and (stream := pause.accept(listener)):
