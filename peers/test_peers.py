@@ -73,8 +73,12 @@ class Server:
         self.process.kill()
         self.process.communicate(timeout=DEADLINE_SECONDS)
 
-    def connect(self):
-        client = socket.create_connection(self.address, DEADLINE_SECONDS)
+    def connect(self, receive_buffer=None):
+        client = socket.socket(socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET)
+        if receive_buffer:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        client.settimeout(DEADLINE_SECONDS)
+        client.connect(self.address)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.test.addCleanup(client.close)
         return client
@@ -207,12 +211,12 @@ class Promises:
 
     def test_a_client_that_takes_no_answers_is_cut_at_the_deadline(self):
         server = self.start()
-        client = server.connect()
+        # A small buffer for the answers: otherwise the system takes megabytes of them for a client that does not read.
+        client = server.connect(receive_buffer=16 * 1024)
         server.ask(client, b"hello")
-        client.settimeout(1)
-        with self.assertRaises(socket.timeout):
-            while True:
-                client.sendall(b"x" * 65536)
+        client.setblocking(False)
+        while select.select([], [client], [], 2)[1]:
+            client.send(b"x" * 65536)
         begun = time.monotonic()
         server.stopped()
         self.assertGreater(time.monotonic() - begun, 9)
@@ -257,7 +261,9 @@ class Promises:
             self.assertGreaterEqual(max(holds()), 100, "what a client costs is seen")
         for client in clients:
             client.close()
-        eventually("no descriptor, thread, child or zombie is left", lambda: holds() == before)
+        # Fewer are right too: the first client may have been answered before the parent had closed its copy of the socket.
+        left = lambda: any(now > then for now, then in zip(holds(), before))
+        eventually("no descriptor, thread, child or zombie is left", lambda: not left())
 
     def run_to_its_end(self, *options):
         command = [sys.executable, os.path.join(HERE, f"{self.name}.py"), *options]

@@ -1,10 +1,14 @@
 //! The course's own servers in Python keep their promises too: runs `peers/test_peers.py`.
 
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 /// How long all of it may take: each wait in it has a deadline of its own.
 const DEADLINE: Duration = Duration::from_secs(300);
@@ -15,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(50);
 #[test]
 fn the_servers_in_python_keep_their_promises() {
     if let Err(reason) = python_suffices() {
-        eprintln!("skipped: the servers in Python: {reason}");
+        tests::skip(&reason);
         return;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../peers/test_peers.py");
@@ -26,6 +30,7 @@ fn the_servers_in_python_keep_their_promises() {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
+        .process_group(0)
         .spawn()
         .expect("python3 has just been found");
     let mut told = run.stderr.take().expect("it is piped");
@@ -36,7 +41,7 @@ fn the_servers_in_python_keep_their_promises() {
     let passed = ended_well(&mut run);
     let report = reader.join().expect("the reader does not panic").expect("the report is text");
     for line in skips(&report) {
-        eprintln!("skipped: {line}");
+        tests::skip(line);
     }
     assert!(passed, "{report}");
     assert!(report.contains("\nRan "), "it ran tests: {report}");
@@ -52,7 +57,7 @@ fn python_suffices() -> Result<(), String> {
     if asked.status.success() { Ok(()) } else { Err("python3 is older than 3.9, or broken".to_owned()) }
 }
 
-/// Waits for the end, and says whether all has passed. Killed at the deadline, its servers are left to their own tests' deadlines.
+/// Waits for the end, and says whether all has passed. At the deadline it is killed with the servers that it has started.
 fn ended_well(run: &mut Child) -> bool {
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -60,7 +65,8 @@ fn ended_well(run: &mut Child) -> bool {
             return status.success();
         }
         if Instant::now() > deadline {
-            run.kill().expect("it is our child");
+            let group = i32::try_from(run.id()).expect("a process number is positive");
+            killpg(Pid::from_raw(group), Signal::SIGKILL).expect("it is our child's group");
             run.wait().expect("it is our child");
             return false;
         }
