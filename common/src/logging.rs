@@ -7,7 +7,7 @@ use log::LevelFilter;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Log")]
 pub struct LogOptions {
-    /// Log more: -v each conversation's end, -vv also what clients send (escaped and cut)
+    /// Log more: -v who is served and what breaks, -vv also what clients send (escaped and cut)
     #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
     /// Log less: -q only warnings and errors, -qq only errors
