@@ -19,6 +19,7 @@ pub mod options;
 pub mod signals;
 pub mod stop;
 pub mod tally;
+pub mod work;
 
 pub use accept::AcceptPause;
 pub use buffer::Buffer;

@@ -9,7 +9,7 @@ use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::ServerOptions;
+use crate::{ServerOptions, work};
 
 /// What an idle timeout of 0 ("never") becomes: the sockets keep a timeout, so that a signal interrupts their calls (signal(7)).
 const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -33,6 +33,8 @@ pub fn listen(options: &ServerOptions) -> Result<TcpListener> {
                 anyhow::anyhow!("cannot listen on {}: {}", options.listen, explain(&error))
             })?,
         };
+    // Here, because every server comes by, and before it serves or forks.
+    work::ask(options.work);
     let idle = if options.idle_timeout.is_zero() { NEVER } else { options.idle_timeout };
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
