@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
+use procfs::Current;
 use procfs::process::{Process, Stat, all_processes};
 
 /// What a process tree occupies at one moment.
@@ -77,6 +78,40 @@ pub fn footprint(root: Pid) -> Result<Footprint> {
     }
     ensure!(footprint.processes > 0, "process {root} has ended");
     Ok(footprint)
+}
+
+/// What the kernel keeps for a process tree, as far as it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KernelMemory {
+    /// Page tables and kernel stacks of the tree, in bytes.
+    pub own_bytes: u64,
+    /// Slab caches of the whole machine, in bytes: sockets, files, processes, and whatever else the kernel allocates in small.
+    pub slab_bytes: u64,
+}
+
+/// A thread's stack in the kernel, in bytes: THREAD_SIZE of x86-64 and of arm64 with pages of 4 KiB.
+const KERNEL_STACK_BYTES: u64 = 16 * 1024;
+
+/// What the kernel keeps for the tree under `root`, at this moment.
+///
+/// # Errors
+/// If `root` does not exist, or /proc/meminfo cannot be read.
+pub fn kernel_memory(root: Pid) -> Result<KernelMemory> {
+    let mut own_bytes = 0;
+    for (process, stat) in tree(root)? {
+        own_bytes += u64::try_from(stat.num_threads).unwrap_or(0) * KERNEL_STACK_BYTES;
+        // In KiB (proc_pid_status(5)).
+        own_bytes += process.status().ok().and_then(|status| status.vmpte).unwrap_or(0) * 1024;
+    }
+    Ok(KernelMemory { own_bytes, slab_bytes: slab_bytes()? })
+}
+
+/// Slab caches of the whole machine, in bytes. Reclaimable ones are in it, since the inodes of sockets count as such.
+///
+/// # Errors
+/// If /proc/meminfo cannot be read.
+pub fn slab_bytes() -> Result<u64> {
+    Ok(procfs::Meminfo::current().context("cannot read /proc/meminfo")?.slab)
 }
 
 /// `root` and all its descendants that exist now, parents before their children.

@@ -115,9 +115,9 @@ fn a_short_comparison_measures_every_model() {
     let ended = short(&["--json=-"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let document = json(&ended);
-    assert_eq!(document["version"], 1);
+    assert_eq!(document["version"], 2);
     assert_eq!(document["settings"]["duration_s"], 0.1);
-    let servers = document["servers"].as_array().unwrap();
+    let servers = document["points"][0]["servers"].as_array().unwrap();
     let names: Vec<_> = servers.iter().map(|server| server["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["iterative", "fork", "fork --workers 4", "thread", "thread --workers 4", "mio"]);
     // A process or a thread for each of the four connections, or for each of the four workers, and the one that accepts.
@@ -169,7 +169,7 @@ fn a_foreign_server_is_measured_beside_ours() {
     let server = format!("again={LAB} serve thread --listen 127.0.0.1:{{port}}");
     let ended = short(&["--models=thread", "--server", &server, "--json=-"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let foreign = &json(&ended)["servers"][1];
+    let foreign = &json(&ended)["points"][0]["servers"][1];
     assert_eq!(foreign["name"], "again");
     assert_eq!(foreign["is_foreign"], true);
     assert_eq!(foreign["figures"]["processes"], 1, "a shell is left between the lab and the server");
@@ -203,8 +203,8 @@ fn wrong_bytes_fail_the_comparison_and_are_counted() {
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("error: wrong: round 1: "), "{}", ended.stderr);
     let document = json(&ended);
-    assert!(document["servers"][0]["figures"]["requests_per_s"].as_f64().unwrap() > 0.0);
-    assert!(document["servers"][1]["failure"]["wrong_bytes"].as_u64().unwrap() > 0);
+    assert!(document["points"][0]["servers"][0]["figures"]["requests_per_s"].as_f64().unwrap() > 0.0);
+    assert!(document["points"][0]["servers"][1]["failure"]["wrong_bytes"].as_u64().unwrap() > 0);
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn json_goes_to_a_file_beside_the_table_and_a_wrong_path_is_told_at_once() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stdout.contains("mio "));
     let document: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    assert_eq!(document["servers"][0]["name"], "mio");
+    assert_eq!(document["points"][0]["servers"][0]["name"], "mio");
 
     let ended = lab(&["compare", "--duration=10m", "--json=/nonexistent/results.json"]);
     assert_eq!(ended.code, Some(1));

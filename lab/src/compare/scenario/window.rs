@@ -1,0 +1,59 @@
+//! One measured window: a load for a while, and what the server's process tree used meanwhile.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use client::load::{Load, LoadOptions, Results};
+
+use super::Run;
+use crate::round::Round;
+use crate::sample::{self, Footprint};
+
+/// Drives the load of the point as it is.
+pub(super) fn drive(run: &Run<'_>) -> Result<Round> {
+    measure(run, &run.load)
+}
+
+/// Drives this load instead.
+pub(super) fn measure(run: &Run<'_>, options: &LoadOptions) -> Result<Round> {
+    let window = open(run, options)?.measure(run, || Ok(()))?;
+    Ok(window.round(options))
+}
+
+/// A load whose connections are all open and warm.
+pub(super) struct Ready(Load);
+
+/// What was seen in the window.
+pub(super) struct Window {
+    pub(super) results: Results,
+    pub(super) cpu: Duration,
+    pub(super) footprint: Footprint,
+}
+
+/// Opens the connections and warms up.
+pub(super) fn open(run: &Run<'_>, options: &LoadOptions) -> Result<Ready> {
+    let mut load = Load::connect_until(options, run.interrupt.stop_handle())?;
+    load.warm_up();
+    Ok(Ready(load))
+}
+
+impl Ready {
+    /// Measures, and samples the server at the ends of the window and once more while all connections are open. `after` is called
+    /// at the end of the window.
+    pub(super) fn measure(self, run: &Run<'_>, after: impl FnOnce() -> Result<()>) -> Result<Window> {
+        let Self(mut load) = self;
+        let cpu_before = sample::cpu_time(run.server.pid())?;
+        load.measure();
+        let cpu_after = sample::cpu_time(run.server.pid())?;
+        after()?;
+        let footprint = sample::footprint(run.server.pid())?;
+        Ok(Window { results: load.finish(), cpu: cpu_after.saturating_sub(cpu_before), footprint })
+    }
+}
+
+impl Window {
+    /// The round that it makes.
+    pub(super) fn round(self, options: &LoadOptions) -> Round {
+        Round::new(self.results, options, self.cpu, self.footprint)
+    }
+}
