@@ -45,6 +45,7 @@ pub fn run(options: &ReportOptions) -> Result<()> {
 /// What the charts look like, beside the page's own style.
 const STYLE: &str = "\
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));gap:1rem;margin:1rem 0}\
+.charts.wide{grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))}\
 .chart{margin:0;background:var(--panel);border:1px solid var(--rule);border-radius:6px;padding:.6rem .6rem .3rem;min-width:0}\
 .chart svg{width:100%;height:auto;overflow:visible}.chart text{font-size:11px;fill:var(--ink)}\
 .chart figcaption{font-size:.9rem;font-weight:600;color:var(--ink)}\
@@ -52,12 +53,12 @@ const STYLE: &str = "\
 .rule{stroke:var(--rule);stroke-width:1;fill:none}.line{fill:none;stroke:var(--c);stroke-width:1.8;stroke-linejoin:round}\
 .mark{fill:var(--c);stroke:var(--c);stroke-width:1.4}.whisker{stroke:var(--c);stroke-width:3;opacity:.35;fill:none}\
 .whisker.ink{stroke:var(--ink);stroke-width:2;opacity:.6}.bar{fill:var(--c);opacity:.85}.hit{fill:transparent}\
-.p:hover .mark{stroke:var(--ink);stroke-width:2.4}.p:hover .bar{opacity:1}\
+body .p:hover .mark{stroke:var(--ink);stroke-width:2.4}.p:hover .bar{opacity:1}\
 .legend{position:sticky;top:0;z-index:1;display:flex;flex-wrap:wrap;gap:.15rem .9rem;margin:1.5rem 0 0;padding:.5rem 0;\
 background:var(--paper);border:0;border-bottom:1px solid var(--rule);font-size:.9rem;min-width:0}\
 .legend legend{float:left;padding:0;color:var(--faint)}.legend label{display:inline-flex;align-items:center;gap:.3rem;cursor:pointer}\
 .legend svg{width:26px;height:14px;flex:none}.legend input{margin:0;accent-color:var(--faint)}\
-.legend label:has(:not(:checked)){color:var(--faint);text-decoration:line-through}\
+.legend label:has(input:not(:checked)){color:var(--faint);text-decoration:line-through}\
 section{scroll-margin-top:4rem}nav{display:flex;flex-wrap:wrap;gap:.2rem 1rem}a{color:var(--blue)}\
 ul{padding-left:1.2rem;max-width:56rem}li{margin:.25rem 0}summary{cursor:pointer;color:var(--faint);margin:.4rem 0}\
 .lead{font-size:1.05rem}.warning{border-left:4px solid var(--red);padding:.2rem .8rem;margin:1rem 0}\
@@ -65,6 +66,7 @@ ul{padding-left:1.2rem;max-width:56rem}li{margin:.25rem 0}summary{cursor:pointer
 .facts dd{margin:0;overflow-wrap:anywhere}code{overflow-wrap:anywhere}\
 #tip{position:fixed;z-index:2;pointer-events:none;max-width:min(24rem,90vw);background:var(--ink);color:var(--paper);\
 padding:.25rem .5rem;border-radius:4px;font-size:.85rem}\
+@media(min-width:62rem){.wide .chart text{font-size:8.5px}.wide .line,.wide .mark{stroke-width:1.3}}\
 @media print{.legend{position:static}.legend input,nav,#tip{display:none}.charts{grid-template-columns:1fr 1fr}}";
 
 /// What style sheets cannot do: a readout at once instead of a `<title>` after a while, and printing what is folded.

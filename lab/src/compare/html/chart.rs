@@ -12,7 +12,7 @@ use crate::units;
 
 /// A chart in units of its own, and the frame within it.
 const WIDTH: f64 = 360.0;
-const HEIGHT: f64 = 230.0;
+const HEIGHT: f64 = 205.0;
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 10.0;

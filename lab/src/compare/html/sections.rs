@@ -67,7 +67,7 @@ pub(super) fn scenario(body: &mut String, document: &Document, cast: &Cast<'_>, 
         escape(profile.about)
     );
     list(body, document.findings.iter().filter(|finding| finding.scenario == scenario).map(sentence));
-    body.push_str("<div class=\"charts\">\n");
+    body.push_str("<div class=\"charts wide\">\n");
     for metric in profile.metrics {
         body.push_str(&chart::sweep(cast, &points, *metric).unwrap_or_default());
     }
