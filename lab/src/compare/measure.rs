@@ -61,7 +61,7 @@ pub fn measure(plan: &Plan, threads: usize, pins: Option<&Pins>, interrupt: &Int
                 progress.finish_and_clear();
                 return Err(error);
             }
-            forecast.learn(*step, begun.elapsed());
+            forecast.learn(index, *step, begun.elapsed());
             measured.runs += 1;
         }
         progress.inc(1);
@@ -174,8 +174,8 @@ impl Forecast {
         }
     }
 
-    fn learn(&mut self, step: Step, taken: Duration) {
-        self.estimated += self.estimates.get(self.known.len()).copied().unwrap_or(taken);
+    fn learn(&mut self, index: usize, step: Step, taken: Duration) {
+        self.estimated += self.estimates[index];
         self.taken += taken;
         self.known.insert((step.point, step.contender, step.calibrates), taken);
     }

@@ -248,3 +248,105 @@ fn times(value: f64, reference: f64) -> String {
     let ratio = value / reference;
     if ratio < 10.0 { format!("{ratio:.2} times") } else { format!("{ratio:.0} times") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::document::{IdleRecord, RoundRecord};
+    use crate::compare::scenario::Scenario;
+    use crate::summary::Figures;
+
+    fn point(scenario: Scenario, connections: usize, servers: Vec<Server>) -> Point {
+        Point {
+            scenario,
+            connections,
+            size_bytes: 64,
+            pipeline: 1,
+            load: None,
+            offered_per_s: None,
+            slowest: None,
+            servers,
+        }
+    }
+
+    fn server(id: &str, connections: usize, figures: Figures, rounds: Vec<RoundRecord>) -> Server {
+        Server {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            command: String::new(),
+            is_foreign: false,
+            echo: false,
+            connections,
+            figures: Some(figures),
+            rounds,
+            failure: None,
+        }
+    }
+
+    /// A server whose rates were these, of which the second is the median.
+    fn rated(id: &str, connections: usize, rates: [f64; 3]) -> Server {
+        let figures = Figures { requests_per_s: rates[1], ..Figures::default() };
+        let round = |rate| RoundRecord { requests_per_s: rate, elapsed_s: 1.0, ..RoundRecord::default() };
+        server(id, connections, figures, rates.map(round).to_vec())
+    }
+
+    fn silent(id: &str, pss_bytes: f64, kernel: f64) -> Server {
+        let idle = IdleRecord { pss_bytes, kernel_own_bytes: kernel, kernel_slab_bytes: 0.0 };
+        let figures = Figures { idle: Some(idle), ..Figures::default() };
+        let round = || RoundRecord { idle: Some(idle), ..RoundRecord::default() };
+        server(id, 100, figures, vec![round(), round()])
+    }
+
+    #[test]
+    fn a_clear_lead_is_ranked_and_an_overlap_is_a_tie() {
+        let clear = [rated("mio", 10, [90.0, 100.0, 110.0]), rated("fork", 10, [40.0, 50.0, 60.0])];
+        let said = leaders(&point(Scenario::Requests, 10, clear.to_vec()), Metric::Rate).unwrap();
+        assert_eq!(said, "at 10 connections, mio has the highest rate, 100/s; fork's is 0.50 times (50.0/s)");
+        let close = [rated("mio", 10, [90.0, 100.0, 110.0]), rated("thread", 10, [85.0, 95.0, 105.0])];
+        let said = leaders(&point(Scenario::Requests, 10, close.to_vec()), Metric::Rate).unwrap();
+        assert!(said.contains("mio and thread tie in their rate"), "{said}");
+        assert!(!said.contains("highest"), "{said}");
+    }
+
+    #[test]
+    fn one_round_is_not_ranked_and_one_connection_not_beside_many() {
+        let mut once = [rated("mio", 10, [100.0; 3]), rated("fork", 10, [50.0; 3])];
+        once.iter_mut().for_each(|server| server.rounds.truncate(1));
+        let said = leaders(&point(Scenario::Requests, 10, once.to_vec()), Metric::Rate).unwrap();
+        assert!(said.contains("nothing is ranked"), "{said}");
+        let unequal =
+            [rated("iterative", 1, [900.0; 3]), rated("fork", 10, [50.0; 3]), rated("mio", 10, [100.0; 3])];
+        let said = leaders(&point(Scenario::Requests, 10, unequal.to_vec()), Metric::Rate).unwrap();
+        assert!(said.contains("mio has the highest") && !said.contains("iterative"), "{said}");
+    }
+
+    #[test]
+    fn what_a_silent_connection_costs_is_told_with_the_kernels_share_and_never_beside_nothing() {
+        let servers = [silent("fork", 30_000.0, 70_000.0), silent("thread", 10_000.0, 10_000.0)];
+        let said = idle_ratios(&point(Scenario::Idle, 100, servers.to_vec())).join("\n");
+        assert!(said.contains("fork costs 5.0 x the memory of thread per connection"), "{said}");
+        assert!(said.contains("fork 70 %, thread 50 %"), "{said}");
+        let servers = [silent("fork", 30_000.0, 70_000.0), silent("mio", -3.0, 2000.0)];
+        let said = idle_ratios(&point(Scenario::Idle, 100, servers.to_vec())).join("\n");
+        assert!(said.contains("mio none that could be measured") && !said.contains("times"), "{said}");
+    }
+
+    #[test]
+    fn who_loses_its_rate_with_many_connections_is_told() {
+        let few = point(
+            Scenario::Requests,
+            10,
+            vec![rated("mio", 10, [99.0, 100.0, 101.0]), rated("fork", 10, [99.0, 100.0, 101.0])],
+        );
+        let many = point(
+            Scenario::Requests,
+            1000,
+            vec![rated("mio", 1000, [95.0, 98.0, 101.0]), rated("fork", 1000, [39.0, 40.0, 41.0])],
+        );
+        let said = keeping(&[&few, &many]);
+        assert_eq!(
+            said,
+            ["fork keeps 40 % of its best rate at 1,000 connections; the best was 100/s at 10 connections"]
+        );
+    }
+}
