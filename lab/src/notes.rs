@@ -13,6 +13,9 @@ use crate::summary::Entry;
 /// A round shorter than this says little about rare events.
 const SHORT: Duration = Duration::from_secs(1);
 
+/// Other programs that keep more cores busy disturb a round.
+const DISTURBING_CORES: f64 = 0.2;
+
 /// With fewer response times than these, fewer than ten lie beyond p99.9.
 const LEAST_FOR_P99_9: u64 = 10_000;
 
@@ -72,6 +75,7 @@ fn doubts(plan: &Plan, measured: &Measured, load_average: f64) -> Vec<String> {
             "other programs were at work: {load_average:.1} processes wanted a core before the comparison began"
         ));
     }
+    lines.extend(disturbed(measured));
     if plan.rounds == 1 {
         lines.push(
             "one round shows no spread, so no difference is ranked: measure several --rounds".to_owned(),
@@ -111,6 +115,20 @@ fn doubts(plan: &Plan, measured: &Measured, load_average: f64) -> Vec<String> {
     lines.extend(kinds.into_iter().map(|(doubt, places)| line(doubt, &places)));
     lines.extend(vague(plan, measured));
     lines
+}
+
+/// In how many rounds other programs were at work.
+fn disturbed(measured: &Measured) -> Option<String> {
+    let rounds = || measured.entries.iter().flatten().flat_map(|entry| &entry.rounds);
+    let most = rounds().map(|round| round.others_cores).fold(0.0, f64::max);
+    let count = rounds().filter(|round| round.others_cores > DISTURBING_CORES).count();
+    (count > 0).then(|| {
+        format!(
+            "other programs used more than {DISTURBING_CORES} cores in {count} of {} rounds, up to {most:.1}: the spread is theirs too; \
+             measure on a quiet machine",
+            rounds().count()
+        )
+    })
 }
 
 /// Whose p99.9 rests on too few response times.

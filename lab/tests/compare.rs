@@ -1,4 +1,5 @@
 //! `lab compare` from the outside: what it prints, what it leaves behind, how it takes nonsense and interruptions.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
 use std::io::Read;

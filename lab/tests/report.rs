@@ -193,6 +193,15 @@ fn a_browser_shows_every_chart_without_network_or_error_on_narrow_and_wide_scree
         assert!(seen["before"].as_u64() > Some(10) && seen["others"].as_u64() > Some(10), "{seen}");
         assert_eq!((&seen["after"], &seen["again"]), (&Value::from(0), &seen["before"]), "{seen}");
     }
+
+    // The same questions, where the answers must be bad: an image from elsewhere, a script that fails, something too wide.
+    let report = folder.path().join("report.html");
+    let faulty =
+        "<img src='http://127.0.0.1:9/x.png'><script>missing()</script><p style='width:2000px'>x</p></body>";
+    fs::write(&report, fs::read_to_string(&report).unwrap().replace("</body>", faulty)).unwrap();
+    let seen = seen(&browser, folder.path(), 390);
+    assert_eq!(seen["faults"].as_array().map(Vec::len), Some(2), "{seen}");
+    assert!(seen["content"].as_u64() > seen["width"].as_u64(), "{seen}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! What the lab reads of a process tree from the kernel, on trees that the tests make.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

@@ -148,6 +148,8 @@ pub struct RoundRecord {
     pub generator_cpu_s: f64,
     /// The same as a share of what these threads could have used, from 0 to 1.
     pub generator_share: f64,
+    /// Cores that other programs kept busy within the window: what disturbs this round. To about 0.05.
+    pub others_cores: f64,
     /// Memory of the process tree, see [`Footprint`](crate::sample::Footprint).
     pub pss_bytes: u64,
     /// Processes of the tree.

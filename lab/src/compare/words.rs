@@ -22,7 +22,8 @@ pub fn findings(document: &Document) -> Vec<Finding> {
             if scenario == Scenario::Idle {
                 continue;
             }
-            say(is_key && scenario != Scenario::Pipeline, leaders(point, scenario.profile().metrics[0]));
+            let metric = scenario.profile().metrics[0];
+            say(is_key && sentences::differ(point, metric), leaders(point, metric));
         }
         if let Some(point) = last {
             further(scenario, point, &points, &mut say);

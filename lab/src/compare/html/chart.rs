@@ -26,14 +26,8 @@ const NAMES: f64 = 104.0;
 const VALUES: f64 = 70.0;
 
 /// The percentiles that get a line on their axis, and those that get a point on each curve.
-const NINES: [(f64, &str); 6] = [
-    (0.0, "0 %"),
-    (90.0, "90 %"),
-    (99.0, "99 %"),
-    (99.9, "99.9 %"),
-    (99.99, "99.99 %"),
-    (99.999, "99.999 %"),
-];
+const NINES: [(f64, &str); 6] =
+    [(0.0, "0"), (90.0, "90"), (99.0, "99"), (99.9, "99.9"), (99.99, "99.99"), (99.999, "99.999")];
 const MARKED: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
 
 /// The ids of all servers and their looks.
@@ -223,23 +217,27 @@ pub(super) fn percentiles(cast: &Cast<'_>, point: &Point) -> Option<String> {
     for (percentile, label) in NINES.iter().filter(|(percentile, _)| nines(*percentile) <= far) {
         vertical_line(&mut svg, x(*percentile), label);
     }
-    x_title(&mut svg, "percentile");
+    x_title(&mut svg, "percentile of the response times");
     for (index, steps, samples) in curves {
-        let reach = (samples as f64).log10();
-        let reached = steps.iter().filter(|(percentile, _)| nines(*percentile) <= reach.min(far));
+        let reach = (samples as f64).log10().min(far);
+        let reached: Vec<&(f64, u64)> =
+            steps.iter().filter(|(percentile, _)| nines(*percentile) <= reach).collect();
         let path: Vec<String> = reached
+            .iter()
             .map(|(percentile, nanos)| format!("{:.1},{:.1}", x(*percentile), up(y.place(*nanos as f64))))
             .collect();
         let _ = write!(svg, "<polyline class=\"line s{index}\" points=\"{}\"/>", path.join(" "));
-        for percentile in MARKED.into_iter().filter(|percentile| nines(*percentile) <= reach.min(far)) {
-            let Some((_, nanos)) = steps.iter().find(|(reached, _)| *reached >= percentile) else { continue };
+        for percentile in MARKED {
+            let Some((_, nanos)) = reached.iter().find(|(reached, _)| *reached >= percentile) else {
+                continue;
+            };
             let place = (x(percentile), up(y.place(*nanos as f64)));
             let tip = format!("{}, p{percentile}: {}", cast.ids[index], units::time(*nanos as f64));
             mark(&mut svg, cast, index, place, "", &tip);
         }
     }
     svg += "</svg>";
-    Some(figure(&format!("Response times by percentile, {}", point.label()), &svg))
+    Some(figure(&point.label(), &svg))
 }
 
 /// How many nines a percentile has: 1 for 90 %, 2 for 99 %.

@@ -74,7 +74,10 @@ pub(super) fn scenario(body: &mut String, document: &Document, cast: &Cast<'_>, 
     body.push_str("</div>\n");
     let distributions: String = points.iter().filter_map(|point| chart::percentiles(cast, point)).collect();
     if !distributions.is_empty() {
-        let _ = writeln!(body, "<h3>Response times</h3>\n<div class=\"charts\">\n{distributions}</div>");
+        let _ = writeln!(
+            body,
+            "<h3>Response times by percentile</h3>\n<div class=\"charts\">\n{distributions}</div>"
+        );
     }
     for point in points {
         figures(body, scenario, point);

@@ -28,6 +28,8 @@ pub(super) struct Window {
     pub(super) results: Results,
     pub(super) cpu: Duration,
     pub(super) footprint: Footprint,
+    /// CPU time that neither the server nor the lab has used.
+    pub(super) others: Duration,
 }
 
 /// Opens the connections and warms up.
@@ -42,18 +44,23 @@ impl Ready {
     /// at the end of the window.
     pub(super) fn measure(self, run: &Run<'_>, after: impl FnOnce() -> Result<()>) -> Result<Window> {
         let Self(mut load) = self;
+        let (machine_before, lab_before) = sample::machine_cpu()?;
         let cpu_before = sample::cpu_time(run.server.pid())?;
         load.measure();
         let cpu_after = sample::cpu_time(run.server.pid())?;
+        let (machine_after, lab_after) = sample::machine_cpu()?;
         after()?;
         let footprint = sample::footprint(run.server.pid())?;
-        Ok(Window { results: load.finish(), cpu: cpu_after.saturating_sub(cpu_before), footprint })
+        let cpu = cpu_after.saturating_sub(cpu_before);
+        let known = cpu + lab_after.saturating_sub(lab_before);
+        let others = machine_after.saturating_sub(machine_before).saturating_sub(known);
+        Ok(Window { results: load.finish(), cpu, footprint, others })
     }
 }
 
 impl Window {
     /// The round that it makes.
     pub(super) fn round(self, options: &LoadOptions) -> Round {
-        Round::new(self.results, options, self.cpu, self.footprint)
+        Round { others: self.others, ..Round::new(self.results, options, self.cpu, self.footprint) }
     }
 }

@@ -31,6 +31,13 @@ fn alike(point: &Point, mut ranked: Vec<Ranked<'_>>) -> Vec<(String, Value)> {
     ranked.into_iter().map(|(id, value)| (id.to_owned(), value)).collect()
 }
 
+/// Whether the best differs from anybody else.
+pub(super) fn differ(point: &Point, metric: Metric) -> bool {
+    let ranked = alike(point, ranked(point, metric));
+    let Some(((_, best), others)) = ranked.split_first() else { return false };
+    others.iter().any(|(_, value)| matches!(verdict::compare(best, value), Verdict::More | Verdict::Less))
+}
+
 /// Who is best, and with whom that is a tie.
 pub(super) fn leaders(point: &Point, metric: Metric) -> Option<String> {
     let ranked = alike(point, ranked(point, metric));
@@ -54,7 +61,7 @@ pub(super) fn leaders(point: &Point, metric: Metric) -> Option<String> {
     let tied: Vec<&str> = [first.as_str()].into_iter().chain(ties.iter().copied()).collect();
     let mut text = match ties.as_slice() {
         _ if beaten.is_empty() => format!(
-            "at {}, {} tie in their {}: the differences from {first}'s {} lie within the spread of the rounds",
+            "at {}, {} tie in their {}: all lie within the spread of the rounds around {first}'s {}",
             point.label(),
             listed(&tied),
             metric.noun(),
@@ -67,7 +74,7 @@ pub(super) fn leaders(point: &Point, metric: Metric) -> Option<String> {
             metric.show(best.value)
         ),
         _ => format!(
-            "at {}, {} tie for the {superlative} {}: {}, and what they differ by lies within the spread of the rounds",
+            "at {}, {} tie for the {superlative} {} within the spread of the rounds: {}",
             point.label(),
             listed(&tied),
             metric.noun(),
