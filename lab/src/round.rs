@@ -39,8 +39,8 @@ pub struct Round {
     pub doubts: Vec<Doubt>,
     /// Why they must not be used: a wrong byte, a lost connection, nothing answered.
     pub fault: Option<String>,
-    /// CPU time that other programs used within the window.
-    pub others: Duration,
+    /// Cores that other programs kept busy meanwhile.
+    pub others_cores: f64,
     /// Bytes of the requests that were answered within the window.
     pub bytes: u64,
     /// Threads of the generator.
@@ -66,7 +66,7 @@ impl Round {
             unanswered: results.unanswered,
             doubts: results.doubts(options),
             fault: fault(&results),
-            others: Duration::ZERO,
+            others_cores: 0.0,
             bytes: results.bytes,
             generator_threads: results.threads,
             response: results.response,
@@ -92,7 +92,7 @@ impl Round {
             unanswered: 0,
             doubts: Vec::new(),
             fault: None,
-            others: Duration::ZERO,
+            others_cores: 0.0,
             bytes: 0,
             generator_threads: 1,
             idle: Some(idle),
@@ -130,11 +130,7 @@ impl Round {
             server_cpu_ns_per_request: self.cpu_ns_per_request(),
             generator_cpu_s,
             generator_share: if generator_s > 0.0 { generator_cpu_s / generator_s } else { 0.0 },
-            others_cores: if generator_s > 0.0 {
-                self.others.as_secs_f64() / self.elapsed.as_secs_f64()
-            } else {
-                0.0
-            },
+            others_cores: self.others_cores,
             pss_bytes: self.footprint.pss_bytes,
             processes: self.footprint.processes,
             threads: self.footprint.threads,

@@ -1,6 +1,6 @@
 //! One measured window: a load for a while, and what the server's process tree used meanwhile.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use client::load::{Load, LoadOptions, Results};
@@ -28,8 +28,8 @@ pub(super) struct Window {
     pub(super) results: Results,
     pub(super) cpu: Duration,
     pub(super) footprint: Footprint,
-    /// CPU time that neither the server nor the lab has used.
-    pub(super) others: Duration,
+    /// Cores that others than the server and the lab kept busy.
+    pub(super) others_cores: f64,
 }
 
 /// Opens the connections and warms up.
@@ -44,23 +44,34 @@ impl Ready {
     /// at the end of the window.
     pub(super) fn measure(self, run: &Run<'_>, after: impl FnOnce() -> Result<()>) -> Result<Window> {
         let Self(mut load) = self;
+        let begun = Instant::now();
         let (machine_before, lab_before) = sample::machine_cpu()?;
         let cpu_before = sample::cpu_time(run.server.pid())?;
         load.measure();
         let cpu_after = sample::cpu_time(run.server.pid())?;
         let (machine_after, lab_after) = sample::machine_cpu()?;
+        // Longer than the window: a thousand processes take their time to be read.
+        let taken = begun.elapsed();
         after()?;
         let footprint = sample::footprint(run.server.pid())?;
         let cpu = cpu_after.saturating_sub(cpu_before);
         let known = cpu + lab_after.saturating_sub(lab_before);
         let others = machine_after.saturating_sub(machine_before).saturating_sub(known);
-        Ok(Window { results: load.finish(), cpu, footprint, others })
+        Ok(Window {
+            results: load.finish(),
+            cpu,
+            footprint,
+            others_cores: others.as_secs_f64() / taken.as_secs_f64(),
+        })
     }
 }
 
 impl Window {
     /// The round that it makes.
     pub(super) fn round(self, options: &LoadOptions) -> Round {
-        Round { others: self.others, ..Round::new(self.results, options, self.cpu, self.footprint) }
+        Round {
+            others_cores: self.others_cores,
+            ..Round::new(self.results, options, self.cpu, self.footprint)
+        }
     }
 }

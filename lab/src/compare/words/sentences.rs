@@ -25,9 +25,13 @@ fn ranked(point: &Point, metric: Metric) -> Vec<Ranked<'_>> {
     ranked
 }
 
-/// The servers that hold as many connections as the point has: those with one connection cannot be ranked beside them.
+/// The servers that hold as many connections as the point has: those with one connection cannot be ranked beside them. Nor can those
+/// that failed after one round, beside others that have several.
 fn alike(point: &Point, mut ranked: Vec<Ranked<'_>>) -> Vec<(String, Value)> {
     ranked.retain(|(id, _)| point.server(id).is_some_and(|server| server.connections == point.connections));
+    if ranked.iter().any(|(_, value)| value.rounds > 1) {
+        ranked.retain(|(_, value)| value.rounds > 1);
+    }
     ranked.into_iter().map(|(id, value)| (id.to_owned(), value)).collect()
 }
 
@@ -100,10 +104,10 @@ pub(super) fn extremes(point: &Point, metric: Metric) -> Option<String> {
     let ((low, least), (high, most)) = (ranked.first()?, ranked.last()?);
     match verdict::compare(most, least) {
         Verdict::More if least.value > 0.0 => Some(format!(
-            "at {}, {high}'s {} is {:.1} times {low}'s ({} against {})",
+            "at {}, {high}'s {} is {} times {low}'s ({} against {})",
             point.label(),
             metric.noun(),
-            most.value / least.value,
+            ratio(most.value / least.value),
             metric.show(most.value),
             metric.show(least.value)
         )),
@@ -177,7 +181,7 @@ pub(super) fn idle_ratios(point: &Point) -> Vec<String> {
         && verdict::compare(most, least) == Verdict::More
     {
         let ratio = if least.value >= 1.0 {
-            format!("{high} {} the memory of {low}", times(most.value, least.value))
+            format!("{high} {} times the memory of {low}", ratio(most.value / least.value))
         } else {
             format!("{high} memory, and {low} none that could be measured")
         };
@@ -251,9 +255,17 @@ fn listed(words: &[&str]) -> String {
     }
 }
 
+/// Two or three digits.
+fn ratio(ratio: f64) -> String {
+    if ratio < 100.0 { format!("{ratio:.1}") } else { units::whole(ratio) }
+}
+
 fn times(value: f64, reference: f64) -> String {
-    let ratio = value / reference;
-    if ratio < 10.0 { format!("{ratio:.2} times") } else { format!("{ratio:.0} times") }
+    match value / reference {
+        ratio if ratio > 0.0 && ratio < 0.1 => format!("1/{} of that", units::whole(1.0 / ratio)),
+        ratio if ratio < 10.0 => format!("{ratio:.2} times that"),
+        ratio => format!("{} times that", units::whole(ratio)),
+    }
 }
 
 #[cfg(test)]
@@ -308,7 +320,10 @@ mod tests {
     fn a_clear_lead_is_ranked_and_an_overlap_is_a_tie() {
         let clear = [rated("mio", 10, [90.0, 100.0, 110.0]), rated("fork", 10, [40.0, 50.0, 60.0])];
         let said = leaders(&point(Scenario::Requests, 10, clear.to_vec()), Metric::Rate).unwrap();
-        assert_eq!(said, "at 10 connections, mio has the highest rate, 100/s; fork's is 0.50 times (50.0/s)");
+        assert_eq!(
+            said,
+            "at 10 connections, mio has the highest rate, 100/s; fork's is 0.50 times that (50.0/s)"
+        );
         let close = [rated("mio", 10, [90.0, 100.0, 110.0]), rated("thread", 10, [85.0, 95.0, 105.0])];
         let said = leaders(&point(Scenario::Requests, 10, close.to_vec()), Metric::Rate).unwrap();
         assert!(said.contains("mio and thread tie in their rate"), "{said}");
