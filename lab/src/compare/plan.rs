@@ -119,7 +119,7 @@ impl Plan {
         let rounds = options.rounds.unwrap_or(options.depth().rounds());
         let steps = steps(&points, rounds);
         let duration = options.duration.unwrap_or_else(|| window(&points, &steps, options.depth().budget()));
-        let warm_up = options.warm_up.unwrap_or(duration / WARM_UP_PART);
+        let warm_up = options.warm_up.unwrap_or_else(|| whole_milliseconds(duration / WARM_UP_PART));
         Ok(Self { points, steps, rounds, duration, warm_up, notes })
     }
 
@@ -220,7 +220,12 @@ fn window(points: &[PlannedPoint], steps: &[Step], budget: Duration) -> Duration
     let windows = steps.iter().filter(|step| points[step.point].scenario != Scenario::Idle).count();
     let windows = u32::try_from(windows.max(1)).unwrap_or(u32::MAX);
     let each = budget.saturating_sub(overhead) / windows;
-    (each * WARM_UP_PART / (WARM_UP_PART + 1)).clamp(SHORTEST, LONGEST)
+    whole_milliseconds(each * WARM_UP_PART / (WARM_UP_PART + 1)).clamp(SHORTEST, LONGEST)
+}
+
+/// Nobody wants to read more digits.
+fn whole_milliseconds(time: Duration) -> Duration {
+    time.saturating_sub(Duration::from_nanos(u64::from(time.subsec_nanos()) % 1_000_000))
 }
 
 /// What a step takes beside its window: starting, connecting, weighing, stopping. Measured once, on two cores; the progress bar
