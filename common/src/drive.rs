@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 use crate::conversation::{Conversation, Want};
-use crate::{Buffer, Outcome, stop};
+use crate::{Buffer, Outcome, stop, work};
 
 /// How many received bytes a log line shows at the most, when the log is asked to show them.
 const SHOWN_BYTES: usize = 64;
@@ -79,6 +79,7 @@ pub fn drive(
                 };
                 show(&space[..count]);
                 let answer = conversation.receive(&mut space[..count]);
+                work::spend();
                 let sent = write_until_blocked(stream, answer)?;
                 if sent < count {
                     conversation.keep(&answer[sent..]);

@@ -20,6 +20,7 @@ pub mod shout;
 pub mod signals;
 pub mod stop;
 pub mod tally;
+pub mod work;
 
 pub use accept::AcceptPause;
 pub use buffer::Buffer;

@@ -8,7 +8,7 @@ use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::ServerOptions;
+use crate::{ServerOptions, work};
 
 /// Opens the listening socket, non-blocking: one that a service manager hands over, or a new one on `--listen`.
 ///
@@ -29,6 +29,8 @@ pub fn listen(options: &ServerOptions) -> Result<TcpListener> {
                 anyhow::anyhow!("cannot listen on {}: {}", options.listen, explain(&error))
             })?,
         };
+    // Here, because every server comes by, and before it serves or forks.
+    work::ask(options.work);
     // A timeout costs the kernel a timer in every call that sleeps: some three per cent of a small request.
     let idle = (!options.idle_timeout.is_zero()).then_some(options.idle_timeout);
     socket.set_nonblocking(true)?;

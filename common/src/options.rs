@@ -40,6 +40,10 @@ pub struct ServerOptions {
     #[arg(value_parser = parse_duration, help_heading = "Limits")]
     pub drain_timeout: Duration,
 
+    /// CPU time that each read costs on top, such as 20us: for comparisons only
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration, hide = true)]
+    pub work: Duration,
+
     /// How much is logged.
     #[command(flatten)]
     pub log: LogOptions,

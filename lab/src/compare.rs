@@ -1,109 +1,150 @@
-//! `lab compare`: every server under the same load, in interleaved rounds, side by side.
+//! `lab compare`: every server under the same loads, in interleaved rounds, side by side.
+//!
+//! In reading order: [`scenario`], what the servers are asked to do; [`plan`], what is measured in which order; [`measure`] carries it
+//! out; [`document`], all that was found; [`metric`] and [`verdict`], what can be compared and when it differs; [`words`], what the
+//! figures say; [`baseline`], the change against an earlier run; [`html`], the report to look at. [`peers`] are Python's.
+
+pub mod baseline;
+pub mod document;
+pub mod html;
+pub mod measure;
+pub mod metric;
+pub mod peers;
+pub mod plan;
+pub mod scenario;
+pub mod verdict;
+pub mod words;
 
 use std::fmt::Display;
-use std::time::Duration;
+use std::time::{Instant, SystemTime};
 
-use anyhow::{Result, bail};
-use common::UsageError;
-use indicatif::{ProgressBar, ProgressStyle};
+use anyhow::{Context, Result, bail};
 
-use crate::contender::Contender;
+use crate::compare::document::{Document, Point, Server, Settings, VERSION};
+use crate::compare::measure::Measured;
+use crate::compare::plan::{Plan, PlannedPoint};
 use crate::interrupt::Interrupt;
-use crate::json::{Document, Output};
 use crate::machine::Machine;
 use crate::notes::Notes;
 use crate::options::CompareOptions;
-use crate::summary::{self, Entry, Failure};
-use crate::{report, round};
-
-/// How often the progress on a terminal is drawn again.
-const TICK: Duration = Duration::from_millis(200);
+use crate::output::Output;
+use crate::pin::Pins;
+use crate::report;
+use crate::summary::{self, Entry};
 
 /// Compares.
 ///
 /// # Errors
 /// If it cannot begin, if a server failed, or if the user interrupted it. What was measured until then has been shown.
 pub fn run(options: &CompareOptions) -> Result<()> {
-    let contenders = options.contenders()?;
-    let json = options.json.as_deref().map(Output::open).transpose()?;
+    let (candidates, left_out) = options.candidates()?;
+    let plan = Plan::new(options, &candidates)?;
+    let earlier = options.baseline.as_deref().map(baseline::read).transpose()?;
+    let json = options.json.as_deref().map(|path| Output::open("--json", path)).transpose()?;
+    let page = options.report.as_deref().map(|path| Output::open("--report", path)).transpose()?;
     let shows_table = !matches!(json, Some(Output::Stdout));
     let interrupt = Interrupt::watch()?;
     report::warn_of_debug_build(shows_table)?;
 
-    let (entries, runs) = measure(contenders, options, &interrupt)?;
-
+    // Before anything is pinned: afterwards this thread has fewer cores.
     let machine = Machine::this();
-    let figures = summary::figures(&entries);
-    let notes = Notes::new(options, &entries);
-    if shows_table && runs > 0 {
-        let width = report::terminal_width();
-        report::say(&report::text(options, &machine, &entries, &figures, &notes, width))?;
+    let pins = if options.no_pin { None } else { Pins::divide(options.threads) };
+    let (started, begun) = (SystemTime::now(), Instant::now());
+    let measured = measure::measure(&plan, options.threads, pins.as_ref(), &interrupt)?;
+
+    let notes = Notes::new(&plan, &measured, machine.load_average);
+    let mut document = Document {
+        version: VERSION,
+        lab_version: env!("CARGO_PKG_VERSION").to_owned(),
+        rustc: env!("LAB_RUSTC").to_owned(),
+        debug_build: cfg!(debug_assertions),
+        started: humantime::format_rfc3339_seconds(started).to_string(),
+        took_s: begun.elapsed().as_secs_f64(),
+        machine,
+        settings: settings(options, &plan, pins.as_ref()),
+        interrupted: interrupt.raised(),
+        runs: measured.runs,
+        runs_planned: plan.steps.len(),
+        points: points(&plan, &measured),
+        findings: Vec::new(),
+        notes: notes.notes,
+        doubts: notes.doubts,
+        failures: notes.failures,
+        left_out,
+        baseline: None,
+    };
+    document.findings = words::findings(&document);
+    if let (Some(path), Some(earlier)) = (&options.baseline, &earlier) {
+        document.baseline = Some(baseline::compare(path, earlier, &document));
+    }
+
+    if shows_table && document.runs > 0 {
+        report::say(&report::text(&document, report::terminal_width()))?;
     }
     if let Some(json) = json {
-        json.write(&Document::new(options, &machine, &entries, &figures, &notes, interrupt.raised()))?;
+        let text = serde_json::to_string_pretty(&document).context("cannot turn the results into JSON")?;
+        json.write(&(text + "\n"))?;
+    }
+    if let Some(page) = page {
+        page.write(&html::html(&document))?;
     }
     report::warn_of_debug_build(shows_table)?;
-    verdict(&notes.failures, interrupt.raised().then_some((runs, entries.len() * options.rounds)))
+    let interrupted = document.interrupted.then_some((document.runs, document.runs_planned));
+    verdict_of(&document.failures, interrupted)
 }
 
-/// All contenders once, then again, so that a change of the machine's mood meets all alike. Returns also how many runs there
-/// were. Who fails takes no part in later rounds.
-///
-/// # Errors
-/// If the options ask for more than this system allows: then no server is to blame.
-fn measure(
-    contenders: Vec<Contender>,
-    options: &CompareOptions,
-    interrupt: &Interrupt,
-) -> Result<(Vec<Entry>, usize)> {
-    let entry = |contender| Entry { contender, rounds: Vec::new(), failure: None };
-    let mut entries: Vec<Entry> = contenders.into_iter().map(entry).collect();
-    let progress = progress(entries.len() * options.rounds);
-    let mut runs = 0;
-    for number in 1..=options.rounds {
-        for entry in &mut entries {
-            if entry.failure.is_some() {
-                progress.inc(1);
-                continue;
-            }
-            progress.set_message(format!("round {number}: {}", entry.contender.name));
-            let result = round::run(&entry.contender, options, interrupt);
-            if interrupt.raised() {
-                progress.finish_and_clear();
-                return Ok((entries, runs));
-            }
-            match result {
-                Ok(round) => match round.failure(number) {
-                    None => entry.rounds.push(round),
-                    failure => entry.failure = failure,
-                },
-                Err(error) if error.is::<UsageError>() => {
-                    progress.finish_and_clear();
-                    return Err(error);
-                }
-                Err(error) => entry.failure = Some(Failure::before_any_answer(number, &error)),
-            }
-            runs += 1;
-            progress.inc(1);
-        }
+fn settings(options: &CompareOptions, plan: &Plan, pins: Option<&Pins>) -> Settings {
+    Settings {
+        generator_threads: options.threads,
+        duration_s: plan.duration.as_secs_f64(),
+        warm_up_s: plan.warm_up.as_secs_f64(),
+        rounds: plan.rounds,
+        server_cores: pins.map(|pins| pins.server.clone()),
+        generator_cores: pins.map(|pins| pins.generator.clone()),
     }
-    progress.finish_and_clear();
-    Ok((entries, runs))
 }
 
-/// A line on stderr that is drawn only if that is a terminal.
-fn progress(runs: usize) -> ProgressBar {
-    let progress = ProgressBar::new(runs as u64);
-    let template = "{bar:30} {pos}/{len} {msg}, about {eta} left";
-    progress
-        .set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    progress.enable_steady_tick(TICK);
-    progress
+/// The points at which anything was found. An interrupt leaves later ones empty.
+fn points(plan: &Plan, measured: &Measured) -> Vec<Point> {
+    let found = |(_, entries): &(&PlannedPoint, &Vec<Entry>)| {
+        entries.iter().any(|entry| entry.failure.is_some() || !entry.rounds.is_empty())
+    };
+    let rows = plan.points.iter().zip(&measured.entries).filter(found);
+    rows.map(|(planned, entries)| {
+        let sustained = planned.load.and_then(|_| measured.sustained.get(&planned.connections));
+        Point {
+            scenario: planned.scenario,
+            connections: planned.connections,
+            size_bytes: planned.size,
+            pipeline: planned.pipeline,
+            load: planned.load,
+            offered_per_s: planned.load.zip(sustained).map(|(share, sustained)| share * sustained.per_s),
+            slowest: sustained.map(|sustained| sustained.slowest.clone()),
+            servers: servers(entries),
+        }
+    })
+    .collect()
+}
+
+fn servers(entries: &[Entry]) -> Vec<Server> {
+    let rows = entries.iter().zip(summary::figures(entries));
+    rows.map(|(entry, figures)| Server {
+        id: entry.contender.id.clone(),
+        name: entry.contender.name.clone(),
+        command: entry.contender.start.to_string(),
+        is_foreign: entry.contender.start.is_foreign(),
+        echo: entry.contender.echo,
+        connections: entry.contender.connections,
+        figures,
+        rounds: entry.rounds.clone(),
+        failure: entry.failure.clone(),
+    })
+    .collect()
 }
 
 /// # Errors
 /// If anything failed, or the comparison was ended after some of its runs.
-fn verdict(failures: &[impl Display], interrupted: Option<(usize, usize)>) -> Result<()> {
+fn verdict_of(failures: &[impl Display], interrupted: Option<(usize, usize)>) -> Result<()> {
     match (failures, interrupted) {
         (_, Some((runs, all))) => bail!("interrupted after {runs} of {all} runs"),
         ([], None) => Ok(()),

@@ -26,6 +26,18 @@ impl Model {
     pub const ALL: [Self; 6] =
         [Self::Iterative, Self::Fork, Self::Prefork, Self::Thread, Self::ThreadPool, Self::Mio];
 
+    /// What it is called, also on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Iterative => "iterative",
+            Self::Fork => "fork",
+            Self::Prefork => "prefork",
+            Self::Thread => "thread",
+            Self::ThreadPool => "thread-pool",
+            Self::Mio => "mio",
+        }
+    }
+
     /// Whether a fixed number of workers serves.
     pub fn is_pool(self) -> bool {
         matches!(self, Self::Prefork | Self::ThreadPool)
@@ -35,6 +47,8 @@ impl Model {
 /// One row of the comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contender {
+    /// What it is called everywhere, however many connections there are.
+    pub id: String,
     /// What the table calls it: unique in a comparison.
     pub name: String,
     /// How it is started.
@@ -43,6 +57,8 @@ pub struct Contender {
     pub connections: usize,
     /// Whether it sends bytes back as they are, instead of upper-cased.
     pub echo: bool,
+    /// Whether it holds one conversation at a time, and the others wait.
+    pub one_at_a_time: bool,
 }
 
 /// How a server is started.
@@ -69,17 +85,26 @@ impl Contender {
         let mut arguments = vec![server.to_owned()];
         arguments.extend(workers.map(|workers| format!("--workers={workers}")));
         Self {
+            id: model.name().to_owned(),
             name: workers
                 .map_or_else(|| server.to_owned(), |workers| format!("{server} --workers {workers}")),
             start: Start::Own(arguments),
             connections: if model == Model::Iterative { 1 } else { connections },
             echo: false,
+            one_at_a_time: model == Model::Iterative,
         }
     }
 
     /// A foreign one, for that many connections.
     pub fn foreign(foreign: &Foreign, echo: bool, connections: usize) -> Self {
-        Self { name: foreign.name.clone(), start: Start::Foreign(foreign.command.clone()), connections, echo }
+        Self {
+            id: foreign.name.clone(),
+            name: foreign.name.clone(),
+            start: Start::Foreign(foreign.command.clone()),
+            connections: if foreign.one_at_a_time { 1 } else { connections },
+            echo,
+            one_at_a_time: foreign.one_at_a_time,
+        }
     }
 }
 
@@ -94,6 +119,7 @@ const NAME_CHARACTERS: usize = 40;
 pub struct Foreign {
     name: String,
     command: String,
+    one_at_a_time: bool,
 }
 
 impl Foreign {
@@ -112,11 +138,28 @@ impl Foreign {
         if !command.contains(PORT) {
             return Err(format!("the command must say {PORT} where the port to listen on belongs"));
         }
-        Ok(Self { name: name.to_owned(), command: command.to_owned() })
+        Ok(Self { name: name.to_owned(), command: command.to_owned(), one_at_a_time: false })
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// One of the project's `peers/`, whose command has a place for the port.
+    pub fn peer(name: &str, command: String, one_at_a_time: bool) -> Self {
+        Self { name: name.to_owned(), command, one_at_a_time }
     }
 }
 
 impl Start {
+    /// Adds arguments that only our servers know.
+    pub fn add(&mut self, more: &[&str]) {
+        if let Self::Own(arguments) = self {
+            arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+        }
+    }
+
     /// Whether the server is not of this project.
     pub fn is_foreign(&self) -> bool {
         matches!(self, Self::Foreign(_))

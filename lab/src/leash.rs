@@ -15,12 +15,20 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid, getppid};
 
+use crate::pin;
+
+/// Core numbers; a name of its own, since clap reads `Vec` as an option that is given several times.
+pub(crate) type Cores = Vec<usize>;
+
 /// This program, also when its file has been replaced by a newer build meanwhile: the lab measures the code it was built with.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// What the lab tells itself when it starts a foreign server.
 #[derive(Debug, Args)]
 pub struct LeashOptions {
+    /// Run on these cores only
+    #[arg(long, value_name = "CORES", value_parser = pin::parse_cores)]
+    cores: Option<Cores>,
     /// The process whose death is ours
     parent: i32,
     /// The program to become, and its arguments
@@ -35,10 +43,12 @@ pub fn this_program(arguments: &[&str]) -> Command {
     command
 }
 
-/// A shell command that dies with this process, in a process group of its own.
-pub fn shell(command: &str) -> Command {
-    let parent = getpid().to_string();
-    this_program(&["leash", &parent, "--", "sh", "-c", &format!("exec {command}")])
+/// A shell command that dies with this process, in a process group of its own, on these cores if any are given.
+pub fn shell(command: &str, cores: Option<&[usize]>) -> Command {
+    let mut leashed = this_program(&["leash"]);
+    leashed.args(cores.map(|cores| format!("--cores={}", pin::list(cores))));
+    leashed.args([&getpid().to_string(), "--", "sh", "-c", &format!("exec {command}")]);
+    leashed
 }
 
 /// Becomes the command.
@@ -47,6 +57,9 @@ pub fn shell(command: &str) -> Command {
 /// If the parent is dead already, or the command cannot be run.
 pub fn run(options: &LeashOptions) -> Result<()> {
     attach(options.parent)?;
+    if let Some(cores) = &options.cores {
+        pin::run_on(cores)?;
+    }
     let (program, arguments) = options.command.split_first().context("there is nothing to run")?;
     let error = Command::new(program).args(arguments).exec();
     Err(anyhow!("cannot run {}: {error}", program.display()))

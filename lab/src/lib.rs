@@ -1,8 +1,8 @@
 //! Runs every server under the same load and shows what each model costs.
 //!
 //! In reading order: [`compare`] is the experiment; [`options`] what it can be told; [`contender`] who takes part; [`server`]
-//! starts one; [`round`] drives it, [`sample`] weighs it; [`summary`] makes figures of the rounds; [`table`], [`report`] and
-//! [`json`] show them. [`serve`] and [`leash`] are what the lab starts itself again as.
+//! starts one, [`pin`] says where; [`round`] drives it, [`sample`] weighs it; [`summary`] makes figures of the rounds; [`table`] and
+//! [`report`] show them, [`output`] keeps them. [`serve`] and [`leash`] are what the lab starts itself again as.
 //! [`lesson`] is the course: its experiments, and how they are recorded and shown.
 //!
 //! Deliberately absent: anything that knows how a server works. Its process tree is all that is looked at, so a foreign server is
@@ -12,13 +12,14 @@
 pub mod compare;
 pub mod contender;
 pub mod interrupt;
-pub mod json;
 pub mod leash;
 pub mod lesson;
 pub mod machine;
 pub mod notes;
 pub mod options;
+pub mod output;
 pub mod page;
+pub mod pin;
 pub mod report;
 pub mod round;
 pub mod sample;
@@ -32,6 +33,7 @@ pub mod units;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use crate::compare::html::{self, ReportOptions};
 use crate::options::CompareOptions;
 
 /// Runs every server under the same load and shows what each model costs.
@@ -55,6 +57,8 @@ enum Command {
     /// Be a process of an experiment; the lab starts itself so
     #[command(hide = true)]
     Act(lesson::part::ActOptions),
+    /// Show kept results once more, as tables or as a report
+    Report(ReportOptions),
     /// Be a server; the lab starts itself so
     #[command(hide = true)]
     Serve(serve::ServeOptions),
@@ -81,6 +85,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Some(Command::List) => lesson::list(),
         Some(Command::Run(options)) => lesson::run(options),
         Some(Command::Act(options)) => lesson::act(options),
+        Some(Command::Report(options)) => html::run(options),
         Some(Command::Serve(options)) => serve::run(options),
         Some(Command::Leash(options)) => leash::run(options),
     }

@@ -1,13 +1,15 @@
 //! What `lab compare` can be told.
 
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use client::load::LoadOptions;
 use common::UsageError;
 use common::options::{parse_count, parse_duration};
 
+use crate::compare::peers;
+use crate::compare::plan::Depth;
+use crate::compare::scenario::{OneAtATime, Profile, Scenario};
 use crate::contender::{Contender, Foreign, Model};
 use crate::units::parse_size;
 
@@ -39,105 +41,187 @@ pub struct CompareOptions {
     server: Vec<Foreign>,
 
     /// The same for a server that sends the bytes back as they are
-    #[arg(long, value_name = "NAME=COMMAND", value_parser = Foreign::parse, help_heading = "Servers")]
-    echo_server: Vec<Foreign>,
+    #[arg(long, alias = "echo-server", value_name = "NAME=COMMAND", value_parser = Foreign::parse)]
+    #[arg(help_heading = "Servers")]
+    server_echoes: Vec<Foreign>,
 
-    /// Connections to each server, all open at once; the iterative one can only hold one
-    #[arg(short, long, value_name = "N", default_value = "50", help_heading = "Load")]
+    /// Also the Python servers of the folder peers/, those whose interpreter and modules are found
+    #[arg(long, help_heading = "Servers")]
+    peers: bool,
+
+    /// Scenarios, separated by commas [default: all; with --connections, --size or --pipeline only requests]
+    #[arg(long, value_name = "NAME", value_enum, value_delimiter = ',', help_heading = "Load")]
+    scenarios: Vec<Scenario>,
+
+    /// Connections to each server, all open at once; several numbers, separated by commas, make a sweep [default: each scenario's own]
+    #[arg(short, long, value_name = "N", value_delimiter = ',', help_heading = "Load")]
     #[arg(value_parser = parse_count::<MOST_CONNECTIONS>)]
-    pub connections: usize,
+    connections: Vec<usize>,
 
-    /// Bytes in each request, such as 64, 16KiB or 1MiB
-    #[arg(short, long, value_name = "SIZE", default_value = "64", value_parser = parse_size, help_heading = "Load")]
-    pub size: usize,
+    /// Bytes in each request, such as 64, 16KiB or 1MiB [default: 64; 64KiB in bulk]
+    #[arg(short, long, value_name = "SIZE", value_parser = parse_size, help_heading = "Load")]
+    pub size: Option<usize>,
 
-    /// Requests in flight on each connection
-    #[arg(short, long, value_name = "N", default_value = "1", help_heading = "Load")]
+    /// Requests in flight on each connection [default: 1; 16 in pipeline]
+    #[arg(short, long, value_name = "N", help_heading = "Load")]
     #[arg(value_parser = parse_count::<MOST_PIPELINED>)]
-    pub pipeline: usize,
+    pub pipeline: Option<usize>,
 
     /// Threads of the load generator
     #[arg(short, long, value_name = "N", default_value = "1", help_heading = "Load")]
     #[arg(value_parser = parse_count::<MOST_THREADS>)]
     pub threads: usize,
 
-    /// Measure each server for this long in each round
-    #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = parse_some_time, help_heading = "Time")]
-    pub duration: Duration,
+    /// Let server and generator run on the same cores [default: on different ones, where there are two or more]
+    #[arg(long, help_heading = "Load")]
+    pub no_pin: bool,
 
-    /// Drive each server for this long before measuring it
-    #[arg(short, long, value_name = "TIME", default_value = "200ms", value_parser = parse_duration, help_heading = "Time")]
-    pub warm_up: Duration,
+    /// Fewer scenarios, in about half a minute
+    #[arg(long, conflicts_with = "thorough", help_heading = "Time")]
+    quick: bool,
 
-    /// Rounds; in each, every server is started afresh and measured once
-    #[arg(short, long, value_name = "N", default_value = "3", help_heading = "Time")]
+    /// More points and more rounds, in about twenty minutes
+    #[arg(long, help_heading = "Time")]
+    thorough: bool,
+
+    /// Measure each server for this long in each round [default: what the time allows, at most 1s]
+    #[arg(short, long, value_name = "TIME", value_parser = parse_some_time, help_heading = "Time")]
+    pub duration: Option<Duration>,
+
+    /// Drive each server for this long before measuring it [default: a fifth of the duration]
+    #[arg(short, long, value_name = "TIME", value_parser = parse_duration, help_heading = "Time")]
+    pub warm_up: Option<Duration>,
+
+    /// Rounds; in each, every server is started afresh and measured once [default: 3; quick 2, thorough 5]
+    #[arg(short, long, value_name = "N", help_heading = "Time")]
     #[arg(value_parser = parse_count::<MOST_ROUNDS>)]
-    pub rounds: usize,
+    pub rounds: Option<usize>,
 
     /// Write the results as JSON to this file, or with - to stdout instead of the table
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub json: Option<String>,
+
+    /// Write the report, with charts, as one HTML file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub report: Option<String>,
+
+    /// Show the change against an earlier run, from a file that --json wrote
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub baseline: Option<PathBuf>,
+}
+
+/// Who could take part, before it is known with how many connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Candidate {
+    /// One of ours.
+    Own(Model),
+    /// A foreign one, and whether it echoes.
+    Foreign(Foreign, bool),
+}
+
+impl Candidate {
+    /// As it takes part in a scenario, with that many connections; `None` if it does not. `first`: at the first point of the sweep.
+    pub fn at(&self, profile: &Profile, connections: usize, first: bool) -> Option<Contender> {
+        let mut contender = match self {
+            Self::Own(model) if model.is_pool() && connections > MOST_WORKERS => return None,
+            Self::Own(model) => Contender::own(*model, connections),
+            Self::Foreign(..) if !profile.arguments.is_empty() => return None,
+            Self::Foreign(foreign, echo) => Contender::foreign(foreign, *echo, connections),
+        };
+        if contender.one_at_a_time {
+            match profile.one_at_a_time {
+                OneAtATime::Fully => contender.connections = connections,
+                OneAtATime::WithOneConnection if first => {}
+                OneAtATime::WithOneConnection | OneAtATime::Not => return None,
+            }
+        }
+        contender.start.add(profile.arguments);
+        Some(contender)
+    }
 }
 
 impl CompareOptions {
-    /// What is compared, in the order of the table: ours in the order of the lesson or as asked for, then the foreign ones.
+    /// Who could take part, in the order of the table: ours in the order of the lesson or as asked for, then the foreign ones. And
+    /// who is left out, why, and how to get it.
     ///
     /// # Errors
     /// A [`UsageError`] if nothing is left to compare, two have one name, or a pool would be too large.
-    pub fn contenders(&self) -> Result<Vec<Contender>, UsageError> {
-        let mut models = match self.models.as_slice() {
+    pub fn candidates(&self) -> Result<(Vec<Candidate>, Vec<String>), UsageError> {
+        let models = match self.models.as_slice() {
             [] if self.foreign_only => Vec::new(),
             [] => Model::ALL.to_vec(),
             chosen => chosen.to_vec(),
         };
-        if self.connections > MOST_WORKERS {
-            if self.models.iter().any(|model| model.is_pool()) {
-                return Err(UsageError(format!(
-                    "a pool has at most {MOST_WORKERS} workers, too few for --connections {}: leave prefork and thread-pool \
-                     out of --models, or ask for fewer connections",
-                    self.connections
-                )));
-            }
-            models.retain(|model| !model.is_pool());
+        let most = self.connections.iter().copied().max().unwrap_or(0);
+        if most > MOST_WORKERS && self.models.iter().any(|model| model.is_pool()) {
+            return Err(UsageError(format!(
+                "a pool has at most {MOST_WORKERS} workers, too few for --connections {most}: leave prefork and thread-pool \
+                 out of --models, or ask for fewer connections"
+            )));
         }
-        let mut contenders: Vec<Contender> = Vec::new();
-        for model in models {
-            let contender = Contender::own(model, self.connections);
-            if !contenders.contains(&contender) {
-                contenders.push(contender);
+        let found = if self.peers { peers::find() } else { peers::Found::default() };
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for model in models.into_iter().map(Candidate::Own) {
+            if !candidates.contains(&model) {
+                candidates.push(model);
             }
         }
-        contenders
-            .extend(self.server.iter().map(|server| Contender::foreign(server, false, self.connections)));
-        contenders
-            .extend(self.echo_server.iter().map(|server| Contender::foreign(server, true, self.connections)));
-        if contenders.is_empty() {
+        candidates.extend(self.server.iter().map(|server| Candidate::Foreign(server.clone(), false)));
+        candidates.extend(self.server_echoes.iter().map(|server| Candidate::Foreign(server.clone(), true)));
+        candidates.extend(found.peers.into_iter().map(|peer| Candidate::Foreign(peer, false)));
+        if candidates.is_empty() {
             return Err(UsageError(
-                "there is nothing to compare: --foreign-only needs --server or --echo-server".to_owned(),
+                "there is nothing to compare: --foreign-only needs --server, --server-echoes or --peers that are found"
+                    .to_owned(),
             ));
         }
-        for (index, contender) in contenders.iter().enumerate() {
-            if contenders[..index].iter().any(|earlier| earlier.name == contender.name) {
-                return Err(UsageError(format!(
-                    "two servers are called {}: give one another name",
-                    contender.name
-                )));
-            }
-        }
-        Ok(contenders)
+        Ok((candidates, found.left_out))
     }
 
-    /// The load for `contender`, which listens on `address`.
-    pub fn load(&self, contender: &Contender, address: SocketAddr) -> LoadOptions {
-        LoadOptions {
-            connections: contender.connections,
-            threads: self.threads,
-            size: self.size,
-            pipeline: self.pipeline,
-            duration: self.duration,
-            warm_up: self.warm_up,
-            echo: contender.echo,
-            ..LoadOptions::new(address)
+    /// The scenarios, each once, in the order in which they are documented.
+    pub fn scenarios(&self) -> Vec<Scenario> {
+        use clap::ValueEnum;
+        if !self.scenarios.is_empty() {
+            return Scenario::value_variants()
+                .iter()
+                .copied()
+                .filter(|scenario| self.scenarios.contains(scenario))
+                .collect();
+        }
+        if self.names_a_load() {
+            return vec![Scenario::Requests];
+        }
+        Scenario::value_variants().to_vec()
+    }
+
+    /// Whether somebody asks for one load of their own rather than for the sweep.
+    fn names_a_load(&self) -> bool {
+        !self.connections.is_empty() || self.size.is_some() || self.pipeline.is_some()
+    }
+
+    /// The connections of a scenario, rising, each once. Empty if it does not belong to this sweep.
+    pub fn connections(&self, profile: &Profile) -> Vec<usize> {
+        let default = profile.connections[self.depth() as usize];
+        let mut connections = if self.connections.is_empty() {
+            // Who names a scenario wants it, however short the sweep.
+            let named = !self.scenarios.is_empty() || self.names_a_load();
+            if default.is_empty() && named { profile.connections[Depth::Usual as usize] } else { default }
+                .to_vec()
+        } else {
+            self.connections.clone()
+        };
+        connections.sort_unstable();
+        connections.dedup();
+        connections.retain(|count| *count >= profile.least_connections);
+        connections
+    }
+
+    /// How much is measured.
+    pub fn depth(&self) -> Depth {
+        match (self.quick, self.thorough) {
+            (true, _) => Depth::Quick,
+            (_, true) => Depth::Thorough,
+            _ => Depth::Usual,
         }
     }
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use nix::sys::prctl;
 
-use crate::leash;
+use crate::{leash, pin};
 
 /// `lab serve MODEL [that server's options]`
 #[derive(Debug, Args)]
@@ -12,6 +12,9 @@ pub struct ServeOptions {
     /// Die with this process, which must be the parent
     #[arg(long, value_name = "PID")]
     dies_with: Option<i32>,
+    /// Run on these cores only
+    #[arg(long, value_name = "CORES", value_parser = pin::parse_cores)]
+    cores: Option<leash::Cores>,
     #[command(subcommand)]
     server: Server,
 }
@@ -35,6 +38,9 @@ enum Server {
 pub fn run(options: &ServeOptions) -> Result<()> {
     if let Some(parent) = options.dies_with {
         leash::attach(parent)?;
+    }
+    if let Some(cores) = &options.cores {
+        pin::run_on(cores)?;
     }
     // The name by which `top` and `ps` show the process; otherwise that of the path it was started by, `exe`.
     let name = match options.server {

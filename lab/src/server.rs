@@ -15,6 +15,7 @@ use nix::unistd::{Pid, getpid};
 use crate::contender::{Contender, PORT, Start};
 use crate::interrupt::Interrupt;
 use crate::leash;
+use crate::pin;
 use crate::tail::Tail;
 
 /// A server that takes longer to listen is given up.
@@ -44,14 +45,15 @@ pub struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    /// Starts it and waits until a client can connect. To be called on the main thread only: see [`leash`].
+    /// Starts it, on these cores if any are given, and waits until a client can connect. To be called on the main thread only: see
+    /// [`leash`].
     ///
     /// # Errors
     /// If it does not listen within ten seconds, or ends before; with the last line of its log.
-    pub fn start(contender: &Contender, interrupt: &'a Interrupt) -> Result<Self> {
+    pub fn start(contender: &Contender, cores: Option<&[usize]>, interrupt: &'a Interrupt) -> Result<Self> {
         let (process, address) = match &contender.start {
-            Start::Own(arguments) => start_own(arguments, interrupt)?,
-            Start::Foreign(command) => start_foreign(command, interrupt)?,
+            Start::Own(arguments) => start_own(arguments, cores, interrupt)?,
+            Start::Foreign(command) => start_foreign(command, cores, interrupt)?,
         };
         Ok(Self { process, address, is_ours: !contender.start.is_foreign() })
     }
@@ -101,9 +103,14 @@ impl<'a> Server<'a> {
 }
 
 /// Runs the lab itself as a server on port 0, and reads from its one line where it listens.
-fn start_own<'a>(arguments: &[String], interrupt: &'a Interrupt) -> Result<(Process<'a>, SocketAddr)> {
+fn start_own<'a>(
+    arguments: &[String],
+    cores: Option<&[usize]>,
+    interrupt: &'a Interrupt,
+) -> Result<(Process<'a>, SocketAddr)> {
     let parent = getpid().to_string();
     let mut command = leash::this_program(&["serve", "--dies-with", &parent]);
+    command.args(cores.map(|cores| format!("--cores={}", pin::list(cores))));
     command.args(arguments).args(["--listen=127.0.0.1:0", "--drain-timeout=2s", "-q"]);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(OWN_VARIABLES))
     {
@@ -118,12 +125,16 @@ fn start_own<'a>(arguments: &[String], interrupt: &'a Interrupt) -> Result<(Proc
 }
 
 /// Runs a shell command with a free port, and waits until a connection to that port succeeds.
-fn start_foreign<'a>(command: &str, interrupt: &'a Interrupt) -> Result<(Process<'a>, SocketAddr)> {
+fn start_foreign<'a>(
+    command: &str,
+    cores: Option<&[usize]>,
+    interrupt: &'a Interrupt,
+) -> Result<(Process<'a>, SocketAddr)> {
     // Another program could take the port in between; then this server fails to start, and says so.
     let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .context("cannot find a free port")?;
-    let command = leash::shell(&command.replace(PORT, &address.port().to_string()));
+    let command = leash::shell(&command.replace(PORT, &address.port().to_string()), cores);
     let mut process = Process::start(command, interrupt)?;
     if let Some(stdout) = process.child.stdout.take() {
         process.log.read(stdout);

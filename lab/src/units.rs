@@ -18,6 +18,12 @@ pub fn grouped(number: u64) -> String {
     grouped
 }
 
+/// A whole number, with a comma between the thousands, from a value on an axis.
+pub fn whole(value: f64) -> String {
+    let rounded = format!("{value:.0}");
+    rounded.parse().map_or(rounded, grouped)
+}
+
 /// A count per second, at least three digits of it, with a comma between the thousands.
 pub fn rate(per_second: f64) -> String {
     let rounded = significant(per_second);
@@ -32,6 +38,11 @@ pub fn time(nanoseconds: f64) -> String {
 /// A count of bytes, with three digits and the binary unit that fits.
 pub fn bytes(count: f64) -> String {
     scaled(count, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"])
+}
+
+/// A difference of bytes, which may be negative, with three digits and the binary unit that fits.
+pub fn signed_bytes(count: f64) -> String {
+    if count < 0.0 { format!("-{}", bytes(-count)) } else { bytes(count) }
 }
 
 fn scaled(mut value: f64, step: f64, units: &[&str]) -> String {

@@ -1,11 +1,11 @@
 //! `lab compare` from the outside: what it prints, what it leaves behind, how it takes nonsense and interruptions.
-
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -41,8 +41,10 @@ impl Lab {
         Pid::from_raw(self.0.id().try_into().unwrap())
     }
 
-    /// Waits for its end. What it prints must fit the pipes, which it does.
+    /// Waits for its end, and reads meanwhile what it prints: a pipe does not hold much.
     fn end(&mut self) -> Ended {
+        let stdout = self.0.stdout.take().map(read);
+        let stderr = self.0.stderr.take().map(read);
         let begun = Instant::now();
         let status = loop {
             match self.0.try_wait().unwrap() {
@@ -51,11 +53,18 @@ impl Lab {
             }
             thread::sleep(Duration::from_millis(5));
         };
-        let mut ended = Ended { code: status.code(), stdout: String::new(), stderr: String::new() };
-        self.0.stdout.take().map(|mut stream| stream.read_to_string(&mut ended.stdout).unwrap());
-        self.0.stderr.take().unwrap().read_to_string(&mut ended.stderr).unwrap();
-        ended
+        let text =
+            |reader: Option<JoinHandle<String>>| reader.map_or_else(String::new, |it| it.join().unwrap());
+        Ended { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
     }
+}
+
+fn read(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    })
 }
 
 impl Drop for Lab {
@@ -117,9 +126,9 @@ fn a_short_comparison_measures_every_model() {
     let ended = short(&["--json=-"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let document = json(&ended);
-    assert_eq!(document["version"], 1);
+    assert_eq!(document["version"], 2);
     assert_eq!(document["settings"]["duration_s"], 0.1);
-    let servers = document["servers"].as_array().unwrap();
+    let servers = document["points"][0]["servers"].as_array().unwrap();
     let names: Vec<_> = servers.iter().map(|server| server["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["iterative", "fork", "fork --workers 4", "thread", "thread --workers 4", "mio"]);
     // A process or a thread for each of the four connections, or for each of the four workers, and the one that accepts.
@@ -171,7 +180,7 @@ fn a_foreign_server_is_measured_beside_ours() {
     let server = format!("again={LAB} serve thread --listen 127.0.0.1:{{port}}");
     let ended = short(&["--models=thread", "--server", &server, "--json=-"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let foreign = &json(&ended)["servers"][1];
+    let foreign = &json(&ended)["points"][0]["servers"][1];
     assert_eq!(foreign["name"], "again");
     assert_eq!(foreign["is_foreign"], true);
     assert_eq!(foreign["figures"]["processes"], 1, "a shell is left between the lab and the server");
@@ -205,8 +214,8 @@ fn wrong_bytes_fail_the_comparison_and_are_counted() {
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("error: wrong: round 1: "), "{}", ended.stderr);
     let document = json(&ended);
-    assert!(document["servers"][0]["figures"]["requests_per_s"].as_f64().unwrap() > 0.0);
-    assert!(document["servers"][1]["failure"]["wrong_bytes"].as_u64().unwrap() > 0);
+    assert!(document["points"][0]["servers"][0]["figures"]["requests_per_s"].as_f64().unwrap() > 0.0);
+    assert!(document["points"][0]["servers"][1]["failure"]["wrong_bytes"].as_u64().unwrap() > 0);
 }
 
 #[test]
@@ -226,6 +235,123 @@ fn ctrl_c_leaves_no_process_and_ends_with_code_1() {
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("error: interrupted after 0 of 3 runs"), "{}", ended.stderr);
     assert_eq!(servers.iter().filter(|server| lives(server)).count(), 0);
+}
+
+#[test]
+fn ctrl_c_keeps_what_was_measured_so_far() {
+    let folder = tempfile::tempdir().unwrap();
+    let (json, report) = (folder.path().join("results.json"), folder.path().join("report.html"));
+    // The first point is measured at once; the second opens more connections than the first, which tells that it has begun.
+    let mut lab = Lab::start(&[
+        "compare",
+        "--models=fork",
+        "--connections=1,6",
+        "--duration=2s",
+        "--warm-up=0s",
+        "--json",
+        json.to_str().unwrap(),
+        "--report",
+        report.to_str().unwrap(),
+    ]);
+    wait_until("the second point is measured", || descendants(lab.pid()).len() >= 7);
+    let servers = descendants(lab.pid());
+    kill(lab.pid(), Signal::SIGINT).unwrap();
+    let ended = lab.end();
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("error: interrupted after 1 of 6 runs"), "{}", ended.stderr);
+    assert_eq!(servers.iter().filter(|server| lives(server)).count(), 0);
+    assert!(ended.stdout.contains("fork "), "{}", ended.stdout);
+    let document: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    assert_eq!((&document["interrupted"], &document["runs"]), (&Value::Bool(true), &Value::from(1)));
+    let points = document["points"].as_array().unwrap();
+    assert_eq!(points.len(), 1);
+    assert!(points[0]["servers"][0]["figures"]["requests_per_s"].as_f64().unwrap() > 0.0);
+    assert!(fs::read_to_string(&report).unwrap().contains("interrupted after 1 of 6 runs"));
+}
+
+#[test]
+fn every_scenario_measures_what_it_promises() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    let ended = lab(&[
+        "compare",
+        "--scenarios=requests,pipeline,bulk,churn,idle,paced,slow,cpu,mixed",
+        "--models=thread,mio",
+        "--connections=4",
+        "--duration=100ms",
+        "--warm-up=10ms",
+        "--rounds=1",
+        "--json",
+        path.to_str().unwrap(),
+    ]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let document: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let points = document["points"].as_array().unwrap();
+    let names: Vec<_> = points.iter().map(|point| point["scenario"].as_str().unwrap()).collect();
+    let paced = ["paced"; 3];
+    let expected =
+        [&["requests", "pipeline", "bulk", "churn", "idle"][..], &paced, &["slow", "cpu", "mixed"]].concat();
+    assert_eq!(names, expected);
+    for point in points {
+        let servers = point["servers"].as_array().unwrap();
+        assert_eq!(servers.len(), 2);
+        for server in servers {
+            let figures = &server["figures"];
+            let at_least = |name: &str, least: f64| {
+                assert!(
+                    figures[name].as_f64().unwrap() >= least,
+                    "{name} of {} in {}",
+                    server["name"],
+                    point["scenario"]
+                );
+            };
+            match point["scenario"].as_str().unwrap() {
+                "idle" => assert!(figures["idle"]["kernel_own_bytes"].is_number() && figures["samples"] == 0),
+                "bulk" => at_least("bytes_per_s", 1e6),
+                // 20 microseconds of computing for each request, and whatever else it costs.
+                "cpu" => at_least("server_cpu_ns_per_request", 20_000.0),
+                "slow" => assert!(figures["alone"]["response_p99_ns"].as_u64() > Some(0)),
+                "mixed" => at_least("bulk_bytes_per_s", 1e5),
+                "paced" => {
+                    let (offered, reached) = (
+                        point["offered_per_s"].as_f64().unwrap(),
+                        figures["requests_per_s"].as_f64().unwrap(),
+                    );
+                    assert!(reached < offered * 1.5, "{reached} of {offered} requests/s");
+                }
+                _ => at_least("requests_per_s", 100.0),
+            }
+        }
+    }
+}
+
+#[test]
+fn peers_that_are_found_take_part_and_those_that_are_not_are_named_with_the_remedy() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        println!("SKIPPED: python3 is not installed");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("peers")).unwrap();
+    let program = "import socketserver, sys\n\
+        class Shout(socketserver.BaseRequestHandler):\n    \
+            def handle(self):\n        \
+                while data := self.request.recv(65536): self.request.sendall(data.upper())\n\
+        host, port = sys.argv[sys.argv.index('--listen') + 1].split(':')\n\
+        socketserver.ThreadingTCPServer((host, int(port)), Shout).serve_forever()\n";
+    fs::write(folder.path().join("peers/multithread.py"), program).unwrap();
+    let mut command = Command::new(LAB);
+    command.args(SHORT).args(["--models=thread", "--peers", "--json=-"]).current_dir(folder.path());
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let ended = Lab(child).end();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let document = json(&ended);
+    let peer = &document["points"][0]["servers"][1];
+    assert_eq!((&peer["id"], &peer["is_foreign"]), (&Value::from("py-multithread"), &Value::Bool(true)));
+    assert!(peer["figures"]["requests_per_s"].as_f64().unwrap() > 10.0);
+    let left_out = document["left_out"].as_array().unwrap();
+    assert_eq!(left_out.len(), 3, "{left_out:?}");
+    assert!(left_out[0].as_str().unwrap().starts_with("py-sequential: there is no "), "{left_out:?}");
 }
 
 #[test]
@@ -263,7 +389,7 @@ fn json_goes_to_a_file_beside_the_table_and_a_wrong_path_is_told_at_once() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stdout.contains("mio "));
     let document: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    assert_eq!(document["servers"][0]["name"], "mio");
+    assert_eq!(document["points"][0]["servers"][0]["name"], "mio");
 
     let ended = lab(&["compare", "--duration=10m", "--json=/nonexistent/results.json"]);
     assert_eq!(ended.code, Some(1));

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
 use nix::errno::Errno;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::recorder::histogram;
 use super::worker::Outcome;
@@ -48,7 +48,7 @@ impl ErrorKind {
 }
 
 /// Errors by kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Errors {
     /// Attempts to connect that were refused.
     pub refused: u64,
