@@ -1,5 +1,4 @@
 //! What the lab reads of a process tree from the kernel, on trees that the tests make.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader, Write};
