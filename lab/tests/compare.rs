@@ -1,5 +1,4 @@
 //! `lab compare` from the outside: what it prints, what it leaves behind, how it takes nonsense and interruptions.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
