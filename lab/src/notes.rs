@@ -113,6 +113,7 @@ fn doubts(plan: &Plan, measured: &Measured, load_average: f64) -> Vec<String> {
         }
     }
     lines.extend(kinds.into_iter().map(|(doubt, places)| line(doubt, &places)));
+    lines.extend(unserved(plan, measured));
     lines.extend(vague(plan, measured));
     lines
 }
@@ -127,6 +128,26 @@ fn disturbed(measured: &Measured) -> Option<String> {
             "other programs used more than {DISTURBING_CORES} cores in {count} of {} rounds, up to {most:.1}: the spread is theirs too; \
              measure on a quiet machine",
             rounds().count()
+        )
+    })
+}
+
+/// Who had fewer processes or threads in one round than in another: clients were connected, and not served yet when it ended.
+fn unserved(plan: &Plan, measured: &Measured) -> Option<String> {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (point, entries) in plan.points.iter().zip(&measured.entries) {
+        for entry in entries {
+            let threads = || entry.rounds.iter().map(|round| round.threads);
+            if threads().min() != threads().max() {
+                places.entry(at(plan, point)).or_default().push(entry.contender.id.clone());
+            }
+        }
+    }
+    (!places.is_empty()).then(|| {
+        format!(
+            "the number of threads or processes was not the same in all rounds, so in some of them not all clients were served yet \
+             (--warm-up); so it was for: {}",
+            listed(&places)
         )
     })
 }

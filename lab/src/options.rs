@@ -92,7 +92,7 @@ pub struct CompareOptions {
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration, help_heading = "Time")]
     pub warm_up: Option<Duration>,
 
-    /// Rounds; in each, every server is started afresh and measured once [default: 3; quick 2, thorough 5]
+    /// Rounds; in each, every server is started afresh and measured once [default: 3; thorough 5]
     #[arg(short, long, value_name = "N", help_heading = "Time")]
     #[arg(value_parser = parse_count::<MOST_ROUNDS>)]
     pub rounds: Option<usize>,

@@ -90,6 +90,12 @@ pub fn compare(file: &Path, before: &Document, now: &Document) -> Comparison {
     if changes.is_empty() {
         doubts.push("the earlier run has measured nothing of this one under the same load".to_owned());
     }
+    let offers = |document: &Document| document.points.iter().any(|point| point.load.is_some());
+    if offers(before) && offers(now) && !changes.iter().any(|change| change.point.starts_with("paced")) {
+        doubts.push(
+            "the open loop offered another rate in the earlier run, so paced is not compared".to_owned(),
+        );
+    }
     if (&before.machine.processor, before.machine.cores) != (&now.machine.processor, now.machine.cores) {
         doubts.push("the earlier run was made on another machine".to_owned());
     }
@@ -111,11 +117,18 @@ pub fn compare(file: &Path, before: &Document, now: &Document) -> Comparison {
     }
 }
 
-/// The share of the load, not the rate: that follows from what was measured.
+/// Rates that an open loop offered are the same load up to this share.
+const SAME_RATE: f64 = 0.05;
+
+/// In an open loop the rate is a share of what the slowest server sustained that day, and another rate is another load.
 fn is_same_load(one: &Point, other: &Point) -> bool {
     (one.scenario, one.connections, one.size_bytes, one.pipeline)
         == (other.scenario, other.connections, other.size_bytes, other.pipeline)
         && one.load == other.load
+        && match (one.offered_per_s, other.offered_per_s) {
+            (Some(one), Some(other)) => (one / other - 1.0).abs() <= SAME_RATE,
+            (one, other) => one == other,
+        }
 }
 
 fn changes_at(earlier: &Point, point: &Point) -> Vec<Change> {

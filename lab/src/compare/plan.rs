@@ -34,8 +34,7 @@ impl Depth {
 
     fn rounds(self) -> usize {
         match self {
-            Self::Quick => 2,
-            Self::Usual => 3,
+            Self::Quick | Self::Usual => 3,
             Self::Thorough => 5,
         }
     }

@@ -221,7 +221,8 @@ pub(super) fn method(body: &mut String, document: &Document) {
 
 /// What is the same in every comparison.
 const METHOD: [&str; 5] = [
-    "Two values are a tie, and are not ranked, where their rounds overlap or they differ by less than 2 %.",
+    "Two values are a tie, and are not ranked, where their rounds overlap, or lie apart by less than the few rounds could by chance \
+     (half of the wider range with three rounds), or where they differ by less than 2 %.",
     "Percentiles are read off the merged histograms of all rounds, and are never averaged.",
     "The thick pale lines in the charts reach from the least to the most of the single rounds.",
     "A silent connection's share of the kernel is measured in two parts: page tables (VmPTE) and kernel stacks (16 KiB for each thread) \
