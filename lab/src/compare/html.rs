@@ -44,8 +44,8 @@ pub fn run(options: &ReportOptions) -> Result<()> {
 
 /// What the charts look like, beside the page's own style.
 const STYLE: &str = "\
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));gap:1rem;margin:1rem 0}\
-.charts.wide{grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))}\
+.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,20rem),1fr));gap:1rem;margin:1rem 0}\
+.charts.wide{grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr))}\
 .chart{margin:0;background:var(--panel);border:1px solid var(--rule);border-radius:6px;padding:.6rem .6rem .3rem;min-width:0}\
 .chart svg{width:100%;height:auto;overflow:visible}.chart text{font-size:11px;fill:var(--ink)}\
 .chart figcaption{font-size:.9rem;font-weight:600;color:var(--ink)}\
