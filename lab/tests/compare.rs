@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -188,7 +188,7 @@ fn a_foreign_server_is_measured_beside_ours() {
 #[test]
 fn a_foreign_server_that_echoes_is_measured_too() {
     if Command::new("python3").arg("--version").output().is_err() {
-        println!("SKIPPED: python3 is not installed");
+        let _ = writeln!(std::io::stderr(), "skipped: python3 is not installed");
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -327,7 +327,7 @@ fn every_scenario_measures_what_it_promises() {
 #[test]
 fn peers_that_are_found_take_part_and_those_that_are_not_are_named_with_the_remedy() {
     if Command::new("python3").arg("--version").output().is_err() {
-        println!("SKIPPED: python3 is not installed");
+        let _ = writeln!(std::io::stderr(), "skipped: python3 is not installed");
         return;
     }
     let folder = tempfile::tempdir().unwrap();

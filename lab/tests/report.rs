@@ -164,7 +164,7 @@ fn expected_charts(document: &Document) -> usize {
 #[test]
 fn a_browser_shows_every_chart_without_network_or_error_on_narrow_and_wide_screens() {
     let Some(browser) = browser() else {
-        println!("SKIPPED: chromium is not installed");
+        let _ = writeln!(std::io::stderr(), "skipped: chromium is not installed");
         return;
     };
     let folder = measured(&[]);
