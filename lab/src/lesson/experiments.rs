@@ -2,6 +2,7 @@
 
 pub mod counter;
 pub mod semaphore;
+pub mod spawn;
 pub mod tickets;
 
 use std::sync::{PoisonError, RwLock};
