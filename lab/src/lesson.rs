@@ -31,19 +31,24 @@ use anyhow::{Context, Result, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use common::UsageError;
 
-use self::experiments::{counter::Counter, gil::Gil, semaphore::Semaphores, spawn::Spawn, tickets::Tickets};
+use self::experiments::{
+    counter::Counter, gil::Gil, pool::Pool, queue::Queue, semaphore::Semaphores, spawn::Spawn,
+    tickets::Tickets,
+};
 use self::part::{ActOptions, Part};
 use self::stage::Stage;
 use self::verdict::{Outcome, Verdict};
 use crate::report;
 
 /// All experiments, in the order of the course.
-pub const EXPERIMENTS: [Entry; 5] = [
+pub const EXPERIMENTS: [Entry; 7] = [
     Entry::of::<Tickets>(),
     Entry::of::<Spawn>(),
     Entry::of::<Counter>(),
     Entry::of::<Gil>(),
     Entry::of::<Semaphores>(),
+    Entry::of::<Pool>(),
+    Entry::of::<Queue>(),
 ];
 
 /// An experiment, as its options: sizes and delays whose defaults are the course's numbers.

@@ -2,6 +2,8 @@
 
 pub mod counter;
 pub mod gil;
+pub mod pool;
+pub mod queue;
 pub mod semaphore;
 pub mod spawn;
 pub mod tickets;

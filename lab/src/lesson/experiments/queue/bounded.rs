@@ -39,7 +39,8 @@ impl<T> Bounded<T> {
     /// Puts an item in, and waits for a place while there is none.
     pub(super) fn put(&self, item: T) {
         let is_full = |state: &mut State<T>| state.items.len() >= self.capacity;
-        let mut state = self.emptied.wait_while(self.state(), is_full).unwrap_or_else(PoisonError::into_inner);
+        let mut state =
+            self.emptied.wait_while(self.state(), is_full).unwrap_or_else(PoisonError::into_inner);
         state.items.push_back(item);
         state.most = state.most.max(state.items.len());
         // All, since not only takers wait for it: see `wait_for`.
@@ -96,7 +97,8 @@ mod tests {
             consumers.into_iter().flat_map(|one| -> Vec<i32> { one.join().unwrap() }).collect::<Vec<_>>()
         });
         taken.sort_unstable();
-        let all: Vec<_> = (0..3).flat_map(|producer| (0..200).map(move |item| producer * 1000 + item)).collect();
+        let all: Vec<_> =
+            (0..3).flat_map(|producer| (0..200).map(move |item| producer * 1000 + item)).collect();
         assert_eq!(taken, all);
         assert!(queue.most() <= 3);
     }

@@ -94,7 +94,8 @@ impl Consumer {
     /// If it cannot.
     pub(super) fn open(folder: &Path) -> Result<Self> {
         let items = File::open(folder.join(ITEMS)).context("cannot open the items")?;
-        let places = File::options().write(true).open(folder.join(PLACES)).context("cannot open the places")?;
+        let places =
+            File::options().write(true).open(folder.join(PLACES)).context("cannot open the places")?;
         Ok(Self { items, places })
     }
 
@@ -117,7 +118,9 @@ impl Consumer {
     /// If it cannot be written. That no producer is left is none.
     pub(super) fn give_place_back(&mut self) -> Result<()> {
         match self.places.write_all(&[0]) {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot give a place back"),
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                Err(error).context("cannot give a place back")
+            }
             _ => Ok(()),
         }
     }
