@@ -33,7 +33,7 @@ use common::UsageError;
 
 use self::experiments::{
     counter::Counter, gil::Gil, pool::Pool, queue::Queue, semaphore::Semaphores, spawn::Spawn,
-    tickets::Tickets,
+    threads::Threads, tickets::Tickets,
 };
 use self::part::{ActOptions, Part};
 use self::stage::Stage;
@@ -41,9 +41,10 @@ use self::verdict::{Outcome, Verdict};
 use crate::report;
 
 /// All experiments, in the order of the course.
-pub const EXPERIMENTS: [Entry; 7] = [
+pub const EXPERIMENTS: [Entry; 8] = [
     Entry::of::<Tickets>(),
     Entry::of::<Spawn>(),
+    Entry::of::<Threads>(),
     Entry::of::<Counter>(),
     Entry::of::<Gil>(),
     Entry::of::<Semaphores>(),

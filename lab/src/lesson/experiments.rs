@@ -6,6 +6,7 @@ pub mod pool;
 pub mod queue;
 pub mod semaphore;
 pub mod spawn;
+pub mod threads;
 pub mod tickets;
 
 use std::sync::{PoisonError, RwLock};
