@@ -8,6 +8,7 @@
 mod lock;
 mod ran;
 mod real;
+mod way;
 mod work;
 
 use std::sync::{Mutex, PoisonError};
@@ -15,14 +16,15 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum as _};
 use common::UsageError;
 use common::options::{parse_count, parse_duration};
 
 use self::lock::InterpreterLock;
 use self::ran::{Ran, cpu_ns, faster, find};
+use self::way::{Way, Who};
 use self::work::Work;
-use super::{name, on_threads, ways};
+use super::{on_threads, ways};
 use crate::lesson::cast::{Cast, Heard};
 use crate::lesson::part::Part;
 use crate::lesson::stage::Stage;
@@ -72,83 +74,6 @@ pub struct Gil {
     /// Only one way
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
-}
-
-/// The work, and who does it.
-#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Way {
-    /// One thread computes everything
-    ComputeOne,
-    /// Threads compute under the lock
-    ComputeGil,
-    /// Threads compute
-    ComputeThreads,
-    /// Processes compute
-    ComputeProcesses,
-    /// Python's threads compute
-    ComputePythonThreads,
-    /// Python's processes compute
-    ComputePythonProcesses,
-    /// One thread waits for everything
-    WaitOne,
-    /// Threads wait, and give the lock away meanwhile
-    WaitGil,
-    /// Threads wait
-    WaitThreads,
-    /// Processes wait
-    WaitProcesses,
-    /// Python's threads wait
-    WaitPythonThreads,
-    /// Python's processes wait
-    WaitPythonProcesses,
-}
-
-/// Who does the work.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Who {
-    One,
-    Gil,
-    Threads,
-    Processes,
-    PythonThreads,
-    PythonProcesses,
-}
-
-impl Way {
-    fn computes(self) -> bool {
-        name(self).starts_with("compute")
-    }
-
-    fn who(self) -> Who {
-        match self {
-            Self::ComputeOne | Self::WaitOne => Who::One,
-            Self::ComputeGil | Self::WaitGil => Who::Gil,
-            Self::ComputeThreads | Self::WaitThreads => Who::Threads,
-            Self::ComputeProcesses | Self::WaitProcesses => Who::Processes,
-            Self::ComputePythonThreads | Self::WaitPythonThreads => Who::PythonThreads,
-            Self::ComputePythonProcesses | Self::WaitPythonProcesses => Who::PythonProcesses,
-        }
-    }
-}
-
-impl Who {
-    const ALL: [Self; 6] =
-        [Self::One, Self::Gil, Self::Threads, Self::Processes, Self::PythonThreads, Self::PythonProcesses];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::One => "one thread",
-            Self::Gil => "threads under the lock",
-            Self::Threads => "threads",
-            Self::Processes => "processes",
-            Self::PythonThreads => "python's threads",
-            Self::PythonProcesses => "python's processes",
-        }
-    }
-
-    fn is_python(self) -> bool {
-        matches!(self, Self::PythonThreads | Self::PythonProcesses)
-    }
 }
 
 impl Experiment for Gil {

@@ -6,8 +6,8 @@
 
 mod bounded;
 mod pipe;
+mod worker;
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -17,16 +17,16 @@ use anyhow::{Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use common::UsageError;
 use common::options::{parse_count, parse_duration};
-use serde::{Deserialize, Serialize};
 
 use self::bounded::Bounded;
-use self::pipe::{Consumer, Keeper, Producer};
+use self::pipe::Keeper;
+use self::worker::{GoOn, Word, Worker};
 use super::{name, on_threads, ways};
 use crate::lesson::Experiment;
 use crate::lesson::cast::{Cast, Heard};
 use crate::lesson::part::Part;
 use crate::lesson::stage::Stage;
-use crate::lesson::trace::{Recorder, State, Trace, now_ns};
+use crate::lesson::trace::{Recorder, State, Trace};
 use crate::lesson::verdict::{Claim, Figure, Outcome, Variant, time};
 
 /// The most producers, and the most consumers.
@@ -81,30 +81,6 @@ enum Way {
     Processes,
 }
 
-/// What a process is started with.
-#[derive(Debug, Serialize, Deserialize)]
-struct Worker {
-    folder: PathBuf,
-    /// What it produces; none for a consumer.
-    produces: Vec<u64>,
-    /// Producing or consuming one takes so long.
-    delay: Duration,
-}
-
-/// What a process says. After `Ready` it waits for a [`GoOn`].
-#[derive(Debug, Serialize, Deserialize)]
-enum Word {
-    Ready,
-    /// An item was in its place from this nanosecond on, or a little later.
-    Put(u64),
-    /// The item of this number was in its place until this nanosecond, or a little earlier.
-    Took(u64, u64),
-}
-
-/// What a process is told.
-#[derive(Debug, Serialize, Deserialize)]
-struct GoOn;
-
 /// What came of one way.
 struct Traffic {
     way: Way,
@@ -136,8 +112,7 @@ impl Experiment for Queue {
     }
 
     fn act(part: &str, me: &mut Part) -> Result<()> {
-        let worker: Worker = serde_json::from_str(part)?;
-        if worker.produces.is_empty() { worker.consume(me) } else { worker.produce(me) }
+        serde_json::from_str::<Worker>(part)?.act(me)
     }
 }
 
@@ -326,51 +301,6 @@ impl Queue {
         ];
         Variant { name: name(traffic.way), about, trace: traffic.trace, figures }
     }
-}
-
-impl Worker {
-    fn produce(&self, me: &mut Part) -> Result<()> {
-        let mut queue = Producer::open(&self.folder)?;
-        if !begins(me)? {
-            return Ok(());
-        }
-        for item in &self.produces {
-            me.enter_with(State::Sleeping, "producing");
-            thread::sleep(self.delay);
-            me.enter_with(State::Blocked, FOR_A_PLACE);
-            queue.take_place()?;
-            let at_ns = now_ns();
-            queue.put(*item)?;
-            me.enter(State::Running);
-            me.tell(&Word::Put(at_ns))?;
-        }
-        Ok(())
-    }
-
-    fn consume(&self, me: &mut Part) -> Result<()> {
-        let mut queue = Consumer::open(&self.folder)?;
-        if !begins(me)? {
-            return Ok(());
-        }
-        me.enter_with(State::Blocked, FOR_AN_ITEM);
-        while let Some(item) = queue.take()? {
-            // Before the place is free: the recorded stay lies inside the true one.
-            let at_ns = now_ns();
-            queue.give_place_back()?;
-            me.enter_with(State::Sleeping, "consuming");
-            me.tell(&Word::Took(item, at_ns))?;
-            thread::sleep(self.delay);
-            me.enter_with(State::Blocked, FOR_AN_ITEM);
-        }
-        Ok(())
-    }
-}
-
-/// Waits for the sign to begin; none comes if the experiment is given up.
-fn begins(me: &mut Part) -> Result<bool> {
-    me.enter_with(State::Blocked, "until there is enough");
-    me.tell(&Word::Ready)?;
-    Ok(me.hear::<GoOn>()?.is_some())
 }
 
 /// The most that were there at one time, from when how many came or went.

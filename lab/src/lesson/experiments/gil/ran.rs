@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
+use super::way::{Way, Who};
 use super::work::COMPUTING;
-use super::{Way, Who};
 use crate::lesson::experiments::name;
 use crate::lesson::trace::{State, Trace};
 use crate::lesson::verdict::{Claim, Drawing, Figure, Variant, time};

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::getpid;
 use serde::Deserialize;
 
-use super::Way;
 use super::ran::Ran;
+use super::way::Way;
 use super::work::{self, COMPUTING, PRIME, Work};
 use crate::leash;
 use crate::lesson::trace::{Kind, Lane, Span, State, Trace};
