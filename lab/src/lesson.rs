@@ -31,15 +31,26 @@ use anyhow::{Context, Result, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use common::UsageError;
 
-use self::experiments::{counter::Counter, semaphore::Semaphores, tickets::Tickets};
+use self::experiments::{
+    counter::Counter, gil::Gil, pool::Pool, queue::Queue, semaphore::Semaphores, spawn::Spawn,
+    threads::Threads, tickets::Tickets,
+};
 use self::part::{ActOptions, Part};
 use self::stage::Stage;
 use self::verdict::{Outcome, Verdict};
 use crate::report;
 
 /// All experiments, in the order of the course.
-pub const EXPERIMENTS: [Entry; 3] =
-    [Entry::of::<Tickets>(), Entry::of::<Counter>(), Entry::of::<Semaphores>()];
+pub const EXPERIMENTS: [Entry; 8] = [
+    Entry::of::<Tickets>(),
+    Entry::of::<Spawn>(),
+    Entry::of::<Threads>(),
+    Entry::of::<Counter>(),
+    Entry::of::<Gil>(),
+    Entry::of::<Semaphores>(),
+    Entry::of::<Pool>(),
+    Entry::of::<Queue>(),
+];
 
 /// An experiment, as its options: sizes and delays whose defaults are the course's numbers.
 pub trait Experiment: Args {

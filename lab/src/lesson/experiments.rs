@@ -1,7 +1,12 @@
 //! The experiments, one file each, and the few lines that most of them need.
 
 pub mod counter;
+pub mod gil;
+pub mod pool;
+pub mod queue;
 pub mod semaphore;
+pub mod spawn;
+pub mod threads;
 pub mod tickets;
 
 use std::sync::{PoisonError, RwLock};
