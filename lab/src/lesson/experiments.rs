@@ -1,6 +1,7 @@
 //! The experiments, one file each, and the few lines that most of them need.
 
 pub mod counter;
+pub mod deadlock;
 pub mod semaphore;
 pub mod tickets;
 
