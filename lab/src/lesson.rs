@@ -32,15 +32,22 @@ use anyhow::{Context, Result, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use common::UsageError;
 
-use self::experiments::{counter::Counter, deadlock::Deadlock, semaphore::Semaphores, tickets::Tickets};
+use self::experiments::{
+    counter::Counter, deadlock::Deadlock, event::Event, semaphore::Semaphores, tickets::Tickets,
+};
 use self::part::{ActOptions, Part};
 use self::stage::Stage;
 use self::verdict::{Outcome, Verdict};
 use crate::report;
 
 /// All experiments, in the order of the course.
-pub const EXPERIMENTS: [Entry; 4] =
-    [Entry::of::<Tickets>(), Entry::of::<Counter>(), Entry::of::<Deadlock>(), Entry::of::<Semaphores>()];
+pub const EXPERIMENTS: [Entry; 5] = [
+    Entry::of::<Tickets>(),
+    Entry::of::<Counter>(),
+    Entry::of::<Deadlock>(),
+    Entry::of::<Semaphores>(),
+    Entry::of::<Event>(),
+];
 
 /// An experiment, as its options: sizes and delays whose defaults are the course's numbers.
 pub trait Experiment: Args {

@@ -2,6 +2,7 @@
 
 pub mod counter;
 pub mod deadlock;
+pub mod event;
 pub mod semaphore;
 pub mod tickets;
 
