@@ -14,6 +14,7 @@
 
 pub mod cast;
 pub mod chrome;
+pub mod executor;
 pub mod experiments;
 pub mod json;
 pub mod lanes;
@@ -33,7 +34,8 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use common::UsageError;
 
 use self::experiments::{
-    counter::Counter, deadlock::Deadlock, event::Event, semaphore::Semaphores, tickets::Tickets,
+    coroutines::Coroutines, counter::Counter, deadlock::Deadlock, event::Event, semaphore::Semaphores,
+    tickets::Tickets,
 };
 use self::part::{ActOptions, Part};
 use self::stage::Stage;
@@ -41,12 +43,13 @@ use self::verdict::{Outcome, Verdict};
 use crate::report;
 
 /// All experiments, in the order of the course.
-pub const EXPERIMENTS: [Entry; 5] = [
+pub const EXPERIMENTS: [Entry; 6] = [
     Entry::of::<Tickets>(),
     Entry::of::<Counter>(),
     Entry::of::<Deadlock>(),
     Entry::of::<Semaphores>(),
     Entry::of::<Event>(),
+    Entry::of::<Coroutines>(),
 ];
 
 /// An experiment, as its options: sizes and delays whose defaults are the course's numbers.

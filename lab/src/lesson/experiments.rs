@@ -1,5 +1,6 @@
 //! The experiments, one file each, and the few lines that most of them need.
 
+pub mod coroutines;
 pub mod counter;
 pub mod deadlock;
 pub mod event;
