@@ -23,6 +23,7 @@ pub mod part;
 pub mod semaphore;
 pub mod show;
 pub mod stage;
+pub mod ticket_lock;
 pub mod trace;
 pub mod verdict;
 pub mod watched;
@@ -35,7 +36,7 @@ use common::UsageError;
 
 use self::experiments::{
     coroutines::Coroutines, counter::Counter, deadlock::Deadlock, event::Event, semaphore::Semaphores,
-    tickets::Tickets,
+    starve::Starve, tickets::Tickets,
 };
 use self::part::{ActOptions, Part};
 use self::stage::Stage;
@@ -43,13 +44,14 @@ use self::verdict::{Outcome, Verdict};
 use crate::report;
 
 /// All experiments, in the order of the course.
-pub const EXPERIMENTS: [Entry; 6] = [
+pub const EXPERIMENTS: [Entry; 7] = [
     Entry::of::<Tickets>(),
     Entry::of::<Counter>(),
     Entry::of::<Deadlock>(),
     Entry::of::<Semaphores>(),
     Entry::of::<Event>(),
     Entry::of::<Coroutines>(),
+    Entry::of::<Starve>(),
 ];
 
 /// An experiment, as its options: sizes and delays whose defaults are the course's numbers.

@@ -5,6 +5,7 @@ pub mod counter;
 pub mod deadlock;
 pub mod event;
 pub mod semaphore;
+pub mod starve;
 pub mod tickets;
 
 use std::sync::{PoisonError, RwLock};
