@@ -14,6 +14,7 @@
 
 pub mod cast;
 pub mod chrome;
+pub mod executor;
 pub mod experiments;
 pub mod json;
 pub mod lanes;
@@ -22,8 +23,10 @@ pub mod part;
 pub mod semaphore;
 pub mod show;
 pub mod stage;
+pub mod ticket_lock;
 pub mod trace;
 pub mod verdict;
+pub mod watched;
 
 use std::fmt::Write as _;
 
@@ -32,8 +35,8 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use common::UsageError;
 
 use self::experiments::{
-    counter::Counter, gil::Gil, pool::Pool, queue::Queue, semaphore::Semaphores, spawn::Spawn,
-    threads::Threads, tickets::Tickets,
+    coroutines::Coroutines, counter::Counter, deadlock::Deadlock, event::Event, gil::Gil, pool::Pool,
+    queue::Queue, semaphore::Semaphores, spawn::Spawn, starve::Starve, threads::Threads, tickets::Tickets,
 };
 use self::part::{ActOptions, Part};
 use self::stage::Stage;
@@ -41,15 +44,19 @@ use self::verdict::{Outcome, Verdict};
 use crate::report;
 
 /// All experiments, in the order of the course.
-pub const EXPERIMENTS: [Entry; 8] = [
+pub const EXPERIMENTS: [Entry; 12] = [
     Entry::of::<Tickets>(),
     Entry::of::<Spawn>(),
     Entry::of::<Threads>(),
     Entry::of::<Counter>(),
     Entry::of::<Gil>(),
+    Entry::of::<Deadlock>(),
     Entry::of::<Semaphores>(),
+    Entry::of::<Event>(),
     Entry::of::<Pool>(),
     Entry::of::<Queue>(),
+    Entry::of::<Coroutines>(),
+    Entry::of::<Starve>(),
 ];
 
 /// An experiment, as its options: sizes and delays whose defaults are the course's numbers.

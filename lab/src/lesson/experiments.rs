@@ -1,11 +1,15 @@
 //! The experiments, one file each, and the few lines that most of them need.
 
+pub mod coroutines;
 pub mod counter;
+pub mod deadlock;
+pub mod event;
 pub mod gil;
 pub mod pool;
 pub mod queue;
 pub mod semaphore;
 pub mod spawn;
+pub mod starve;
 pub mod threads;
 pub mod tickets;
 
