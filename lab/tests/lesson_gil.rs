@@ -53,7 +53,7 @@ fn processes_are_processes_and_threads_are_threads() {
 fn where_there_is_a_python_it_does_the_same() {
     let found = Command::new("python3").args(["-c", ""]).stdin(Stdio::null()).status();
     if !found.is_ok_and(|status| status.success()) {
-        eprintln_skipped();
+        say_skipped();
         return;
     }
     for (way, pids) in [("compute-python-threads", 1), ("compute-python-processes", 3)] {
@@ -64,7 +64,7 @@ fn where_there_is_a_python_it_does_the_same() {
 }
 
 #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
-fn eprintln_skipped() {
+fn say_skipped() {
     eprintln!("skipped: there is no python3");
 }
 

@@ -86,6 +86,9 @@ impl Experiment for Gil {
         if !has_python {
             show::note(&format!("there is no {} here: gil does without", self.python));
         }
+        if !self.can_compute_together() {
+            show::note("with one CPU or one worker nothing can be computed at the same time: gil shows less");
+        }
         let mut ran = Vec::new();
         for way in ways(self.only, Way::value_variants()) {
             if has_python || !way.who().is_python() {
@@ -120,6 +123,10 @@ impl Gil {
             return Err(UsageError("--interval takes at least 1ns".to_owned()));
         }
         Ok(())
+    }
+
+    fn can_compute_together(&self) -> bool {
+        cpus() > 1 && self.share(Way::ComputeOne).0 > 1
     }
 
     fn share(&self, way: Way) -> (usize, Work) {
@@ -213,8 +220,7 @@ impl Gil {
 
     fn computing(&self, ran: &[Ran]) -> Vec<Claim> {
         let mut claims: Vec<_> = self.one_at_a_time(ran).into_iter().collect();
-        let (workers, _) = self.share(Way::ComputeOne);
-        if cpus() > 1 && workers > 1 {
+        if self.can_compute_together() {
             let why = "Of several CPUs the lock lets one be used.";
             claims.extend(faster(ran, Way::ComputeProcesses, Way::ComputeGil, why));
             claims.extend(faster(
@@ -228,8 +234,6 @@ impl Gil {
                 let why = "Python's threads share one lock, its processes have one each.";
                 claims.extend(faster(ran, Way::ComputePythonProcesses, Way::ComputePythonThreads, why));
             }
-        } else {
-            show::note("with one CPU or one worker nothing can be computed at the same time: gil shows less");
         }
         claims
     }

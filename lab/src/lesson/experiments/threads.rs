@@ -182,10 +182,14 @@ impl Threads {
         // One after the other: who is asked later could see what the first has changed.
         for number in 0..self.children {
             cast.say(number, &GoOn)?;
-            match cast.listen()? {
-                Heard::Word(_, Word::Seen(seen)) => all.push(seen),
-                other => bail!("a child said {other:?}"),
-            }
+            all.push(loop {
+                match cast.listen()? {
+                    Heard::Word(_, Word::Seen(seen)) => break seen,
+                    // It was asked before, and its work is done.
+                    Heard::End(its) if its < number => {}
+                    other => bail!("a child said {other:?}"),
+                }
+            });
         }
         let (lanes, _) = cast.join()?;
         let (lab, money) = (getpid().as_raw(), MONEY.load(Ordering::SeqCst));
