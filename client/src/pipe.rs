@@ -32,7 +32,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// What `client pipe` can be told.
 #[derive(Debug, Clone, Args)]
 pub struct PipeOptions {
-    /// Server to send to, as IP:PORT, [IPv6]:PORT or NAME:PORT
+    /// Server to send to, as IP:PORT or NAME:PORT, with an IPv6 address in brackets
     #[arg(value_name = "ADDR", env = "SHOUT_CONNECT", default_value = "127.0.0.1:8080")]
     #[arg(value_parser = parse_address)]
     pub address: SocketAddr,

@@ -38,7 +38,7 @@ const STACK_BYTES: usize = 256 * 1024;
 /// What `client talk` can be told.
 #[derive(Debug, Clone, Args)]
 pub struct TalkOptions {
-    /// Server to talk to, as IP:PORT, [IPv6]:PORT or NAME:PORT
+    /// Server to talk to, as IP:PORT or NAME:PORT, with an IPv6 address in brackets
     #[arg(value_name = "ADDR", env = "SHOUT_CONNECT", default_value = "127.0.0.1:8080")]
     #[arg(value_parser = parse_address)]
     pub address: SocketAddr,

@@ -1,7 +1,7 @@
 //! What every server shares: the conversation, and the rules around it that must be the same everywhere.
 //!
-//! In reading order: [`mod@shout`] and [`conversation`] are the protocol without I/O; [`drive`] moves it over a socket, blocking or not;
-//! [`options`], [`listen`], [`accept`], [`signals`], [`stop`] and [`tally`] are the values and functions that each server's
+//! In reading order: [`mod@shout`] and [`conversation`] are the protocol without I/O; [`mod@drive`] moves it over a socket, blocking or not;
+//! [`options`], [`mod@listen`], [`accept`], [`signals`], [`stop`] and [`tally`] are the values and functions that each server's
 //! `run` calls.
 //!
 //! Deliberately absent: threads, processes, event loops, a `Server` trait. This crate decides nothing about concurrency; the

@@ -13,7 +13,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// What every server can be told, the same in each.
 #[derive(Debug, Clone, Args)]
 pub struct ServerOptions {
-    /// Address to listen on, as IP:PORT or [IPv6]:PORT; port 0 takes a free one
+    /// Address to listen on, as IP:PORT with an IPv6 address in brackets; port 0 takes a free one
     ///
     /// `[::]:8080` serves IPv6 and IPv4. Ignored where a service manager hands over a socket (LISTEN_FDS).
     #[arg(long, env = "SHOUT_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]

@@ -1,7 +1,7 @@
 //! Computing and waiting, in threads that share an interpreter's lock, in threads that do not, and in processes.
 //!
 //! The course: twelve workers on twelve CPUs compute the product 1*2*...*100000, 5.67 s in processes, 30.2 s in threads; a hundred
-//! workers sleep for 2 s, and threads win. Rust has no such lock, so threads win at both; with the lock of [`lock`] around every
+//! workers sleep for 2 s, and threads win. Rust has no such lock, so threads win at both; with the lock of `gil/lock.rs` around every
 //! step they behave as Python's. Where there is a Python, its own do the same beside them. Times include the creation of the workers,
 //! as the course's do.
 
