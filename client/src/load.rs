@@ -181,6 +181,14 @@ impl Load {
         }
     }
 
+    /// Asks once on each connection and waits until all are answered, but not longer than `patience`: until then a server may not
+    /// have made room for every client yet. Nothing is recorded but errors.
+    pub fn greet(&mut self, patience: Duration) {
+        if !self.options.new_connection_each {
+            self.drive(Phase::Greeting, patience);
+        }
+    }
+
     /// Asks for as long as the options say, and records nothing but errors.
     pub fn warm_up(&mut self) {
         let duration = self.options.warm_up;

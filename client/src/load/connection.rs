@@ -111,6 +111,12 @@ impl Connection {
         self.released - (self.begun - self.before)
     }
 
+    /// Whether no request was begun in this phase.
+    #[inline]
+    pub(super) fn is_ungreeted(&self) -> bool {
+        self.begun == self.before
+    }
+
     /// Whether nothing is on its way in either direction.
     #[inline]
     pub(super) fn is_quiet(&self) -> bool {

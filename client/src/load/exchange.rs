@@ -132,6 +132,9 @@ impl Worker {
         if !(self.phase.asks() || self.is_catching_up()) {
             return 0;
         }
+        if self.phase == Phase::Greeting {
+            return self.quota.min(u64::from(connection.is_ungreeted()));
+        }
         let free = self.options.pipeline.saturating_sub(connection.in_flight()) as u64;
         free.min(if self.schedule.is_some() { connection.overdue() } else { self.quota })
     }

@@ -51,11 +51,14 @@ impl Worker {
         if measuring && options.new_connection_each {
             self.recorder.connect.reset();
         }
-        self.schedule = options.rate.map(|rate| Schedule::new(began, rate, options.connections, requests));
+        let greeting = self.phase == Phase::Greeting;
+        let rate = options.rate.filter(|_| !greeting);
+        self.schedule = rate.map(|rate| Schedule::new(began, rate, options.connections, requests));
         self.cursor = Cursor::new(self.index, self.workers, self.connections.len());
         self.overdue = 0;
         let (workers, index) = (self.workers as u64, self.index as u64);
-        self.quota = requests.map_or(u64::MAX, |all| all / workers + u64::from(index < all % workers));
+        let share = |all: u64| all / workers + u64::from(index < all % workers);
+        self.quota = if greeting { self.connections.len() as u64 } else { requests.map_or(u64::MAX, share) };
         self.cpu_began = thread_cpu();
         for connection in &mut self.connections {
             connection.begin_phase();

@@ -14,6 +14,8 @@ pub(super) enum Phase {
     Connecting,
     /// Ask nothing new; what was asked may be answered.
     Idle,
+    /// Ask once on each connection, and record nothing.
+    Greeting,
     /// Ask, and record nothing.
     WarmUp,
     /// Ask, and record.
@@ -25,8 +27,15 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 6] =
-        [Self::Connecting, Self::Idle, Self::WarmUp, Self::Measuring, Self::Finishing, Self::Quitting];
+    const ALL: [Self; 7] = [
+        Self::Connecting,
+        Self::Idle,
+        Self::Greeting,
+        Self::WarmUp,
+        Self::Measuring,
+        Self::Finishing,
+        Self::Quitting,
+    ];
 
     fn from_number(number: u8) -> Self {
         Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Quitting)
@@ -34,7 +43,7 @@ impl Phase {
 
     /// Whether requests are begun in this phase.
     pub(super) fn asks(self) -> bool {
-        matches!(self, Self::WarmUp | Self::Measuring)
+        matches!(self, Self::Greeting | Self::WarmUp | Self::Measuring)
     }
 }
 

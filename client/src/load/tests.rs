@@ -348,3 +348,42 @@ fn contradictions_are_usage_errors() {
     assert!(refused(|options| options.connections = 900_000));
     assert!(refused(|options| (options.new_connection_each, options.pipeline) = (true, 2)));
 }
+
+#[test]
+fn a_greeting_asks_once_on_every_connection_and_waits_for_all_answers() {
+    let asked: Arc<[AtomicU64; 5]> = Arc::default();
+    let seen = Arc::clone(&asked);
+    let slow_to_begin = server(move |number, stream| {
+        thread::sleep(Duration::from_millis(20 * number));
+        let own = usize::try_from(number).unwrap();
+        answer(stream, |answer| {
+            seen[own].fetch_add(answer.len() as u64 / 64, Ordering::SeqCst);
+        })
+    });
+    let mut options = options(slow_to_begin);
+    (options.connections, options.threads, options.pipeline) = (5, 2, 4);
+    let mut load = Load::connect(&options).unwrap();
+    load.greet(Duration::from_secs(20));
+    let greeted: Vec<u64> = asked.iter().map(|asked| asked.load(Ordering::SeqCst)).collect();
+    assert_eq!(greeted, [1; 5]);
+    load.measure();
+    let results = load.finish();
+    assert!(results.ok() && results.unanswered == 0, "{results:?}");
+}
+
+#[test]
+fn a_greeting_that_not_all_answer_ends_when_patience_does() {
+    let mut options = options(server(|number, stream| {
+        if number > 0 {
+            thread::park_timeout(Duration::from_secs(5));
+        }
+        answer(stream, |_| {})
+    }));
+    options.connections = 2;
+    let mut load = Load::connect(&options).unwrap();
+    let begun = Instant::now();
+    load.greet(Duration::from_millis(100));
+    assert!(begun.elapsed() >= Duration::from_millis(100) && begun.elapsed() < Duration::from_secs(4));
+    load.measure();
+    assert!(load.finish().requests > 0);
+}

@@ -238,6 +238,7 @@ impl Worker {
         self.counters.open.store(self.open, Ordering::Relaxed);
         let done = match self.phase {
             Phase::Connecting => self.open == self.connections.len(),
+            Phase::Greeting => self.recorder.answered >= self.connections.len() as u64,
             Phase::Measuring if self.options.requests.is_some() => {
                 let exhausted = match &self.schedule {
                     Some(schedule) => self.cursor.due(schedule).is_none(),

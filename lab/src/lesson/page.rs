@@ -113,7 +113,7 @@ fn figure(body: &mut String, variant: &Variant) {
     let _ = writeln!(
         body,
         "<figure><figcaption><b>{name}</b>: {about}</figcaption>\n<div class=\"scroll\">\
-         <svg class=\"l\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\" \
+         <svg class=\"l\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" style=\"width:100%;min-width:44rem;height:auto\" role=\"img\" \
          aria-label=\"{name}: {about}\">"
     );
     lanes(body, &variant.trace);

@@ -20,6 +20,9 @@ pub(super) fn measure(run: &Run<'_>, options: &LoadOptions) -> Result<Round> {
     Ok(window.round(options))
 }
 
+/// How long it is waited for that every client has been answered once; a server that does not hold so many is measured all the same.
+const GREETING: Duration = Duration::from_secs(2);
+
 /// A load whose connections are all open and warm.
 pub(super) struct Ready(Load);
 
@@ -35,6 +38,7 @@ pub(super) struct Window {
 /// Opens the connections and warms up.
 pub(super) fn open(run: &Run<'_>, options: &LoadOptions) -> Result<Ready> {
     let mut load = Load::connect_until(options, run.interrupt.stop_handle())?;
+    load.greet(GREETING);
     load.warm_up();
     Ok(Ready(load))
 }
