@@ -188,7 +188,7 @@ fn changes(text: &mut String, baseline: &Comparison, columns: usize) {
 }
 
 /// Appends `words` after `title`, broken before `columns` where it can be, with the further lines indented.
-fn paragraph(text: &mut String, title: &str, words: &str, columns: usize) {
+pub(crate) fn paragraph(text: &mut String, title: &str, words: &str, columns: usize) {
     let mut line = title.trim_end().to_owned();
     for word in words.split_whitespace() {
         if line.chars().count() + 1 + word.chars().count() > columns {

@@ -131,10 +131,10 @@ impl ShowOptions {
 /// The whole lesson for the terminal: the question, a picture for each variant, the table, the verdict.
 pub fn text(lesson: &Lesson, look: &Look) -> String {
     let mut text = String::new();
-    paragraph(&mut text, &format!("{}:", lesson.entry.name), lesson.entry.question, look.columns);
+    report::paragraph(&mut text, &format!("{}:", lesson.entry.name), lesson.entry.question, look.columns);
     for variant in &lesson.outcome.variants {
         text.push('\n');
-        paragraph(&mut text, &format!("{}:", variant.name), &variant.about, look.columns);
+        report::paragraph(&mut text, &format!("{}:", variant.name), &variant.about, look.columns);
         text.push_str(&lanes::draw(&variant.trace, look));
     }
     for drawing in &lesson.outcome.drawings {
@@ -146,10 +146,10 @@ pub fn text(lesson: &Lesson, look: &Look) -> String {
     }
     text.push('\n');
     let verdict = &lesson.verdict;
-    paragraph(&mut text, "expected:", &verdict.expected, look.columns);
-    paragraph(&mut text, "observed:", &verdict.observed, look.columns);
-    paragraph(&mut text, "why:", &verdict.why, look.columns);
-    paragraph(
+    report::paragraph(&mut text, "expected:", &verdict.expected, look.columns);
+    report::paragraph(&mut text, "observed:", &verdict.observed, look.columns);
+    report::paragraph(&mut text, "why:", &verdict.why, look.columns);
+    report::paragraph(
         &mut text,
         "verdict:",
         if verdict.as_expected { "as expected" } else { "NOT as expected" },
@@ -195,22 +195,6 @@ fn table(variants: &[Variant], look: &Look) -> String {
     }
     let text = table.trim_fmt();
     if look.ascii { text.replace('µ', "u") } else { text }
-}
-
-/// Appends `words` after `title`, broken before `columns` where it can be, with the further lines indented.
-fn paragraph(text: &mut String, title: &str, words: &str, columns: usize) {
-    let mut line = title.to_owned();
-    for word in words.split_whitespace() {
-        if line.chars().count() + 1 + word.chars().count() > columns {
-            text.push_str(&line);
-            text.push('\n');
-            " ".clone_into(&mut line);
-        }
-        line.push(' ');
-        line.push_str(word);
-    }
-    text.push_str(&line);
-    text.push('\n');
 }
 
 /// Says on stderr what does not belong to the text, such as that an optional part is left out.
