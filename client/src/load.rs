@@ -40,7 +40,7 @@ use mio::Waker;
 
 pub use command::{LoadCommand, run};
 pub use doubts::Doubt;
-pub use options::LoadOptions;
+pub use options::{LoadOptions, parse_size};
 pub(crate) use recorder::histogram;
 pub use results::{Counts, ErrorKind, Errors, Interval, Results};
 pub use steer::{Monitor, Progress, StopHandle};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use client::load::parse_size;
 use common::UsageError;
 use common::options::{parse_count, parse_duration};
 
@@ -11,7 +12,6 @@ use crate::compare::peers;
 use crate::compare::plan::Depth;
 use crate::compare::scenario::{OneAtATime, Profile, Scenario};
 use crate::contender::{Contender, Foreign, Model};
-use crate::units::parse_size;
 
 /// Most connections, most requests in flight on each, most threads of the generator, and most rounds.
 const MOST_CONNECTIONS: usize = 100_000;

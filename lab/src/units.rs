@@ -1,9 +1,4 @@
-//! Figures as people read them, and sizes as people write them.
-
-use bytesize::ByteSize;
-
-/// The largest message that the load generator sends, in bytes.
-const MOST_BYTES: u64 = 64 << 20;
+//! Figures as people read them.
 
 /// A whole number with a comma between the thousands.
 pub fn grouped(number: u64) -> String {
@@ -69,17 +64,6 @@ fn significant(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// Reads a size in bytes from 1 to 64 MiB, such as `64`, `64KiB` or `1MB`.
-///
-/// # Errors
-/// A line that says what the option takes.
-pub fn parse_size(text: &str) -> Result<usize, String> {
-    match text.parse::<ByteSize>() {
-        Ok(ByteSize(bytes @ 1..=MOST_BYTES)) => usize::try_from(bytes).map_err(|error| error.to_string()),
-        _ => Err("takes a size from 1 to 64MiB, such as 64, 16KiB or 1MiB".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,15 +87,5 @@ mod tests {
         assert_eq!(bytes(512.0), "512 B");
         assert_eq!(bytes(1023.0), "1.00 KiB");
         assert_eq!(bytes(7_340_032.0), "7.00 MiB");
-    }
-
-    #[test]
-    fn sizes_take_units_and_refuse_nonsense() {
-        assert_eq!(parse_size("64"), Ok(64));
-        assert_eq!(parse_size("64 KiB"), Ok(65_536));
-        assert_eq!(parse_size("1MB"), Ok(1_000_000));
-        for nonsense in ["", "0", "KiB", "-1", "64 gallons", "65MiB", "99999999999999999999"] {
-            assert!(parse_size(nonsense).is_err(), "{nonsense:?} was taken");
-        }
     }
 }

@@ -153,8 +153,11 @@ impl LoadOptions {
     }
 }
 
-/// Reads a number of bytes with an optional unit, from 1 to 64 MiB.
-fn parse_size(text: &str) -> Result<usize, String> {
+/// Reads a size in bytes from 1 to 64 MiB, such as `64`, `64KiB` or `1MB`.
+///
+/// # Errors
+/// A line that says what the option takes.
+pub fn parse_size(text: &str) -> Result<usize, String> {
     match text.parse::<ByteSize>() {
         Ok(ByteSize(bytes @ 1..=MOST_BYTES)) => Ok(usize::try_from(bytes).expect("64 MiB fit")),
         _ => Err("takes a number of bytes from 1 to 64MiB, such as 64, 16KiB or 1MiB".to_owned()),
@@ -177,4 +180,19 @@ fn parse_moment(text: &str) -> Result<SystemTime, String> {
         None => humantime::parse_rfc3339_weak(text).ok(),
     };
     moment.ok_or_else(|| "takes a moment, such as 2026-01-31T12:00:00Z or 1769860800".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_take_units_and_refuse_nonsense() {
+        assert_eq!(parse_size("64"), Ok(64));
+        assert_eq!(parse_size("64 KiB"), Ok(65_536));
+        assert_eq!(parse_size("1MB"), Ok(1_000_000));
+        for nonsense in ["", "0", "KiB", "-1", "64 gallons", "65MiB", "99999999999999999999"] {
+            assert!(parse_size(nonsense).is_err(), "{nonsense:?} was taken");
+        }
+    }
 }
