@@ -1,0 +1,106 @@
+//! What the tasks and the main task must know of each other: how many are open, how they end, and how to wake them.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use common::{Outcome, Tally};
+use slab::Slab;
+
+/// The open conversations, as far as others than their own tasks are concerned. The lock is taken when one begins and when it
+/// ends, never for a request.
+#[derive(Debug, Default)]
+pub(crate) struct Open {
+    /// How many ticks of the idle timeout have passed.
+    ticks: AtomicU32,
+    shared: Mutex<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    tally: Tally,
+    /// Wakes each task. A task's waker is the same all its life.
+    tasks: Slab<Waker>,
+    /// Wakes the main task when a conversation ends, where it waits for that: at the limit, and in the drain.
+    main: Option<Waker>,
+}
+
+impl Open {
+    /// Counts a new conversation, and has a place for it.
+    pub(crate) fn begin(self: &Arc<Self>) -> Place {
+        let mut shared = self.shared();
+        shared.tally.accept();
+        let key = shared.tasks.insert(Waker::noop().clone());
+        Place { open: Arc::clone(self), key, outcome: Outcome::Failed }
+    }
+
+    /// How many there were so far, and how they ended.
+    pub(crate) fn tally(&self) -> Tally {
+        self.shared().tally
+    }
+
+    /// Whether fewer than `limit` are open; if not, the main task is woken when the next one ends.
+    pub(crate) fn poll_fewer_than(&self, limit: usize, cx: &Context<'_>) -> Poll<()> {
+        let mut shared = self.shared();
+        if shared.tally.open() < limit {
+            return Poll::Ready(());
+        }
+        shared.main = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Another tick of the idle timeout has passed: each task looks how long it has heard nothing.
+    pub(crate) fn tick(&self) {
+        self.ticks.fetch_add(1, Ordering::Relaxed);
+        self.wake_all();
+    }
+
+    /// Has every task polled, whether its socket can do something or not.
+    pub(crate) fn wake_all(&self) {
+        self.shared().tasks.iter().for_each(|(_, task)| task.wake_by_ref());
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A conversation's place among the open ones. Dropping it counts the end, and frees it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    open: Arc<Open>,
+    key: usize,
+    outcome: Outcome,
+}
+
+impl Place {
+    /// From now on the server can wake this task.
+    pub(crate) fn can_be_woken(&self, cx: &Context<'_>) {
+        self.open.shared().tasks[self.key].clone_from(cx.waker());
+    }
+
+    /// Says how the conversation ended. Who drops the place without it has failed: its task has panicked.
+    pub(crate) fn ends(&mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+
+    /// The ticks of the idle timeout so far.
+    pub(crate) fn ticks(&self) -> u32 {
+        self.open.ticks.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut shared = self.open.shared();
+        let task = shared.tasks.remove(self.key);
+        shared.tally.close(self.outcome);
+        // The fact is published by now: who wakes can see it.
+        let main = shared.main.take();
+        drop(shared);
+        drop(task);
+        if let Some(main) = main {
+            main.wake();
+        }
+    }
+}
