@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod open;
+mod silence;
 mod sleep;
 mod task;
 
@@ -24,13 +25,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use clap::Parser;
-use common::{AcceptPause, ServerOptions, Signals, stop};
+use common::{AcceptPause, ServerOptions, Signals, Tally, stop};
 use nix::errno::Errno;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::open::Open;
-use crate::sleep::{Sleep, Ticks};
+use crate::silence::Ticks;
+use crate::sleep::Sleep;
 use crate::task::Task;
 
 /// Serves every client in a task of its own: what it sends comes back upper-cased.
@@ -62,8 +64,11 @@ pub fn run(options: &Options) -> Result<()> {
     common::start_logging(&options.server.log);
     let limit = common::connection_limit(&options.server, 1)?;
     let runtime = start_runtime(options.workers)?;
-    // What is still open then ends with the runtime.
-    runtime.block_on(serve(&options.server, limit))
+    let tally = runtime.block_on(serve(&options.server, limit))?;
+    // What is still open ends with the runtime.
+    drop(runtime);
+    tally.log();
+    Ok(())
 }
 
 /// Starts the threads that poll tasks; without `workers` the caller's own thread does, while it blocks on the main task.
@@ -72,7 +77,7 @@ fn start_runtime(workers: Option<usize>) -> Result<Runtime> {
         None => Builder::new_current_thread(),
         Some(_) => Builder::new_multi_thread(),
     };
-    builder.enable_io().enable_time().event_interval(POLLS_PER_LOOK);
+    builder.enable_io().event_interval(POLLS_PER_LOOK);
     let Some(workers) = workers else { return Ok(builder.build()?) };
     builder.worker_threads(workers);
     // It panics where the system has no thread to give.
@@ -81,7 +86,7 @@ fn start_runtime(workers: Option<usize>) -> Result<Runtime> {
 }
 
 /// The main task: the same paragraphs as in every server, with tasks below it.
-async fn serve(options: &ServerOptions, limit: usize) -> Result<()> {
+async fn serve(options: &ServerOptions, limit: usize) -> Result<Tally> {
     // Prepare.
     let mut signals = Signals::new()?;
     let mut sleep = Sleep::new(&signals)?;
@@ -141,6 +146,5 @@ async fn serve(options: &ServerOptions, limit: usize) -> Result<()> {
     // A copy: what a task ends from now on has been cut.
     let mut tally = open.tally();
     tally.cut_open();
-    tally.log();
-    Ok(())
+    Ok(tally)
 }

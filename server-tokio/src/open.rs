@@ -7,6 +7,8 @@ use std::task::{Context, Poll, Waker};
 use common::{Outcome, Tally};
 use slab::Slab;
 
+use crate::silence::IDLE_TICKS;
+
 /// The open conversations, as far as others than their own tasks are concerned. The lock is taken when one begins and when it
 /// ends, never for a request.
 #[derive(Debug, Default)]
@@ -31,6 +33,7 @@ impl Open {
         let mut shared = self.shared();
         shared.tally.accept();
         let key = shared.tasks.insert(Waker::noop().clone());
+        let key = u32::try_from(key).expect("descriptors are counted in 31 bits");
         Place { open: Arc::clone(self), key, outcome: Outcome::Failed }
     }
 
@@ -69,14 +72,14 @@ impl Open {
 #[derive(Debug)]
 pub(crate) struct Place {
     open: Arc<Open>,
-    key: usize,
+    key: u32,
     outcome: Outcome,
 }
 
 impl Place {
     /// From now on the server can wake this task.
     pub(crate) fn can_be_woken(&self, cx: &Context<'_>) {
-        self.open.shared().tasks[self.key].clone_from(cx.waker());
+        self.open.shared().tasks[self.key as usize].clone_from(cx.waker());
     }
 
     /// Says how the conversation ended. Who drops the place without it has failed: its task has panicked.
@@ -88,12 +91,17 @@ impl Place {
     pub(crate) fn ticks(&self) -> u32 {
         self.open.ticks.load(Ordering::Relaxed)
     }
+
+    /// Whether the idle timeout has passed since the tick `active`.
+    pub(crate) fn silent_since(&self, active: u32) -> bool {
+        self.ticks().wrapping_sub(active) > IDLE_TICKS
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut shared = self.open.shared();
-        let task = shared.tasks.remove(self.key);
+        let task = shared.tasks.remove(self.key as usize);
         shared.tally.close(self.outcome);
         // The fact is published by now: who wakes can see it.
         let main = shared.main.take();

@@ -1,52 +1,56 @@
-//! Where the main task sleeps: on signals, a deadline, and one thing more.
+//! Where the main task sleeps: on signals, on the clock, and on one thing more.
 
-use std::io;
-use std::os::fd::AsFd;
-use std::pin::pin;
-use std::task::{Context, Poll};
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream as AnySocket;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
-use std::future::{Future, poll_fn};
 
 use common::Signals;
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-/// The idle timeout is counted in this many ticks, so it is late by an eighth at the most. The price is that every task is polled
-/// once per tick; a request costs no system call and no timer.
-pub(crate) const IDLE_TICKS: u32 = 8;
-
-/// The shortest tick.
-const SHORTEST_TICK: Duration = Duration::from_millis(1);
-
-#[derive(Debug)]
-pub(crate) struct Sleep {
-    signals: UnixStream,
-}
-
+/// What ended a sleep besides the clock.
 #[derive(Debug)]
 pub(crate) struct Woken<T> {
+    /// What was polled for.
     pub(crate) arrival: Option<T>,
+    /// A signal is there.
     pub(crate) signal: bool,
 }
 
+/// What the main task sleeps on.
+#[derive(Debug)]
+pub(crate) struct Sleep {
+    signals: Watched,
+    alarm: Alarm,
+}
+
 impl Sleep {
+    /// Watches the signals, in the runtime that this is called in.
+    ///
+    /// # Errors
+    /// If there is no descriptor left, or the kernel cannot watch one more.
     pub(crate) fn new(signals: &Signals) -> io::Result<Self> {
-        let signals = std::os::unix::net::UnixStream::from(signals.as_fd().try_clone_to_owned()?);
-        Ok(Self { signals: UnixStream::from_std(signals)? })
+        Ok(Self { signals: Watched::new(signals)?, alarm: Alarm::new()? })
     }
 
+    /// Sleeps until `poll` is ready, a signal is there, or the deadline has passed.
+    ///
+    /// # Errors
+    /// If the kernel cannot set the alarm.
     pub(crate) async fn until<T>(
         &mut self,
         deadline: Option<Instant>,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> io::Result<Woken<T>> {
-        let mut alarm = pin!(deadline.map(|deadline| tokio::time::sleep_until(deadline.into())));
+        self.alarm.set(deadline)?;
         poll_fn(|cx| {
-            let mut signal = false;
-            while self.signals.poll_read_ready(cx)?.is_ready() {
-                signal = true;
-                let _ = self.signals.try_read(&mut [0; 64]);
-            }
-            let late = alarm.as_mut().as_pin_mut().is_some_and(|alarm| alarm.poll(cx).is_ready());
+            let signal = self.signals.poll_stirred(cx)?.is_ready();
+            let late = self.alarm.clock.poll_stirred(cx)?.is_ready();
             match poll(cx) {
                 Poll::Ready(arrival) => Poll::Ready(Ok(Woken { arrival: Some(arrival), signal })),
                 Poll::Pending if signal || late => Poll::Ready(Ok(Woken { arrival: None, signal })),
@@ -57,25 +61,55 @@ impl Sleep {
     }
 }
 
+/// A point in time as something to be watched (timerfd_create(2)).
+///
+/// tokio has timers, but a runtime with them looks twice at the clock whenever it sleeps, and gives the kernel a timeout for each
+/// sleep. Here the kernel has the one alarm, and a request pays nothing for it.
 #[derive(Debug)]
-pub(crate) struct Ticks {
-    tick: Option<Duration>,
-    next: Instant,
+struct Alarm {
+    timer: TimerFd,
+    clock: Watched,
+    set_to: Option<Instant>,
 }
 
-impl Ticks {
-    pub(crate) fn new(idle_timeout: Duration) -> Self {
-        let tick = (!idle_timeout.is_zero()).then(|| SHORTEST_TICK.max(idle_timeout / IDLE_TICKS));
-        Self { tick, next: Instant::now() + tick.unwrap_or_default() }
+impl Alarm {
+    fn new() -> io::Result<Self> {
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
+        Ok(Self { clock: Watched::new(&timer)?, timer, set_to: None })
     }
-    pub(crate) fn next(&self) -> Option<Instant> {
-        self.tick.map(|_| self.next)
+
+    /// Sets it to `at`, or to never; a system call only where that is news.
+    fn set(&mut self, at: Option<Instant>) -> io::Result<()> {
+        if at == self.set_to {
+            return Ok(());
+        }
+        self.set_to = at;
+        let Some(at) = at else { return Ok(self.timer.unset()?) };
+        // A time of zero would mean never.
+        let left = at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
+        Ok(self.timer.set(Expiration::OneShot(TimeSpec::from(left)), TimerSetTimeFlags::empty())?)
     }
-    pub(crate) fn passed(&mut self) -> bool {
-        let Some(tick) = self.tick else { return false };
-        let now = Instant::now();
-        let passed = now >= self.next;
-        if passed { self.next = now + tick; }
-        passed
+}
+
+/// A descriptor that is watched for new readiness, and never read here.
+///
+/// It passes for a Unix socket, which the signals' is, because what tokio has for any descriptor (`AsyncFd`) is unsafe to call. To be
+/// watched is all that is asked of it; it is owned, so it lives for as long as it is.
+#[derive(Debug)]
+struct Watched(UnixStream);
+
+impl Watched {
+    fn new(source: &impl AsFd) -> io::Result<Self> {
+        let owned: OwnedFd = source.as_fd().try_clone_to_owned()?;
+        Ok(Self(UnixStream::from_std(AnySocket::from(owned))?))
+    }
+
+    /// Ready when something has stirred since it last was: edge-triggered, so who is told takes all there is.
+    fn poll_stirred(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.0.poll_read_ready(cx))?;
+        // Makes tokio forget it.
+        let _ = self.0.try_io(Interest::READABLE, || Err::<(), _>(ErrorKind::WouldBlock.into()));
+        Poll::Ready(Ok(()))
     }
 }

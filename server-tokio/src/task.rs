@@ -1,40 +1,37 @@
-//! One conversation, as a task.
+//! One conversation, as a task: what a thread does with a blocking socket, with `.await` where the thread would sleep.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use common::stop::Delivery;
-use common::{Buffer, Conversation, Outcome, Want, stop, work};
+use common::{Buffer, Conversation, Outcome, Progress, Turn, Want, drive, stop};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::task::yield_now;
 
 use crate::open::Place;
-use crate::sleep::IDLE_TICKS;
 
-/// The most bytes that a conversation may receive in one turn, so that a greedy client starves no other.
-const TURN_BYTES: usize = 256 * 1024;
+/// How far a task goes before it yields, so that a greedy client starves no other. A short read is no matter here: [`Socket`]
+/// knows what it means.
+const TURN: Turn = Turn { bytes: 256 * 1024, short_read_drains: false };
 
 thread_local! {
-    /// Lent to a task while it is polled, never across an `await`.
+    /// Lent to a task for its turn. A turn is a call without `.await`, so no task can sleep on it.
     static BUFFER: RefCell<Buffer> = const { RefCell::new(Buffer::shared()) };
 }
 
 /// One conversation. This is all that an idle one costs in this process, besides what tokio keeps for a task and a socket.
 ///
-/// The socket stands before the place: it is closed before its end is counted.
+/// The socket stands before the place: it is closed before its end is counted, also where the task panics.
 #[derive(Debug)]
 pub(crate) struct Task {
-    stream: TcpStream,
+    socket: Socket,
     conversation: Conversation,
-    /// Bytes received in this turn.
-    received: usize,
-    /// The tick in which it last received or sent something.
+    /// The tick in which its socket could last do something.
     active: u32,
     /// Whether it knows that the server stops.
     stopping: bool,
@@ -42,111 +39,139 @@ pub(crate) struct Task {
 }
 
 impl Task {
+    /// A task that has not run yet.
     pub(crate) fn new(stream: TcpStream, place: Place) -> Self {
         let active = place.ticks();
-        Self { stream, conversation: Conversation::new(), received: 0, active, stopping: false, place }
+        Self {
+            socket: Socket { stream, moved: false },
+            conversation: Conversation::new(),
+            active,
+            stopping: false,
+            place,
+        }
     }
 
-    /// Not an `async fn`, which would hold `self` twice.
+    /// The life of the task.
+    #[allow(
+        clippy::manual_async_fn,
+        reason = "an async fn would hold `self` twice: as its argument, and as its variable"
+    )]
     pub(crate) fn run(mut self) -> impl Future<Output = ()> + Send {
         async move {
-            let this = &mut self;
-            poll_fn(|cx| {
-                this.place.can_be_woken(cx);
-                Poll::Ready(())
-            })
-            .await;
-            let outcome = self.converse().await.unwrap_or_else(|outcome| outcome);
+            let outcome = self.converse().await;
             self.place.ends(outcome);
         }
     }
 
-    pub(crate) async fn run2(mut self) { 
-            let outcome = self.converse().await.unwrap_or_else(|outcome| outcome);
-            self.place.ends(outcome);}
-    async fn converse(&mut self) -> Result<Outcome, Outcome> {
-        loop {
-            match self.conversation.wants() {
-                Want::Read if self.received >= TURN_BYTES => {
-                    yield_now().await;
-                    let _ = self.attend();
-                }
-                Want::Read => poll_fn(|cx| self.poll_answer(cx)).await?,
-                Want::Write => poll_fn(|cx| self.poll_send(cx)).await?,
-                Want::Close if !stop::stopping() => return Ok(Outcome::Completed),
-                Want::Close => return Ok(poll_fn(|_| self.poll_delivered()).await),
-            }
-        }
-    }
-
-    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Outcome>> {
-        BUFFER.with_borrow_mut(|buffer| {
-            let mut lent = ReadBuf::new(buffer.space());
-            match Pin::new(&mut self.stream).poll_read(cx, &mut lent) {
-                Poll::Pending => return self.attend(),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(failed(&error))),
-                Poll::Ready(Ok(())) => {}
-            }
-            let received = lent.filled_mut();
-            if received.is_empty() {
-                self.conversation.end_of_input();
-                return Poll::Ready(Ok(()));
-            }
-            self.received += received.len();
-            self.active = self.place.ticks();
-            common::show(received);
-            let answer = self.conversation.receive(received);
-            work::spend();
-            let sent = match Pin::new(&mut self.stream).poll_write(cx, answer) {
-                Poll::Pending => 0,
-                Poll::Ready(Ok(sent)) => sent,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(failed(&error))),
-            };
-            self.conversation.keep(&answer[sent..]);
-            Poll::Ready(Ok(()))
+    /// Serves one whole conversation and says how it ended.
+    async fn converse(&mut self) -> Outcome {
+        poll_fn(|cx| {
+            self.place.can_be_woken(cx);
+            Poll::Ready(())
         })
-    }
-
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Outcome>> {
-        match Pin::new(&mut self.stream).poll_write(cx, self.conversation.unsent()) {
-            Poll::Pending => self.attend(),
-            Poll::Ready(Ok(0)) => Poll::Ready(Err(failed(&ErrorKind::WriteZero.into()))),
-            Poll::Ready(Ok(sent)) => {
-                self.conversation.sent(sent);
-                self.active = self.place.ticks();
-                Poll::Ready(Ok(()))
+        .await;
+        loop {
+            // Not in the `match`, whose subject would be kept while the task sleeps.
+            let progress = match self.turn() {
+                Ok(progress) => progress,
+                Err(error) => {
+                    log::debug!("conversation failed: {error}");
+                    return Outcome::Failed;
+                }
+            };
+            match progress {
+                Progress::Ended if !stop::stopping() => return Outcome::Completed,
+                Progress::Ended => return poll_fn(|_| self.poll_delivered()).await,
+                Progress::Unfinished => yield_now().await,
+                Progress::Blocked | Progress::Interrupted => self.sleep().await,
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(failed(&error))),
+            self.obey_stop();
+            if self.place.silent_since(self.active) {
+                return Outcome::TimedOut;
+            }
         }
     }
 
+    /// Moves the conversation on as far as it goes without sleeping.
+    fn turn(&mut self) -> io::Result<Progress> {
+        let progress =
+            BUFFER.with_borrow_mut(|buffer| drive(&mut self.conversation, &mut self.socket, buffer, TURN));
+        if std::mem::take(&mut self.socket.moved) {
+            self.active = self.place.ticks();
+        }
+        progress
+    }
+
+    /// Sleeps until the socket can do what the conversation wants, or until the server wakes the task: who it was shows when one
+    /// tries.
+    async fn sleep(&mut self) {
+        let mut asleep = false;
+        poll_fn(|cx| {
+            let ready = match self.conversation.wants() {
+                _ if asleep => return Poll::Ready(()),
+                Want::Write => self.socket.stream.poll_write_ready(cx),
+                Want::Read | Want::Close => self.socket.stream.poll_read_ready(cx),
+            };
+            asleep = true;
+            ready.map(drop)
+        })
+        .await;
+    }
+
+    /// Ends the conversation's input if the server stops and this is the first that the task hears of it; says whether it is.
+    fn obey_stop(&mut self) {
+        if stop::stopping() && !self.stopping {
+            self.stopping = true;
+            self.conversation.end_input_after(stop::unread(&self.socket.stream));
+            // It fails only where the peer has already gone.
+            let _ = SockRef::from(&self.socket.stream).shutdown(Shutdown::Read);
+        }
+    }
+
+    /// Ready when all answers are delivered, or never will be. The main task wakes this one now and then to look.
     fn poll_delivered(&self) -> Poll<Outcome> {
-        match stop::delivery(&self.stream) {
+        match stop::delivery(&self.socket.stream) {
             Delivery::Done => Poll::Ready(Outcome::Completed),
             Delivery::Failed => Poll::Ready(Outcome::Failed),
             Delivery::Pending => Poll::Pending,
         }
     }
+}
 
-    fn attend(&mut self) -> Poll<Result<(), Outcome>> {
-        self.received = 0;
-        if stop::stopping() && !self.stopping {
-            self.stopping = true;
-            self.conversation.end_input_after(stop::unread(&self.stream));
-            // It fails only where the peer has already gone.
-            let _ = SockRef::from(&self.stream).shutdown(Shutdown::Read);
-            return Poll::Ready(Ok(()));
-        }
-        if self.place.ticks().wrapping_sub(self.active) > IDLE_TICKS {
-            return Poll::Ready(Err(Outcome::TimedOut));
-        }
-        Poll::Pending
+/// A socket that is read and written without waiting, for as long as tokio believes it ready; what it does not, costs no call.
+#[derive(Debug)]
+struct Socket {
+    stream: TcpStream,
+    moved: bool,
+}
+
+impl Read for Socket {
+    /// Like `try_read`, which takes the socket to be ready until a read has failed. A short read says the same and saves that
+    /// read (epoll(7)) - *unless* the peer has closed: then no further edge comes. tokio never forgets that an event has said so,
+    /// whatever is cleared here, and an event that comes between the read and the clearing is not cleared by it.
+    #[inline]
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        let mut received = 0;
+        let drained = self.stream.try_io(Interest::READABLE, || {
+            received = (&*SockRef::from(&self.stream)).read(space)?;
+            if 0 < received && received < space.len() { Err(ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        self.moved |= received > 0;
+        if received > 0 { Ok(received) } else { drained.map(|()| 0) }
     }
 }
 
-fn failed(error: &io::Error) -> Outcome {
-    log::debug!("conversation failed: {error}");
-    Outcome::Failed
+impl Write for Socket {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.stream.try_write(bytes)?;
+        self.moved = true;
+        Ok(sent)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -154,7 +179,16 @@ mod tests {
     use super::*;
     #[test]
     fn size() {
-        fn of<F>(_: impl FnOnce(Task) -> F) -> usize { std::mem::size_of::<F>() }
-        println!("task {} future {} {} stream {} conv {} place {}", size_of::<Task>(), of(Task::run), of(Task::run2), size_of::<TcpStream>(), size_of::<Conversation>(), size_of::<Place>());
+        fn of<F>(_: impl FnOnce(Task) -> F) -> usize {
+            std::mem::size_of::<F>()
+        }
+        println!(
+            "task {} future {} stream {} conv {} place {}",
+            size_of::<Task>(),
+            of(Task::run),
+            size_of::<TcpStream>(),
+            size_of::<Conversation>(),
+            size_of::<Place>()
+        );
     }
 }
