@@ -25,15 +25,8 @@ pub enum Model {
 
 impl Model {
     /// All of them, in the order of the lesson.
-    pub const ALL: [Self; 7] = [
-        Self::Iterative,
-        Self::Fork,
-        Self::Prefork,
-        Self::Thread,
-        Self::ThreadPool,
-        Self::Mio,
-        Self::Tokio,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Iterative, Self::Fork, Self::Prefork, Self::Thread, Self::ThreadPool, Self::Mio, Self::Tokio];
 
     /// What it is called, also on the command line.
     pub fn name(self) -> &'static str {

@@ -112,3 +112,47 @@ impl Drop for Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[test]
+    fn a_task_that_panics_has_failed_and_frees_its_place_and_nobody_else_notices() {
+        let open = Arc::new(Open::default());
+        let (panics, goes_on) = (open.begin(), open.begin());
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let panics = tokio::spawn(async move {
+                let _held = panics;
+                panic!("on purpose, in a test");
+            });
+            assert!(panics.await.unwrap_err().is_panic());
+        });
+        assert_eq!(open.tally().to_string(), "open=1 accepted=2 completed=0 failed=1 timed_out=0");
+        drop(goes_on);
+    }
+
+    #[test]
+    fn who_waits_at_the_limit_is_woken_by_an_end() {
+        struct Rung(std::sync::atomic::AtomicBool);
+        impl std::task::Wake for Rung {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        let open = Arc::new(Open::default());
+        let mut place = open.begin();
+        let rung = Arc::new(Rung(false.into()));
+        let waker = Waker::from(Arc::clone(&rung));
+        let cx = Context::from_waker(&waker);
+        assert!(open.poll_fewer_than(2, &cx).is_ready());
+        assert!(open.poll_fewer_than(1, &cx).is_pending());
+        assert!(!rung.0.load(Ordering::SeqCst));
+        place.ends(Outcome::Completed);
+        drop(place);
+        assert!(rung.0.load(Ordering::SeqCst) && open.poll_fewer_than(1, &cx).is_ready());
+    }
+}
