@@ -69,7 +69,13 @@ macro_rules! promises {
     (@model mio) => {
         $crate::Model { kind: $crate::Kind::Mio, program: env!("CARGO_BIN_EXE_tested-server-mio") }
     };
+    (@model tokio) => {
+        $crate::Model { kind: $crate::Kind::Tokio, program: env!("CARGO_BIN_EXE_tested-server-tokio") }
+    };
+    (@model tokio_workers) => {
+        $crate::Model { kind: $crate::Kind::TokioWorkers, program: env!("CARGO_BIN_EXE_tested-server-tokio") }
+    };
     ($($promise:ident),* $(,)?) => {
-        $( $crate::promises!(@promise $promise [iterative fork prefork thread pool mio]); )*
+        $( $crate::promises!(@promise $promise [iterative fork prefork thread pool mio tokio tokio_workers]); )*
     };
 }

@@ -18,6 +18,10 @@ pub enum Kind {
     Pool,
     /// All conversations in one event loop.
     Mio,
+    /// A task per conversation, all on one thread.
+    Tokio,
+    /// A task per conversation, shared among threads.
+    TokioWorkers,
 }
 
 /// One server that promises are tested against: a program, and how it is told to work.
@@ -35,7 +39,7 @@ impl Model {
         match self.kind {
             Kind::Iterative => 1,
             Kind::Prefork | Kind::Pool => wanted.min(WORKERS),
-            Kind::Fork | Kind::Thread | Kind::Mio => wanted,
+            Kind::Fork | Kind::Thread | Kind::Mio | Kind::Tokio | Kind::TokioWorkers => wanted,
         }
     }
 
@@ -55,8 +59,13 @@ impl Model {
             (Kind::Prefork | Kind::Pool, limit) => {
                 vec!["--workers".to_owned(), limit.unwrap_or(WORKERS).to_string()]
             }
-            (Kind::Fork | Kind::Thread | Kind::Mio, Some(limit)) => {
+            (Kind::Fork | Kind::Thread | Kind::Mio | Kind::Tokio, Some(limit)) => {
                 vec!["--max-connections".to_owned(), limit.to_string()]
+            }
+            (Kind::TokioWorkers, limit) => {
+                let mut options = vec!["--workers".to_owned(), WORKERS.to_string()];
+                options.extend(limit.map(|limit| format!("--max-connections={limit}")));
+                options
             }
             _ => Vec::new(),
         }

@@ -14,7 +14,8 @@ promises!(
     a_server_with_clients_of_every_kind_stands_still,
     a_server_with_too_few_descriptors_says_what_to_do,
 );
-promises!(only [iterative thread pool mio]: a_limit_beyond_the_descriptors_is_refused_with_the_remedy);
+promises!(only [iterative thread pool mio tokio tokio_workers]: a_limit_beyond_the_descriptors_is_refused_with_the_remedy);
+promises!(only [mio tokio tokio_workers]: four_thousand_idle_conversations_cost_half_a_page_each_at_most);
 promises!(only [fork prefork]: a_limit_beyond_the_descriptors_costs_the_parent_nothing);
 promises!(only [thread]: a_server_that_cannot_start_a_thread_survives);
 
@@ -29,9 +30,14 @@ fn prlimit_is_missing() -> bool {
 
 /// Sets the soft limit of a running process; the hard one stays, so that it can be raised again.
 fn set_soft_limit(pid: i32, resource: &str, value: &str) {
+    assert!(can_set_soft_limit(pid, resource, value), "prlimit sets --{resource} of {pid} to {value}");
+}
+
+/// The same, where the hard limit may be lower; says whether it is done.
+fn can_set_soft_limit(pid: i32, resource: &str, value: &str) -> bool {
     let status =
         Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--{resource}={value}:")]).status();
-    assert!(status.is_ok_and(|status| status.success()), "prlimit sets --{resource} of {pid} to {value}");
+    status.is_ok_and(|status| status.success())
 }
 
 fn two_thousand_connections_leave_no_descriptor_thread_or_process_behind(model: Model) {
@@ -200,6 +206,39 @@ fn a_limit_beyond_the_descriptors_costs_the_parent_nothing(model: Model) {
     let client = Client::connect(server.address());
     client.ask(b"hello");
     client.finish();
+    server.stop();
+}
+
+/// What an event loop or a runtime keeps for a conversation in which nothing happens is no page, and no buffer.
+fn four_thousand_idle_conversations_cost_half_a_page_each_at_most(model: Model) {
+    const CONVERSATIONS: usize = 4000;
+    const MOST_BYTES_EACH: u64 = 2048;
+    if prlimit_is_missing() {
+        return;
+    }
+    let own = i32::try_from(std::process::id()).expect("a process number is positive");
+    // For the models that are tested in this process at the same time, too.
+    let descriptors = (4 * CONVERSATIONS).to_string();
+    if !can_set_soft_limit(own, "nofile", &descriptors) {
+        tests::skip(&format!("this process may not open {descriptors} descriptors"));
+        return;
+    }
+    let server = Server::start(model, &[]);
+    let greet = |count| -> Vec<Client> {
+        let clients: Vec<Client> = (0..count).map(|_| Client::connect(server.address())).collect();
+        clients.iter().for_each(|client| client.ask(b"hello"));
+        clients
+    };
+    // What the first ones cost is the buffer that all of them share.
+    let first = greet(100);
+    let before = processes::memory_bytes(server.pid());
+    let idle = greet(CONVERSATIONS);
+    let grown = processes::memory_bytes(server.pid()).saturating_sub(before);
+    let each = grown / CONVERSATIONS as u64;
+    assert!(each <= MOST_BYTES_EACH, "an idle conversation costs {each} bytes");
+    // Not closed, which would leave thousands in TIME_WAIT to be looked through by other tests.
+    first.into_iter().chain(idle).for_each(Client::reset);
+    server.eventually_counts("all are over", |tally| tally.open == 0);
     server.stop();
 }
 

@@ -16,7 +16,7 @@ promises!(
     both_families_are_served_on_the_unspecified_ipv6_address,
     a_name_that_resolves_can_be_listened_on,
 );
-promises!(only [fork prefork thread pool]: wrong_numbers_of_workers_are_refused);
+promises!(only [fork prefork thread pool tokio]: wrong_numbers_of_workers_are_refused);
 
 /// One line that begins with `error: ` and says all of `words`, and nothing on stdout.
 #[track_caller]
