@@ -31,7 +31,10 @@ impl AcceptError {
     pub fn of(error: &io::Error) -> Self {
         match error.raw_os_error().map(Errno::from_raw) {
             Some(Errno::EAGAIN | Errno::EINTR) => Self::QueueEmpty,
-            Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => Self::Resources,
+            // ENOSPC from who watches what it accepts in the same call: no more watches (epoll_ctl(2)).
+            Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM | Errno::ENOSPC) => {
+                Self::Resources
+            }
             Some(Errno::EBADF | Errno::EINVAL | Errno::ENOTSOCK | Errno::EOPNOTSUPP | Errno::EFAULT)
             | None => Self::Listener,
             // ECONNABORTED, EPERM from a firewall, and the network errors of the new connection that Linux passes on.
