@@ -16,6 +16,7 @@ pub mod limit;
 pub mod listen;
 pub mod logging;
 pub mod options;
+pub mod process;
 pub mod shout;
 pub mod signals;
 pub mod stop;
