@@ -24,7 +24,6 @@ use common::process::{self, Forked, Name};
 use common::{AcceptPause, Buffer, Outcome, ServerOptions, Signals, Tally};
 use nix::sys::signal::Signal;
 
-
 /// Serves every client in a process of its own: what it sends comes back upper-cased.
 #[derive(Debug, Parser)]
 #[command(name = "server-fork", version, about)]
