@@ -5,6 +5,7 @@
 //! A loop that is killed leaves an entry that says what it held, and its parent gives that back: see [`Ledger::bury`].
 
 use std::io;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use common::Tally;
@@ -13,6 +14,10 @@ use crate::shared::{self, Entry, Guard, Sum};
 
 /// How many others a loop compares its load with before it serves a client itself.
 const LOOKS: usize = 2;
+
+/// A loop has clearly fewer conversations than another where it has fewer by more than one in so many. Less would hand over more of
+/// the clients that come and go than it evens out.
+const MARGIN: u64 = 8;
 
 /// All entries.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +57,7 @@ impl Ledger {
         self.want(entry, false);
         let lucky = self.give_back(index, entry.held.load(Relaxed));
         entry.held.store(0, Relaxed);
+        entry.handed_over.store(0, Relaxed);
         entry.taken_over.store(0, Relaxed);
         entry.coming.store(0, Relaxed);
         entry.life.store(entry.life.load(Relaxed) + 1, Relaxed);
@@ -115,8 +121,6 @@ pub(crate) struct Account {
     ledger: Ledger,
     index: usize,
     published: Tally,
-    /// Conversations that it has handed over.
-    handed_over: u64,
     /// Whom it has looked at last.
     looked_at: usize,
 }
@@ -125,7 +129,7 @@ impl Account {
     /// The account of a loop that begins, with an empty entry.
     pub(crate) fn open(ledger: Ledger, index: usize) -> Self {
         ledger.entries[index].serves.store(true, Relaxed);
-        Self { ledger, index, published: Tally::default(), handed_over: 0, looked_at: index }
+        Self { ledger, index, published: Tally::default(), looked_at: index }
     }
 
     /// From now on nobody hands clients over to this loop.
@@ -142,8 +146,7 @@ impl Account {
     /// Places that no conversation of `open` and none on its way needs. Exact under the lock.
     fn in_hand(&self, open: usize) -> u64 {
         let entry = self.entry();
-        let on_their_way = self.handed_over - entry.taken_over.load(Relaxed);
-        entry.held.load(Relaxed).saturating_sub(open as u64 + on_their_way)
+        entry.held.load(Relaxed).saturating_sub(open as u64 + on_their_way(entry))
     }
 
     /// Whether a conversation may be accepted beside the `open` ones. Where not, the loop will get a place when one is free, and is
@@ -180,6 +183,7 @@ impl Account {
     /// at, the better (the power of two choices, Mitzenmacher 2001).
     pub(crate) fn less_busy(&mut self, open: usize) -> Option<usize> {
         let loops = self.ledger.entries.len();
+        let own = open as u64 + self.entry().coming.load(Relaxed);
         let mut best = None;
         for _ in 0..LOOKS.min(loops - 1) {
             self.looked_at = (self.looked_at + 1) % loops;
@@ -187,8 +191,9 @@ impl Account {
                 self.looked_at = (self.looked_at + 1) % loops;
             }
             let entry = &self.ledger.entries[self.looked_at];
-            let load = entry.held.load(Relaxed) + entry.coming.load(Relaxed);
-            let clearly_less = load + load / 8 < open as u64 && entry.serves.load(Relaxed);
+            let load =
+                (entry.held.load(Relaxed) + entry.coming.load(Relaxed)).saturating_sub(on_their_way(entry));
+            let clearly_less = load + load / MARGIN < own && entry.serves.load(Relaxed);
             if clearly_less && best.is_none_or(|(least, _)| load < least) {
                 best = Some((load, self.looked_at));
             }
@@ -208,8 +213,8 @@ impl Account {
     }
 
     /// What has been accepted has gone to another loop, which will take its place over.
-    pub(crate) fn hand_over(&mut self) {
-        self.handed_over += 1;
+    pub(crate) fn hand_over(&self) {
+        add(&self.entry().handed_over, 1);
     }
 
     /// It could not go there.
@@ -239,7 +244,10 @@ impl Account {
     }
 }
 
-use std::sync::atomic::AtomicU64;
+/// Conversations that a loop has handed over and nobody has taken over yet.
+fn on_their_way(entry: &Entry) -> u64 {
+    entry.handed_over.load(Relaxed).saturating_sub(entry.taken_over.load(Relaxed))
+}
 
 /// Under the lock, where nobody else writes: cheaper than an atomic addition.
 fn add(count: &AtomicU64, more: u64) {
@@ -253,4 +261,89 @@ fn subtract(count: &AtomicU64, less: u64) {
 /// Subtracts one where there is one. Without the lock.
 fn subtract_at_most(count: &AtomicU64) {
     let _ = count.fetch_update(Relaxed, Relaxed, |value| value.checked_sub(1));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{mem, thread};
+
+    use common::Outcome;
+
+    use super::*;
+
+    fn accepted(count: usize) -> Tally {
+        Tally::from_counts([count as u64, 0, 0, 0])
+    }
+
+    fn taken(ledger: &Ledger) -> u64 {
+        ledger.sum.taken.load(Relaxed)
+    }
+
+    #[test]
+    fn a_freed_place_goes_to_those_that_want_one_in_turn_and_to_its_loop_last() {
+        let ledger = Ledger::new(3, 1).unwrap();
+        let mut accounts = [0, 1, 2].map(|index| Account::open(ledger, index));
+        assert!(accounts[1].take(0));
+        assert!(accounts[1].settle(&accepted(1)).is_empty());
+        assert!(!accounts[0].take(0) && !accounts[2].take(0) && !accounts[1].take(1));
+        let mut tally = accepted(1);
+        tally.close(Outcome::Completed);
+        assert_eq!(accounts[1].settle(&tally), [2]);
+        assert!(accounts[2].take(0), "it has the place already");
+        assert_eq!(accounts[2].settle(&accepted(0)), [0], "it did not need it");
+        assert_eq!(accounts[0].settle(&accepted(0)), [1]);
+        assert_eq!(accounts[1].settle(&tally), [], "nobody wants it any more");
+        assert_eq!(taken(&ledger), 0);
+    }
+
+    #[test]
+    fn a_place_goes_with_the_client_that_is_handed_over() {
+        let ledger = Ledger::new(2, 2).unwrap();
+        let [mut from, mut to] = [0, 1].map(|index| Account::open(ledger, index));
+        for _ in 0..2 {
+            assert!(from.take(0));
+            from.hand_over();
+        }
+        assert!(from.settle(&accepted(0)).is_empty());
+        assert!(!from.take(0), "both are on their way");
+        to.take_over(from.sender());
+        // The sender dies, and what it held is given back; one client is on its way, and passes the limit if need be.
+        let sender = from.sender();
+        ledger.bury(0);
+        assert_eq!(taken(&ledger), 1);
+        to.take_over(sender);
+        assert_eq!(taken(&ledger), 2);
+        assert!(to.settle(&accepted(2)).is_empty());
+        assert_eq!(ledger.bury(1).0, accepted(2));
+        assert_eq!(taken(&ledger), 0);
+    }
+
+    #[test]
+    fn what_a_loop_that_died_amid_a_change_has_left_is_counted_anew() {
+        let ledger = Ledger::new(2, 4).unwrap();
+        let account = Account::open(ledger, 0);
+        assert!(account.take(0));
+        let die = move || {
+            let guard = ledger.lock();
+            add(&ledger.entries[1].held, 1);
+            mem::forget(guard);
+        };
+        thread::spawn(die).join().unwrap();
+        assert!(account.take(1));
+        assert_eq!(taken(&ledger), 3);
+        ledger.bury(1);
+        assert_eq!(taken(&ledger), 2);
+    }
+
+    #[test]
+    fn only_a_loop_with_clearly_fewer_conversations_is_handed_a_client() {
+        let ledger = Ledger::new(2, 100).unwrap();
+        let [mut from, to] = [0, 1].map(|index| Account::open(ledger, index));
+        assert_eq!(from.less_busy(0), None);
+        assert_eq!(from.less_busy(1), Some(1));
+        assert_eq!(from.less_busy(1), None, "one is on its way there");
+        from.keep(1);
+        to.close();
+        assert_eq!(from.less_busy(50), None, "it serves no more");
+    }
 }
