@@ -97,6 +97,7 @@ fn who_waits_in_a_killed_workers_queue_is_served_by_its_successor(model: Model) 
     let workers = workers(&server, 2);
     // Sleeps until it is killed.
     signal(workers[0], Signal::SIGSTOP);
+    eventually("all its threads stand still", || processes::is_stopped(workers[0]));
     let clients: Vec<Client> = (0..CLIENTS).map(|_| Client::connect(server.address())).collect();
     clients.iter().for_each(|client| client.send(b"is anybody there?"));
     let served = |client: &&Client| !client.hears_nothing_for(Duration::from_millis(1));
