@@ -21,12 +21,22 @@ pub enum Model {
     Mio,
     /// A task per conversation, all on one thread
     Tokio,
+    /// A process per core, an event loop in each
+    Hybrid,
 }
 
 impl Model {
     /// All of them, in the order of the lesson.
-    pub const ALL: [Self; 7] =
-        [Self::Iterative, Self::Fork, Self::Prefork, Self::Thread, Self::ThreadPool, Self::Mio, Self::Tokio];
+    pub const ALL: [Self; 8] = [
+        Self::Iterative,
+        Self::Fork,
+        Self::Prefork,
+        Self::Thread,
+        Self::ThreadPool,
+        Self::Mio,
+        Self::Tokio,
+        Self::Hybrid,
+    ];
 
     /// What it is called, also on the command line.
     pub fn name(self) -> &'static str {
@@ -38,6 +48,7 @@ impl Model {
             Self::ThreadPool => "thread-pool",
             Self::Mio => "mio",
             Self::Tokio => "tokio",
+            Self::Hybrid => "hybrid",
         }
     }
 
@@ -85,6 +96,7 @@ impl Contender {
             Model::ThreadPool => ("thread", Some(connections)),
             Model::Mio => ("mio", None),
             Model::Tokio => ("tokio", None),
+            Model::Hybrid => ("hybrid", None),
         };
         let mut arguments = vec![server.to_owned()];
         arguments.extend(workers.map(|workers| format!("--workers={workers}")));

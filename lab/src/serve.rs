@@ -31,6 +31,8 @@ enum Server {
     Mio(server_mio::Options),
     /// One task per conversation
     Tokio(server_tokio::Options),
+    /// Event loops in threads of several processes
+    Hybrid(server_hybrid::Options),
 }
 
 /// Serves until a signal stops it. No thread may exist yet: `server-fork` forks.
@@ -51,6 +53,7 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         Server::Thread(_) => c"lab-thread",
         Server::Mio(_) => c"lab-mio",
         Server::Tokio(_) => c"lab-tokio",
+        Server::Hybrid(_) => c"lab-hybrid",
     };
     prctl::set_name(name)?;
     match &options.server {
@@ -59,5 +62,6 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         Server::Thread(options) => server_thread::run(options),
         Server::Mio(options) => server_mio::run(options),
         Server::Tokio(options) => server_tokio::run(options),
+        Server::Hybrid(options) => server_hybrid::run(options),
     }
 }

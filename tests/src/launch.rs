@@ -6,7 +6,7 @@ use crate::server::{Exit, Server};
 use crate::{Model, eventually, processes};
 
 /// Variables of the developer's environment that would change what a server does.
-const FOREIGN_VARIABLES: [&str; 13] = [
+const FOREIGN_VARIABLES: [&str; 15] = [
     "RUST_LOG",
     "RUST_LOG_STYLE",
     "NO_COLOR",
@@ -20,6 +20,8 @@ const FOREIGN_VARIABLES: [&str; 13] = [
     "SHOUT_IDLE_TIMEOUT",
     "SHOUT_DRAIN_TIMEOUT",
     "SHOUT_WORKERS",
+    "SHOUT_PROCESSES",
+    "SHOUT_THREADS",
 ];
 
 /// How a server is to be started. Without further words: on a free port of 127.0.0.1, with [`WORKERS`](crate::model::WORKERS)
@@ -97,6 +99,27 @@ impl Launch {
         let address = first.strip_prefix("listening on ").and_then(|address| address.parse().ok());
         server.set_address(address.unwrap_or_else(|| panic!("this is not the address line: {first:?}")));
         server
+    }
+
+    /// Starts the server, which may be refused: waits for its address line or its end.
+    ///
+    /// # Errors
+    /// How it ended, where it did.
+    #[track_caller]
+    pub fn attempt(self) -> Result<Server, Exit> {
+        let model = self.model;
+        let mut server = Server::new(model, self.spawn());
+        let stdout = server.stdout();
+        eventually("it says its address or ends", || stdout.has_ended() || !stdout.so_far().is_empty());
+        let first = stdout.so_far().into_iter().next();
+        let address = first.and_then(|line| line.strip_prefix("listening on ")?.parse().ok());
+        match address {
+            Some(address) => {
+                server.set_address(address);
+                Ok(server)
+            }
+            None => Err(server.wait_exit()),
+        }
     }
 
     /// Starts a server that cannot say its address; waits until it listens.

@@ -75,7 +75,10 @@ macro_rules! promises {
     (@model tokio_workers) => {
         $crate::Model { kind: $crate::Kind::TokioWorkers, program: env!("CARGO_BIN_EXE_tested-server-tokio") }
     };
+    (@model hybrid) => {
+        $crate::Model { kind: $crate::Kind::Hybrid, program: env!("CARGO_BIN_EXE_tested-server-hybrid") }
+    };
     ($($promise:ident),* $(,)?) => {
-        $( $crate::promises!(@promise $promise [iterative fork prefork thread pool mio tokio tokio_workers]); )*
+        $( $crate::promises!(@promise $promise [iterative fork prefork thread pool mio tokio tokio_workers hybrid]); )*
     };
 }

@@ -22,6 +22,8 @@ pub enum Kind {
     Tokio,
     /// A task per conversation, shared among threads.
     TokioWorkers,
+    /// Event loops in threads of several processes.
+    Hybrid,
 }
 
 /// One server that promises are tested against: a program, and how it is told to work.
@@ -39,7 +41,7 @@ impl Model {
         match self.kind {
             Kind::Iterative => 1,
             Kind::Prefork | Kind::Pool => wanted.min(WORKERS),
-            Kind::Fork | Kind::Thread | Kind::Mio | Kind::Tokio | Kind::TokioWorkers => wanted,
+            Kind::Fork | Kind::Thread | Kind::Mio | Kind::Tokio | Kind::TokioWorkers | Kind::Hybrid => wanted,
         }
     }
 
@@ -48,9 +50,9 @@ impl Model {
         self.kind != Kind::Iterative
     }
 
-    /// Whether each conversation has a process of its own.
+    /// Whether its conversations are served by children of its process.
     pub fn has_children(self) -> bool {
-        matches!(self.kind, Kind::Fork | Kind::Prefork)
+        matches!(self.kind, Kind::Fork | Kind::Prefork | Kind::Hybrid)
     }
 
     /// The options that limit it to `limit` conversations at once; the iterative server has one place whatever it is told.
@@ -66,6 +68,11 @@ impl Model {
                 let mut options = vec!["--workers".to_owned(), WORKERS.to_string()];
                 options.extend(limit.map(|limit| format!("--max-connections={limit}")));
                 options
+            }
+            (Kind::Hybrid, limit) => {
+                let shape = ["--processes", "2", "--threads", "2"].map(str::to_owned);
+                let limit = limit.map(|limit| ["--max-connections".to_owned(), limit.to_string()]);
+                shape.into_iter().chain(limit.into_iter().flatten()).collect()
             }
             _ => Vec::new(),
         }
