@@ -80,6 +80,26 @@ pub fn footprint(root: Pid) -> Result<Footprint> {
     Ok(footprint)
 }
 
+/// The processes of the tree under `root` that live, parents before their children, and how many descriptors each has open.
+///
+/// # Errors
+/// If `root` does not exist.
+pub fn descriptors(root: Pid) -> Result<Vec<(i32, usize)>> {
+    let living = tree(root)?.into_iter();
+    Ok(living.filter_map(|(process, stat)| Some((stat.pid, process.fd_count().ok()?))).collect())
+}
+
+/// Proportional set size of one process, in bytes.
+///
+/// # Errors
+/// If it does not exist, or its memory may not be read.
+pub fn own_pss(pid: i32) -> Result<u64> {
+    let rollup = Process::new(pid).and_then(|process| process.smaps_rollup());
+    let maps =
+        rollup.with_context(|| format!("cannot read the memory of process {pid}"))?.memory_map_rollup.0;
+    Ok(maps.iter().filter_map(|map| map.extension.map.get("Pss")).sum())
+}
+
 /// CPU time that everybody on this machine has used since it was started, with what the host of a virtual machine took away; and of it
 /// what this process has used. In ticks of 10 ms; interrupts are not in it, since nobody can say whose they are.
 ///

@@ -1,0 +1,168 @@
+//! What is done, one thing after the other: prepare, open, rest, ask, close, stop.
+//!
+//! Where the machine runs out of something while connections are opened, the client that meets it opens no more; the rest goes on with
+//! what there is, and the run fails.
+
+use std::net::Ipv4Addr;
+
+use anyhow::{Context, Result, anyhow, ensure};
+
+use super::crowd::{Crowd, Phase};
+use super::document::{Document, Workers};
+use super::layout::spreads;
+use super::limits::raise_descriptors;
+use super::progress::Progress;
+use super::weigh::{Growth, weigh};
+use super::words::{Order, Part};
+use crate::contender::Model;
+use crate::interrupt::Interrupt;
+use crate::sample;
+use crate::server::Server;
+use crate::units::grouped;
+
+/// The clients' source addresses begin here.
+const FIRST_SOURCE: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);
+
+/// Carries the plan out, and writes down what is found as soon as it is.
+///
+/// # Errors
+/// What ended it before its time. What went wrong with single connections is in the document.
+pub(super) fn carry_out(document: &mut Document, model: Model, interrupt: &Interrupt) -> Result<()> {
+    // Prepare.
+    raise_descriptors()?;
+    let server = Server::start_talking(&arguments(document, model), interrupt)?;
+    let mut crowd = Crowd::new(interrupt);
+    for part in parts(document, &server) {
+        crowd.start(&part)?;
+    }
+    crowd.gather()?;
+    let before = weigh(server.pid(), &crowd.pids(), interrupt)?;
+    let descriptors = sample::descriptors(server.pid())?;
+
+    // Open.
+    let planned = document.plan.layout.connections;
+    let opened = order(&mut crowd, Order::Open, planned, document)?;
+    document.opened = Some(opened.clone());
+    ensure!(opened.done > 0, "no connection could be opened");
+
+    // Rest.
+    let with = weigh(server.pid(), &crowd.pids(), interrupt)?;
+    document.growth = Some(Growth::between(&before, &with, opened.done));
+    document.workers = Workers::of(&descriptors, &sample::descriptors(server.pid())?);
+
+    // Ask.
+    document.asked = Some(order(&mut crowd, Order::Ask, opened.done, document)?);
+
+    // Close.
+    document.closed = Some(order(&mut crowd, Order::Close, opened.done, document)?);
+    crowd.dismiss()?;
+
+    // Stop.
+    let status = server.stop()?.last_line().context("the server said nothing")?;
+    document.status = Some(status.clone());
+    check_status(&status, &opened).map_err(|why| anyhow!("{why}: {status}"))
+}
+
+/// Gives an order to all clients, shows how far they have come, and writes down what failed.
+fn order(crowd: &mut Crowd<'_>, order: Order, total: u64, document: &mut Document) -> Result<Phase> {
+    let what = match order {
+        Order::Open => "opening",
+        Order::Ask => "asking",
+        Order::Close => "closing",
+    };
+    let mut progress = Progress::begin(what, total);
+    let carried_out = crowd.carry_out(order, |done| progress.show(done));
+    drop(progress);
+    let phase = carried_out.map_err(|error| {
+        anyhow!("{error:#}: {what}, {} of {} done", grouped(crowd.done()), grouped(total))
+    })?;
+    if phase.done < total || phase.failed > 0 {
+        let first = phase.failures.first().map_or("", String::as_str);
+        document.failures.push(format!(
+            "{what}: {} of {} done; {first}",
+            grouped(phase.done),
+            grouped(total)
+        ));
+    }
+    Ok(phase)
+}
+
+/// How the server is started. It never closes a silent peer: silence is what is measured.
+fn arguments(document: &Document, model: Model) -> Vec<String> {
+    let mut arguments = vec![model.name().to_owned(), "--idle-timeout=0s".to_owned()];
+    if spreads(model) {
+        arguments.push(format!("--processes={}", document.plan.layout.server_processes));
+    }
+    arguments
+}
+
+/// What each client process is told.
+fn parts(document: &Document, server: &Server<'_>) -> Vec<Part> {
+    let layout = &document.plan.layout;
+    // What the plan allows fits: addresses of 127.0.0.0/8, and connections that one process can hold.
+    let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+    let several = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let part = |index: u64| {
+        let (first, connections) = layout.share(index);
+        Part {
+            address: server.address(),
+            source: Ipv4Addr::from(u32::from(FIRST_SOURCE) + small(index * layout.sources_per_client)),
+            sources: small(layout.sources_per_client),
+            first,
+            connections: small(connections),
+            opening: several(layout.opening_per_client),
+            asking: several(layout.asking_per_client),
+            seed: document.seed,
+        }
+    };
+    (0..layout.client_processes).map(part).collect()
+}
+
+/// # Errors
+/// If the server has not counted as many conversations as there were, or not all as completed.
+fn check_status(status: &str, opened: &Phase) -> Result<(), String> {
+    let count = |name: &str| {
+        let value = status.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        value
+            .and_then(|value| value.parse::<u64>().ok())
+            .ok_or(format!("the server's last line has no {name}"))
+    };
+    let (accepted, completed) = (count("accepted")?, count("completed")?);
+    if accepted != completed || count("open")? + count("failed")? + count("timed_out")? > 0 {
+        return Err("the server has not completed all that it accepted".to_owned());
+    }
+    if opened.failed == 0 && accepted != opened.done {
+        return Err(format!("the server has accepted other than {} connections", opened.done));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_that_does_not_add_up_is_seen() {
+        let opened = Phase {
+            done: 5,
+            failed: 0,
+            failures: Vec::new(),
+            took_s: 1.0,
+            per_s: 5.0,
+            p50_ns: 1,
+            p99_ns: 1,
+            max_ns: 1,
+        };
+        let check = |line: &str| check_status(line, &opened);
+        assert_eq!(check("status: open=0 accepted=5 completed=5 failed=0 timed_out=0"), Ok(()));
+        for wrong in [
+            "status: open=0 accepted=5 completed=4 failed=1 timed_out=0",
+            "status: open=0 accepted=5 completed=4 failed=0 timed_out=1",
+            "status: open=1 accepted=5 completed=4 failed=0 timed_out=0",
+            "status: open=0 accepted=6 completed=6 failed=0 timed_out=0",
+            "cut 3 open conversations",
+        ] {
+            assert!(check(wrong).is_err(), "{wrong}");
+        }
+    }
+}
