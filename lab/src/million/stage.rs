@@ -30,7 +30,7 @@ const FIRST_SOURCE: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);
 pub(super) fn carry_out(document: &mut Document, model: Model, interrupt: &Interrupt) -> Result<()> {
     // Prepare.
     raise_descriptors()?;
-    let server = Server::start_talking(&arguments(document, model), interrupt)?;
+    let mut server = Server::start_talking(&arguments(document, model), interrupt)?;
     let mut crowd = Crowd::new(interrupt);
     for part in parts(document, &server) {
         crowd.start(&part)?;
@@ -41,7 +41,7 @@ pub(super) fn carry_out(document: &mut Document, model: Model, interrupt: &Inter
 
     // Open.
     let planned = document.plan.layout.connections;
-    let opened = order(&mut crowd, Order::Open, planned, document)?;
+    let opened = order(Order::Open, planned, &mut crowd, &mut server, document)?;
     document.opened = Some(opened.clone());
     ensure!(opened.done > 0, "no connection could be opened");
 
@@ -51,10 +51,10 @@ pub(super) fn carry_out(document: &mut Document, model: Model, interrupt: &Inter
     document.workers = Workers::of(&descriptors, &sample::descriptors(server.pid())?);
 
     // Ask.
-    document.asked = Some(order(&mut crowd, Order::Ask, opened.done, document)?);
+    document.asked = Some(order(Order::Ask, opened.done, &mut crowd, &mut server, document)?);
 
     // Close.
-    document.closed = Some(order(&mut crowd, Order::Close, opened.done, document)?);
+    document.closed = Some(order(Order::Close, opened.done, &mut crowd, &mut server, document)?);
     crowd.dismiss()?;
 
     // Stop.
@@ -64,7 +64,13 @@ pub(super) fn carry_out(document: &mut Document, model: Model, interrupt: &Inter
 }
 
 /// Gives an order to all clients, shows how far they have come, and writes down what failed.
-fn order(crowd: &mut Crowd<'_>, order: Order, total: u64, document: &mut Document) -> Result<Phase> {
+fn order(
+    order: Order,
+    total: u64,
+    crowd: &mut Crowd<'_>,
+    server: &mut Server<'_>,
+    document: &mut Document,
+) -> Result<Phase> {
     let what = match order {
         Order::Open => "opening",
         Order::Ask => "asking",
@@ -73,16 +79,13 @@ fn order(crowd: &mut Crowd<'_>, order: Order, total: u64, document: &mut Documen
     let mut progress = Progress::begin(what, total);
     let carried_out = crowd.carry_out(order, |done| progress.show(done));
     drop(progress);
-    let phase = carried_out.map_err(|error| {
-        anyhow!("{error:#}: {what}, {} of {} done", grouped(crowd.done()), grouped(total))
-    })?;
+    let so_far = |done: u64| format!("{what}, {} of {} done", grouped(done), grouped(total));
+    let phase = carried_out.with_context(|| so_far(crowd.done()))?;
     if phase.done < total || phase.failed > 0 {
         let first = phase.failures.first().map_or("", String::as_str);
-        document.failures.push(format!(
-            "{what}: {} of {} done; {first}",
-            grouped(phase.done),
-            grouped(total)
-        ));
+        document.failures.push(format!("{}: {first}", so_far(phase.done)));
+        // That it has died says more than what its clients saw of it.
+        server.check_alive()?;
     }
     Ok(phase)
 }
