@@ -18,17 +18,57 @@ use crate::{ServerOptions, work};
 /// # Errors
 /// One line that names the address and what to do.
 pub fn listen(options: &ServerOptions) -> Result<TcpListener> {
-    let socket =
-        match ListenFd::from_env().take_tcp_listener(0).context("cannot use the socket of LISTEN_FDS")? {
-            Some(listener) => {
-                let socket = Socket::from(listener);
-                ensure!(socket.is_listener()?, "the socket of LISTEN_FDS does not listen");
-                socket
-            }
-            None => bind(options.listen, options.backlog).map_err(|error| {
-                anyhow::anyhow!("cannot listen on {}: {}", options.listen, explain(&error))
-            })?,
+    prepare(open(options)?.0, options)
+}
+
+/// Opens `count` listening sockets on one address, among which the kernel spreads the clients by a hash of their addresses
+/// (SO_REUSEPORT, socket(7)); at least one. One that a service manager hands over cannot be multiplied: each of them is that one.
+///
+/// The first is bound and listens *without* SO_REUSEPORT, and so is refused where anybody else listens, whatever he has set; his
+/// own is refused if he comes later. Only then it lets its siblings in. If it did so between bind and listen, two servers that start
+/// at the same moment would share the address: both may bind, since neither listens yet, and the kernel asks again at listen.
+///
+/// # Errors
+/// Those of [`listen`].
+pub fn listen_many(options: &ServerOptions, count: usize) -> Result<Vec<TcpListener>> {
+    let (first, handed_over) = open(options)?;
+    if count > 1 && !handed_over {
+        first.set_reuse_port(true)?;
+    }
+    let bound = first.local_addr()?.as_socket().context("the listening socket has no address")?;
+    let mut listeners = vec![prepare(first, options)?];
+    while listeners.len() < count {
+        let socket = if handed_over {
+            listeners[0].try_clone()?.into()
+        } else {
+            bind(bound, options.backlog, true).map_err(|error| refused(bound, &error))?
         };
+        listeners.push(prepare(socket, options)?);
+    }
+    Ok(listeners)
+}
+
+/// A socket that listens, and whether a service manager has handed it over.
+fn open(options: &ServerOptions) -> Result<(Socket, bool)> {
+    match ListenFd::from_env().take_tcp_listener(0).context("cannot use the socket of LISTEN_FDS")? {
+        Some(listener) => {
+            let socket = Socket::from(listener);
+            ensure!(socket.is_listener()?, "the socket of LISTEN_FDS does not listen");
+            Ok((socket, true))
+        }
+        None => match bind(options.listen, options.backlog, false) {
+            Ok(socket) => Ok((socket, false)),
+            Err(error) => Err(refused(options.listen, &error)),
+        },
+    }
+}
+
+fn refused(address: SocketAddr, error: &io::Error) -> anyhow::Error {
+    anyhow::anyhow!("cannot listen on {address}: {}", explain(error))
+}
+
+/// Sets what every listening socket has, whoever bound it.
+fn prepare(socket: Socket, options: &ServerOptions) -> Result<TcpListener> {
     // Here, because every server comes by, and before it serves or forks.
     work::ask(options.work);
     // A timeout costs the kernel a timer in every call that sleeps: some three per cent of a small request.
@@ -40,11 +80,12 @@ pub fn listen(options: &ServerOptions) -> Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn bind(address: SocketAddr, backlog: u32) -> io::Result<Socket> {
+fn bind(address: SocketAddr, backlog: u32, reuse_port: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Lets a server bind again while old connections linger in TIME_WAIT; a port on which another server listens stays refused.
-    // SO_REUSEPORT, which would share that port silently, is deliberately absent.
     socket.set_reuse_address(true)?;
+    // Without SO_REUSEPORT, which would share that port silently: see `listen_many`.
+    socket.set_reuse_port(reuse_port)?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }

@@ -29,6 +29,8 @@ enum Server {
     Thread(server_thread::Options),
     /// All conversations on one event loop
     Mio(server_mio::Options),
+    /// Event loops in threads of several processes
+    Hybrid(server_hybrid::Options),
 }
 
 /// Serves until a signal stops it. No thread may exist yet: `server-fork` forks.
@@ -48,6 +50,7 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         Server::Fork(_) => c"lab-fork",
         Server::Thread(_) => c"lab-thread",
         Server::Mio(_) => c"lab-mio",
+        Server::Hybrid(_) => c"lab-hybrid",
     };
     prctl::set_name(name)?;
     match &options.server {
@@ -55,5 +58,6 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         Server::Fork(options) => server_fork::run(options),
         Server::Thread(options) => server_thread::run(options),
         Server::Mio(options) => server_mio::run(options),
+        Server::Hybrid(options) => server_hybrid::run(options),
     }
 }

@@ -12,18 +12,17 @@
 //! With `--workers N` a fixed pool of processes accepts by itself instead: see [`prefork`].
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod child;
 pub mod prefork;
-mod process;
 
 use std::os::fd::AsFd;
 use std::time::Instant;
 
 use anyhow::Result;
 use clap::Parser;
+use common::process::{self, Forked, Name};
 use common::{AcceptPause, Buffer, Outcome, ServerOptions, Signals, Tally};
 use nix::sys::signal::Signal;
-
-use crate::process::{Forked, Name};
 
 /// Serves every client in a process of its own: what it sends comes back upper-cased.
 #[derive(Debug, Parser)]
@@ -74,9 +73,9 @@ pub fn run(options: &Options) -> Result<()> {
             tally.accept();
             log::debug!("serving {peer}");
             let name = Name::of(&peer);
-            match process::fork() {
+            match child::fork() {
                 Ok(Forked::Parent { .. }) => {}
-                Ok(Forked::Child) => process::serve(&stream, name, &mut buffer),
+                Ok(Forked::Child) => child::serve(&stream, name, &mut buffer),
                 Err(error) => {
                     pause.begin("start a process", &error);
                     tally.close(Outcome::Failed);
@@ -110,7 +109,7 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// Counts the conversations whose processes have ended, and frees their places.
 fn retire(tally: &mut Tally) {
-    while let Some((_, outcome)) = process::reap() {
+    while let Some((_, outcome)) = child::reap() {
         tally.close(outcome);
     }
 }

@@ -11,20 +11,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use common::process::{self, BackOff, Forked, Name};
 use common::{AcceptPause, Buffer, Outcome, Signals, Tally, stop};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use socket2::SockRef;
 
-use crate::Options;
-use crate::process::{self, Forked, Name};
-
-/// A worker that lives for less than this has died at once: its successor must wait.
-const STEADY: Duration = Duration::from_secs(1);
-
-/// How long the successor of a worker that died at once waits; doubled each time it happens again, up to [`LONGEST_BACK_OFF`].
-const BACK_OFF: Duration = Duration::from_millis(100);
-const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
+use crate::{Options, child};
 
 /// Serves with `workers` processes until a signal stops it.
 ///
@@ -85,13 +78,9 @@ pub fn run(options: &Options, workers: usize) -> Result<()> {
 #[derive(Debug)]
 struct Place {
     pid: Option<Pid>,
-    started: Instant,
     /// Whether its process has begun a conversation that it has not ended.
     busy: bool,
-    /// How often in a row its process died at once.
-    quick_deaths: u32,
-    /// When it may be filled again.
-    start_at: Instant,
+    back_off: BackOff,
 }
 
 #[derive(Debug)]
@@ -105,7 +94,7 @@ impl Pool {
     fn new(workers: usize) -> io::Result<Self> {
         let (events, report) = io::pipe()?;
         let now = Instant::now();
-        let empty = || Place { pid: None, started: now, busy: false, quick_deaths: 0, start_at: now };
+        let empty = || Place { pid: None, busy: false, back_off: BackOff::new(now) };
         Ok(Self { places: (0..workers).map(|_| empty()).collect(), events, report })
     }
 
@@ -115,25 +104,25 @@ impl Pool {
 
     /// When the next empty place may be filled, if there is one.
     fn next_start(&self) -> Option<Instant> {
-        self.places.iter().filter(|place| place.pid.is_none()).map(|place| place.start_at).min()
+        self.places.iter().filter(|place| place.pid.is_none()).map(|place| place.back_off.start_at()).min()
     }
 
     /// Fills the empty places whose time has come. In the child this never returns.
     fn start_missing(&mut self, listener: &TcpListener, buffer: &mut Buffer) {
         let now = Instant::now();
         for index in 0..self.places.len() {
-            if self.places[index].pid.is_some() || self.places[index].start_at > now {
+            if self.places[index].pid.is_some() || self.places[index].back_off.start_at() > now {
                 continue;
             }
-            match process::fork() {
+            match child::fork() {
                 Ok(Forked::Child) => work(index, listener, &self.report, buffer),
                 Ok(Forked::Parent { child }) => {
                     self.places[index].pid = Some(child);
-                    self.places[index].started = now;
+                    self.places[index].back_off.started(now);
                 }
                 Err(error) => {
-                    log::warn!("cannot start a worker: {error}; trying again in {} s", STEADY.as_secs());
-                    self.places[index].start_at = now + STEADY;
+                    let delay = self.places[index].back_off.not_started(now);
+                    log::warn!("cannot start a worker: {error}; trying again in {} s", delay.as_secs());
                     // What one could not have, the next cannot have either.
                     return;
                 }
@@ -160,7 +149,7 @@ impl Pool {
 
     /// Empties the places of workers that have ended, and counts the conversations that ended with them as failed.
     fn retire(&mut self, tally: &mut Tally) -> io::Result<()> {
-        while let Some((pid, _)) = process::reap() {
+        while let Some((pid, _)) = child::reap() {
             // What the worker wrote before its end is in the pipe by now.
             self.count(tally)?;
             let Some(place) = self.places.iter_mut().find(|place| place.pid == Some(pid)) else { continue };
@@ -168,28 +157,12 @@ impl Pool {
             if std::mem::take(&mut place.busy) {
                 tally.close(Outcome::Failed);
             }
-            let back_off = place.back_off();
+            let back_off = place.back_off.ended(Instant::now());
             if !stop::stopping() {
                 log::warn!("worker {pid} ended; replacing it in {} ms", back_off.as_millis());
             }
         }
         Ok(())
-    }
-}
-
-impl Place {
-    /// Sets when the place may be filled again, now that its process has ended, and says how long that is from now.
-    fn back_off(&mut self) -> Duration {
-        let delay = if self.started.elapsed() < STEADY {
-            let doubled = BACK_OFF.saturating_mul(2_u32.saturating_pow(self.quick_deaths));
-            self.quick_deaths += 1;
-            doubled.min(LONGEST_BACK_OFF)
-        } else {
-            self.quick_deaths = 0;
-            Duration::ZERO
-        };
-        self.start_at = Instant::now() + delay;
-        delay
     }
 }
 
@@ -226,13 +199,13 @@ impl Record {
 
 /// A worker's life: one conversation after the other, until it is told to stop.
 fn work(place: usize, listener: &TcpListener, report: &PipeWriter, buffer: &mut Buffer) -> ! {
-    process::close_all_but([listener.as_raw_fd(), report.as_raw_fd()]);
-    process::close_when_stopped(listener);
+    child::close_all_but([listener.as_raw_fd(), report.as_raw_fd()]);
+    child::close_when_stopped(listener);
     let tell = |outcome| {
         let told = (&*report).write_all(&Record { place, outcome }.encode());
         // Without a parent nobody counts, and the kernel is about to kill this process anyway.
         if told.is_err() {
-            process::exit(Outcome::Failed);
+            child::exit(Outcome::Failed);
         }
     };
     let mut pause = AcceptPause::default();
@@ -244,7 +217,7 @@ fn work(place: usize, listener: &TcpListener, report: &PipeWriter, buffer: &mut 
                 tell(None);
                 log::debug!("serving {peer}");
                 Name::of(&peer).show();
-                let outcome = process::converse(&stream, buffer);
+                let outcome = child::converse(&stream, buffer);
                 drop(stream);
                 tell(Some(outcome));
                 idle.show();
@@ -254,11 +227,11 @@ fn work(place: usize, listener: &TcpListener, report: &PipeWriter, buffer: &mut 
             Err(_) if stop::stopping() => {}
             Err(error) => {
                 log::error!("{error:#}");
-                process::exit(Outcome::Failed);
+                child::exit(Outcome::Failed);
             }
         }
     }
-    process::exit(Outcome::Completed)
+    child::exit(Outcome::Completed)
 }
 
 /// Sleeps until a connection arrives. Unlike std's `accept` it also comes back when a signal has been handled.
@@ -280,13 +253,5 @@ mod tests {
                 assert_eq!(Record::decode(&record.encode()), Some(record));
             }
         }
-    }
-
-    #[test]
-    fn a_worker_that_keeps_dying_at_once_is_replaced_ever_later() {
-        let now = Instant::now();
-        let mut place = Place { pid: None, started: now, busy: false, quick_deaths: 0, start_at: now };
-        let delays: Vec<u128> = (0..8).map(|_| place.back_off().as_millis()).collect();
-        assert_eq!(delays, [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
     }
 }

@@ -54,7 +54,7 @@ enum Waits {
 /// Tokens are plain indices, without a generation: an entry is freed only in its own turn or between the turns, and used again
 /// only when all events of the batch have been seen, so that none can be meant for its predecessor.
 #[derive(Debug)]
-pub(crate) struct Conversations {
+pub struct Conversations {
     open: Slab<Open>,
     buffer: Buffer,
     /// Those whose turn ended before their input did.
@@ -71,7 +71,7 @@ pub(crate) struct Conversations {
 
 impl Conversations {
     /// An empty table. An idle timeout of zero means never.
-    pub(crate) fn new(idle_timeout: Duration) -> Self {
+    pub fn new(idle_timeout: Duration) -> Self {
         let now = Instant::now();
         let tick = (!idle_timeout.is_zero()).then(|| SHORTEST_TICK.max(idle_timeout / IDLE_TICKS));
         Self {
@@ -87,7 +87,7 @@ impl Conversations {
     }
 
     /// The time of this turn.
-    pub(crate) fn now(&self) -> Instant {
+    pub fn now(&self) -> Instant {
         self.now
     }
 
@@ -109,7 +109,7 @@ impl Conversations {
     ///
     /// # Errors
     /// `ENOMEM` or `ENOSPC`: the kernel cannot watch one more (epoll_ctl(2)).
-    pub(crate) fn begin(&mut self, registry: &Registry, mut stream: TcpStream) -> io::Result<()> {
+    pub fn begin(&mut self, registry: &Registry, mut stream: TcpStream) -> io::Result<()> {
         let entry = self.open.vacant_entry();
         registry.register(&mut stream, Token(entry.key()), Interest::READABLE | Interest::WRITABLE)?;
         entry.insert(Open {
@@ -172,7 +172,7 @@ impl Conversations {
     }
 
     /// Ends the conversations whose peers have neither sent nor taken anything for the idle timeout, once a tick.
-    pub(crate) fn end_silent(&mut self, tally: &mut Tally) {
+    pub fn end_silent(&mut self, tally: &mut Tally) {
         let Some(tick) = self.tick else { return };
         if self.now < self.next_tick {
             return;
@@ -190,7 +190,7 @@ impl Conversations {
     }
 
     /// Ends every conversation's input: each will read what is left, and then the end.
-    pub(crate) fn end_input(&mut self) {
+    pub fn end_input(&mut self) {
         for (_, open) in &mut self.open {
             open.conversation.end_input_after(stop::unread(&open.stream));
             // It fails only where the peer has already gone.
@@ -199,7 +199,7 @@ impl Conversations {
     }
 
     /// Closes those that the server has ended and whose answers are delivered by now, or never will be.
-    pub(crate) fn end_delivered(&mut self, tally: &mut Tally) {
+    pub fn end_delivered(&mut self, tally: &mut Tally) {
         for key in std::mem::take(&mut self.undelivered) {
             let Some(open) = self.open.get(key) else { continue };
             match stop::delivery(&open.stream) {

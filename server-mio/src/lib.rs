@@ -21,7 +21,7 @@ use mio::net::TcpListener;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-use crate::conversations::Conversations;
+pub use crate::conversations::Conversations;
 
 /// Serves all clients in one event loop: what they send comes back upper-cased.
 #[derive(Debug, Parser)]
@@ -33,13 +33,15 @@ pub struct Options {
 }
 
 /// The most events that one `epoll_wait` brings; the others come with the next.
-const EVENTS_PER_WAIT: usize = 1024;
+pub const EVENTS_PER_WAIT: usize = 1024;
 
 /// The most connections accepted in one turn of the loop; the open conversations must not wait longer.
-const ADMISSIONS_PER_TURN: usize = 256;
+pub const ADMISSIONS_PER_TURN: usize = 256;
 
-const LISTENER: Token = Token(usize::MAX - 1);
-const SIGNALS: Token = Token(usize::MAX - 2);
+/// The listener's events.
+pub const LISTENER: Token = Token(usize::MAX - 1);
+/// Those of what wakes the loop besides its clients.
+pub const SIGNALS: Token = Token(usize::MAX - 2);
 
 /// Serves until a signal stops it.
 ///
@@ -113,14 +115,19 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// What a turn of the loop brought besides bytes.
 #[derive(Debug, Default)]
-struct Woken {
-    arrival: bool,
-    signal: bool,
+pub struct Woken {
+    /// A client may wait in the listener's queue.
+    pub arrival: bool,
+    /// [`SIGNALS`] can be read.
+    pub signal: bool,
 }
 
 /// One turn of the loop: sleeps until something happens, but not beyond `until`, and moves on every conversation that can be
 /// moved. It looks at the clock once.
-fn turn(
+///
+/// # Errors
+/// If the system takes the event queue away.
+pub fn turn(
     poll: &mut Poll,
     events: &mut Events,
     open: &mut Conversations,

@@ -6,7 +6,7 @@ use crate::server::{Exit, Server};
 use crate::{Model, eventually, processes};
 
 /// Variables of the developer's environment that would change what a server does.
-const FOREIGN_VARIABLES: [&str; 13] = [
+const FOREIGN_VARIABLES: [&str; 15] = [
     "RUST_LOG",
     "RUST_LOG_STYLE",
     "NO_COLOR",
@@ -20,6 +20,8 @@ const FOREIGN_VARIABLES: [&str; 13] = [
     "SHOUT_IDLE_TIMEOUT",
     "SHOUT_DRAIN_TIMEOUT",
     "SHOUT_WORKERS",
+    "SHOUT_PROCESSES",
+    "SHOUT_THREADS",
 ];
 
 /// How a server is to be started. Without further words: on a free port of 127.0.0.1, with [`WORKERS`](crate::model::WORKERS)

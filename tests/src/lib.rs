@@ -69,7 +69,10 @@ macro_rules! promises {
     (@model mio) => {
         $crate::Model { kind: $crate::Kind::Mio, program: env!("CARGO_BIN_EXE_tested-server-mio") }
     };
+    (@model hybrid) => {
+        $crate::Model { kind: $crate::Kind::Hybrid, program: env!("CARGO_BIN_EXE_tested-server-hybrid") }
+    };
     ($($promise:ident),* $(,)?) => {
-        $( $crate::promises!(@promise $promise [iterative fork prefork thread pool mio]); )*
+        $( $crate::promises!(@promise $promise [iterative fork prefork thread pool mio hybrid]); )*
     };
 }

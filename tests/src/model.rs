@@ -18,6 +18,8 @@ pub enum Kind {
     Pool,
     /// All conversations in one event loop.
     Mio,
+    /// Event loops in threads of several processes.
+    Hybrid,
 }
 
 /// One server that promises are tested against: a program, and how it is told to work.
@@ -35,7 +37,7 @@ impl Model {
         match self.kind {
             Kind::Iterative => 1,
             Kind::Prefork | Kind::Pool => wanted.min(WORKERS),
-            Kind::Fork | Kind::Thread | Kind::Mio => wanted,
+            Kind::Fork | Kind::Thread | Kind::Mio | Kind::Hybrid => wanted,
         }
     }
 
@@ -44,9 +46,9 @@ impl Model {
         self.kind != Kind::Iterative
     }
 
-    /// Whether each conversation has a process of its own.
+    /// Whether its conversations are served by children of its process.
     pub fn has_children(self) -> bool {
-        matches!(self.kind, Kind::Fork | Kind::Prefork)
+        matches!(self.kind, Kind::Fork | Kind::Prefork | Kind::Hybrid)
     }
 
     /// The options that limit it to `limit` conversations at once; the iterative server has one place whatever it is told.
@@ -57,6 +59,11 @@ impl Model {
             }
             (Kind::Fork | Kind::Thread | Kind::Mio, Some(limit)) => {
                 vec!["--max-connections".to_owned(), limit.to_string()]
+            }
+            (Kind::Hybrid, limit) => {
+                let shape = ["--processes", "2", "--threads", "2"].map(str::to_owned);
+                let limit = limit.map(|limit| ["--max-connections".to_owned(), limit.to_string()]);
+                shape.into_iter().chain(limit.into_iter().flatten()).collect()
             }
             _ => Vec::new(),
         }
