@@ -40,7 +40,7 @@ use crate::{machine::Machine, report as reports};
 const MOST_CONNECTIONS: usize = MOST as usize;
 
 /// The most processes of a server, and the most requests in flight.
-const MOST_PROCESSES: usize = 10_000;
+const MOST_PROCESSES: usize = 1_000;
 const MOST_IN_FLIGHT: usize = 100_000;
 
 /// How many, with whom.
@@ -60,7 +60,7 @@ pub struct MillionOptions {
     seed: u64,
 
     /// Who serves
-    #[arg(short, long, value_name = "MODEL", value_enum, default_value = "mio", help_heading = "Server")]
+    #[arg(short, long, value_name = "MODEL", value_enum, default_value = "hybrid", help_heading = "Server")]
     model: Model,
 
     /// Processes of the server, where the model has them [default: what the descriptor limit asks for, at least one for each core]

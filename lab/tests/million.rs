@@ -198,3 +198,35 @@ fn a_client_that_runs_out_of_descriptors_says_so_and_goes_on_with_what_it_has() 
     assert!(first.starts_with(&format!("connection {}: cannot open a socket", 500 + done)), "{account}");
     assert!(first.contains("Too many open files"), "{account}");
 }
+
+#[test]
+fn a_lower_limit_on_descriptors_makes_more_processes() {
+    let script = "ulimit -n 300 && exec \"$0\" million --connections=1000 --json=-";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, LAB]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let document = check(&Lab(command.spawn().unwrap()).end(), 1000);
+    let layout = &document["plan"]["layout"];
+    assert!(layout["server_processes"].as_u64().unwrap() >= 5, "{document}");
+    assert!(layout["client_processes"].as_u64().unwrap() >= 5, "{document}");
+    assert_eq!(document["workers"]["processes"], layout["server_processes"]);
+    assert!(document["workers"]["most"].as_u64().unwrap() < 300);
+}
+
+#[test]
+fn twenty_thousand_conversations_are_held_by_several_processes() {
+    let arguments = ["--connections=20000", "--processes=3"];
+    let plan = million(&[&arguments[..], &["--plan"]].concat());
+    if plan.code != Some(0) {
+        // Not by `eprintln`, whose words the test harness keeps to itself when a test passes.
+        let _ = writeln!(std::io::stderr(), "skipped: twenty thousand: {}", plan.stderr);
+        return;
+    }
+    let document = check(&million(&arguments), 20_000);
+    assert!(document["plan"]["layout"]["client_processes"].as_u64().unwrap() >= 2);
+    let [least, most] = ["least", "most"].map(|name| document["workers"][name].as_u64().unwrap());
+    assert_eq!(document["workers"]["processes"], 3);
+    assert!((4_000..=most).contains(&least) && most < 9_000, "{document}");
+    // A socket costs the kernel some kilobytes, whatever else this machine does meanwhile.
+    let kernel = document["growth"]["kernel_bytes"].as_f64().unwrap();
+    assert!((3_000.0..30_000.0).contains(&kernel), "{document}");
+}

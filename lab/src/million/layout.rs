@@ -21,6 +21,12 @@ const QUEUE_DIVISOR: u64 = 2;
 /// The longest queue that our servers ask for (`--backlog`).
 const BACKLOG: u64 = 4096;
 
+/// How many times the root of its share a process may get more than that: beyond six it is one in a thousand million.
+const DEVIATIONS: u64 = 6;
+
+/// The most processes that `server-hybrid` can have.
+const MOST_PROCESSES: u64 = 1_000;
+
 /// What is wished for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wish {
@@ -59,7 +65,9 @@ impl Layout {
         let server_processes = match wish.processes {
             _ if !spreads(wish.model) => 1,
             Some(processes) => processes,
-            None => connections.div_ceil(usable).max(cores),
+            None => (connections.div_ceil(usable).max(cores)..MOST_PROCESSES)
+                .find(|processes| spread_descriptors(connections, *processes) <= limits.descriptors)
+                .unwrap_or(MOST_PROCESSES),
         };
         let per_client = connections.div_ceil(client_processes);
         let opening = (queue(limits) / QUEUE_DIVISOR).clamp(1, MOST_OPENING);
@@ -99,8 +107,19 @@ pub fn queue(limits: &Limits) -> u64 {
 }
 
 /// Whether the model has as many processes as it is told.
-pub fn spreads(_model: Model) -> bool {
-    false
+pub fn spreads(model: Model) -> bool {
+    model == Model::Hybrid
+}
+
+/// Descriptors that one of so many processes needs when they hold that many conversations together.
+///
+/// The kernel chooses among them by a hash of addresses and ports, so one gets more than its share by chance: by a few times the root
+/// of it, but hardly by more than an eighth, beyond which it hands over to another. Whoever is full leaves its clients waiting, so
+/// there must be places for them. Each can also reach every other.
+pub fn spread_descriptors(connections: u64, processes: u64) -> u64 {
+    let share = connections.div_ceil(processes);
+    let by_chance = (share / 8).min(DEVIATIONS * share.isqrt()) + 1;
+    share + by_chance + processes + RESERVED_DESCRIPTORS
 }
 
 /// What one more conversation costs the server besides its socket.
@@ -120,6 +139,6 @@ pub fn cost(model: Model) -> Option<Cost> {
         Model::Iterative | Model::Prefork | Model::ThreadPool => None,
         Model::Fork => Some(Cost { bytes: 100 << 10, tasks: 1, descriptors: 0 }),
         Model::Thread => Some(Cost { bytes: 28 << 10, tasks: 1, descriptors: 1 }),
-        Model::Mio => Some(Cost { bytes: 128, tasks: 0, descriptors: 1 }),
+        Model::Mio | Model::Hybrid => Some(Cost { bytes: 128, tasks: 0, descriptors: 1 }),
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use common::UsageError;
 use serde::Serialize;
 
-use super::layout::{Cost, Layout, RESERVED_DESCRIPTORS, Wish, cost, queue};
+use super::layout::{Cost, Layout, RESERVED_DESCRIPTORS, Wish, cost, queue, spread_descriptors};
 use super::limits::Limits;
 use crate::units::{bytes, grouped};
 
@@ -96,6 +96,7 @@ impl Resource {
         let (connections, clients, servers) =
             (layout.connections, layout.client_processes, layout.server_processes);
         match self {
+            Self::ServerDescriptors if servers > 1 => spread_descriptors(connections, servers),
             Self::ServerDescriptors => {
                 connections.div_ceil(servers) * cost.descriptors + RESERVED_DESCRIPTORS
             }

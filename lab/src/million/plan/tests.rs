@@ -145,3 +145,25 @@ fn few_ports_make_more_source_addresses_and_a_short_queue_a_narrow_window() {
     let layout = plan(19_000, &limits).layout;
     assert!(layout.opening_per_client * layout.client_processes <= 1024);
 }
+
+#[test]
+fn a_model_with_processes_takes_as_many_as_the_descriptors_ask_for_with_places_for_an_uneven_spread() {
+    let make = |limits: &Limits| Plan::make(Some(A_MILLION), &wish(Model::Hybrid), limits).unwrap();
+    let plan = make(&machine());
+    plan.check().unwrap();
+    let processes = plan.layout.server_processes;
+    assert!((52..56).contains(&processes), "{processes}");
+    let mut narrow = machine();
+    narrow.descriptors = 10_000;
+    let more = make(&narrow);
+    more.check().unwrap();
+    assert!(more.layout.server_processes > 2 * processes && more.layout.client_processes > 100);
+    // With so few, every process would reach all others and no client.
+    narrow.descriptors = 300;
+    let line = refusal(&make(&narrow));
+    assert!(line.contains("descriptors") && line.contains("ulimit -Hn"), "{line}");
+    let chosen = Wish { processes: Some(3), ..wish(Model::Hybrid) };
+    let few = Plan::make(Some(A_MILLION), &chosen, &machine()).unwrap();
+    assert_eq!(few.layout.server_processes, 3);
+    assert!(refusal(&few).contains("--processes"));
+}
