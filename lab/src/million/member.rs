@@ -68,6 +68,7 @@ struct Member {
     /// Lent to whichever connection has its turn.
     buffer: [u8; BUFFER_BYTES],
     times: Histogram<u64>,
+    patience: Duration,
 }
 
 /// An order that is being carried out.
@@ -90,6 +91,7 @@ impl Member {
             connections,
             buffer: [0; BUFFER_BYTES],
             times: histogram(),
+            patience: PATIENCE,
             part,
         })
     }
@@ -117,7 +119,7 @@ impl Member {
             if self.turn(&mut task)? {
                 moved = Instant::now();
             }
-            if moved.elapsed() >= PATIENCE {
+            if moved.elapsed() >= self.patience {
                 self.give_up(keys.len(), &mut task);
                 break;
             }
@@ -233,10 +235,13 @@ impl Member {
         if task.order != Order::Open {
             task.account.failed += untried as u64;
         }
-        let silence = format!("no answer for {PATIENCE:?} on {} connections", task.in_flight);
+        let silence = format!("no answer for {:?} on {} connections", self.patience, task.in_flight);
         task.account.first_failure.get_or_insert(silence);
         for place in &mut self.connections {
             place.take_if(|connection| connection.waits());
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

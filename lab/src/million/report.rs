@@ -103,20 +103,18 @@ fn show_phase(text: &mut String, name: &str, about: &str, phase: &Phase) {
 }
 
 fn show_growth(text: &mut String, growth: &Growth) {
-    let _ = writeln!(
-        text,
-        "resting  memory of each conversation\n         \
-         server's processes (PSS)           {:>9}\n         \
-         client processes (PSS)             {:>9}\n         \
-         kernel, both ends                  {:>9}  ± {}\n         \
-         less available, all of it together {:>9}  ± {}",
-        signed_bytes(growth.server_pss_bytes),
-        signed_bytes(growth.clients_pss_bytes),
-        signed_bytes(growth.kernel_bytes),
-        signed_bytes(growth.kernel_noise_bytes),
-        signed_bytes(growth.available_bytes),
-        signed_bytes(growth.available_noise_bytes),
-    );
+    let rows = [
+        ("server's processes (PSS)", growth.server_pss_bytes, None),
+        ("client processes (PSS)", growth.clients_pss_bytes, None),
+        ("kernel, both ends of it", growth.kernel_bytes, Some(growth.kernel_noise_bytes)),
+        ("all: no longer free", growth.used_bytes, Some(growth.used_noise_bytes)),
+        ("all: no longer available", growth.available_bytes, Some(growth.available_noise_bytes)),
+    ];
+    let _ = writeln!(text, "resting  memory of each conversation");
+    for (name, bytes, noise) in rows {
+        let noise = noise.map_or_else(String::new, |noise| format!(" ± {}", signed_bytes(noise)));
+        let _ = writeln!(text, "         {name:24} {:>9}{noise}", signed_bytes(bytes));
+    }
 }
 
 fn show_workers(text: &mut String, workers: &Workers) {

@@ -24,6 +24,7 @@ pub(super) struct Weight {
     server_pss: u64,
     clients_pss: u64,
     kernel: Spread,
+    used: Spread,
     available: Spread,
 }
 
@@ -46,7 +47,12 @@ pub struct Growth {
     pub kernel_bytes: f64,
     /// By how much that wavered while nothing happened, before and with all of them.
     pub kernel_noise_bytes: f64,
-    /// By how much less the kernel holds available, for everything together: what the others should add up to.
+    /// What is neither free nor a cache of files, for everything together: what the others should add up to.
+    pub used_bytes: f64,
+    /// By how much that wavered.
+    pub used_noise_bytes: f64,
+    /// By how much less the kernel estimates to be available (MemAvailable, proc_meminfo(5)). It hopes to get back a part of what sockets
+    /// keep in caches that count as reclaimable, so this is less than what is used.
     pub available_bytes: f64,
     /// By how much that wavered.
     pub available_noise_bytes: f64,
@@ -58,12 +64,13 @@ pub struct Growth {
 /// If one of them has ended, or the user interrupts it.
 pub(super) fn weigh(server: Pid, clients: &[i32], interrupt: &Interrupt) -> Result<Weight> {
     thread::sleep(REST);
-    let (mut kernel, mut available) = (Vec::new(), Vec::new());
+    let (mut kernel, mut used, mut available) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..LOOKS {
         ensure!(!interrupt.raised(), "interrupted");
         let memory = procfs::Meminfo::current().context("cannot read /proc/meminfo")?;
         let parts = [memory.kernel_stack, memory.page_tables, memory.secondary_page_tables, memory.per_cpu];
         kernel.push(memory.slab + parts.into_iter().flatten().sum::<u64>());
+        used.push(memory.mem_total.saturating_sub(memory.mem_free + memory.buffers + memory.cached));
         available.push(memory.mem_available.unwrap_or(memory.mem_free));
         thread::sleep(LOOK);
     }
@@ -76,6 +83,7 @@ pub(super) fn weigh(server: Pid, clients: &[i32], interrupt: &Interrupt) -> Resu
         server_pss: sample::footprint(server)?.pss_bytes,
         clients_pss,
         kernel: Spread::of(kernel),
+        used: Spread::of(used),
         available: Spread::of(available),
     })
 }
@@ -98,6 +106,8 @@ impl Growth {
             clients_pss_bytes: grown(before.clients_pss, with.clients_pss),
             kernel_bytes: each(with.kernel.median - before.kernel.median),
             kernel_noise_bytes: each(with.kernel.noise + before.kernel.noise),
+            used_bytes: each(with.used.median - before.used.median),
+            used_noise_bytes: each(with.used.noise + before.used.noise),
             available_bytes: each(before.available.median - with.available.median),
             available_noise_bytes: each(with.available.noise + before.available.noise),
         }

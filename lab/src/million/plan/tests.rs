@@ -70,7 +70,8 @@ fn without_a_number_as_many_are_planned_as_fit_and_what_fits_passes() {
 
 #[test]
 fn each_resource_stops_it_and_is_named_with_its_remedy() {
-    let spoil: [(fn(&mut Limits), &str, &str); 8] = [
+    type Spoil = fn(&mut Limits);
+    let spoil: [(Spoil, &str, &str); 8] = [
         (|it| it.descriptors = 300, "descriptors per server process", "ulimit -Hn"),
         (|it| it.files = 100_000, "open files", "fs.file-max"),
         (|it| it.watches = 100_000, "epoll watches", "fs.epoll.max_user_watches"),
