@@ -52,7 +52,8 @@ pub struct Document {
     pub failures: Vec<String>,
 }
 
-/// Conversations of the server's processes, by the descriptors that each has opened for them. A parent that holds none is left out.
+/// Conversations of the server's processes that were there before them, by the descriptors that each has opened for them. A parent that
+/// holds none is left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Workers {
     /// How many hold conversations.
@@ -66,18 +67,19 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// From the descriptors of each process, before and with all conversations, the root of the tree first. `None` if it has ended.
+    /// From the descriptors of each process, before and with all conversations, the root of the tree first. `None` if none of them holds
+    /// any: then each conversation has got a process of its own.
     pub fn of(before: &[(i32, usize)], with: &[(i32, usize)]) -> Option<Self> {
-        let grown = with.iter().map(|(pid, descriptors)| {
-            let earlier = before.iter().find(|(other, _)| other == pid).map_or(0, |(_, count)| *count);
-            descriptors.saturating_sub(earlier)
+        let grown = with.iter().filter_map(|(pid, descriptors)| {
+            let (_, earlier) = before.iter().find(|(other, _)| other == pid)?;
+            Some(descriptors.saturating_sub(*earlier))
         });
         let mut held: Vec<usize> = grown.collect();
         // Whoever has started the others and holds nothing is no worker.
         if held.len() > 1 && held[0] == 0 {
             held.remove(0);
         }
-        let (least, most) = (*held.iter().min()?, *held.iter().max()?);
+        let (least, most) = (*held.iter().min()?, *held.iter().max().filter(|most| **most > 0)?);
         Some(Self {
             processes: held.len(),
             least,
@@ -97,6 +99,7 @@ mod tests {
         let workers = Workers::of(&before, &[(1, 7), (2, 5), (3, 15)]).unwrap();
         assert_eq!(workers, Workers { processes: 2, least: 0, mean: 5.0, most: 10 });
         let alone = Workers::of(&before[..1], &[(1, 27)]).unwrap();
+        assert_eq!(Workers::of(&before[..1], &[(1, 7), (4, 5), (5, 5)]), None);
         assert_eq!(alone, Workers { processes: 1, least: 20, mean: 20.0, most: 20 });
     }
 }

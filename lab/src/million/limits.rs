@@ -41,6 +41,8 @@ pub struct Limits {
     pub ports: u64,
     /// Processes and threads that can still be started.
     pub tasks: Room,
+    /// Pieces of memory that one process may have mapped (vm.max_map_count).
+    pub maps: u64,
     /// Connections that may wait in a listener's queue (net.core.somaxconn).
     pub queue: u64,
     /// Connections that the firewall can still track; `None` if it does not track those of the loopback.
@@ -71,6 +73,7 @@ impl Limits {
             memory_total_bytes: memory.mem_total,
             ports,
             tasks: task_room()?,
+            maps: number("vm/max_map_count")?,
             queue: number("net/core/somaxconn")?,
             tracked: tracked(),
         })

@@ -29,6 +29,9 @@ const PROCESS_BYTES: u64 = 4 << 20;
 const RESERVE_DIVISOR: u64 = 16;
 const LEAST_RESERVE_BYTES: u64 = 256 << 20;
 
+/// Pieces of memory that a process has mapped before it has any connection: its program, its libraries, what it allocates.
+const RESERVED_MAPS: u64 = 1_024;
+
 /// Descriptors of the lab for each client process: both ends of what is said, and one while it is started.
 const LAB_DESCRIPTORS_PER_CLIENT: u64 = 3;
 
@@ -53,6 +56,8 @@ pub enum Resource {
     Sources,
     /// Processes and threads.
     Tasks,
+    /// Pieces of memory that the server's process has mapped.
+    Maps,
     /// Places in the listener's queue.
     Queue,
     /// Entries of the firewall's table.
@@ -61,7 +66,7 @@ pub enum Resource {
 
 impl Resource {
     /// All of them.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::ServerDescriptors,
         Self::LabDescriptors,
         Self::OpenFiles,
@@ -69,6 +74,7 @@ impl Resource {
         Self::Memory,
         Self::Sources,
         Self::Tasks,
+        Self::Maps,
         Self::Queue,
         Self::Tracked,
     ];
@@ -83,6 +89,7 @@ impl Resource {
             Self::Memory => "memory",
             Self::Sources => "source addresses",
             Self::Tasks => "processes and threads",
+            Self::Maps => "memory maps of the server",
             Self::Queue => "listen queue, while opening",
             Self::Tracked => "connections tracked",
         }
@@ -111,6 +118,7 @@ impl Resource {
             Self::Sources => clients * layout.sources_per_client,
             // The lab listens to each client process with a thread.
             Self::Tasks => connections * cost.tasks + servers + 2 * clients,
+            Self::Maps => connections * cost.maps + RESERVED_MAPS,
             Self::Queue => clients * layout.opening_per_client,
             Self::Tracked => connections,
         }
@@ -126,6 +134,7 @@ impl Resource {
             Self::Memory => Some(limits.memory_bytes.free.saturating_sub(reserve)),
             Self::Sources => Some(SOURCES),
             Self::Tasks => Some(limits.tasks.free),
+            Self::Maps => Some(limits.maps),
             Self::Queue => Some(queue(limits)),
             Self::Tracked => limits.tracked,
         }
@@ -146,6 +155,7 @@ impl Resource {
             Self::Memory => limits.memory_bytes.setting.clone(),
             Self::Sources => "sysctl net.ipv4.ip_local_port_range".to_owned(),
             Self::Tasks => limits.tasks.setting.clone(),
+            Self::Maps => "sysctl vm.max_map_count".to_owned(),
             Self::Queue => "sysctl net.core.somaxconn".to_owned(),
             Self::Tracked => "sysctl net.netfilter.nf_conntrack_max".to_owned(),
         };

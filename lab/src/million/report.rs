@@ -81,6 +81,9 @@ pub fn text(document: &Document) -> String {
         let counts = status.split_once("status: ").map_or(status.as_str(), |(_, counts)| counts);
         let _ = writeln!(text, "server   {counts}");
     }
+    for failure in &document.failures {
+        let _ = writeln!(text, "failed   {failure}");
+    }
     let _ = writeln!(text, "in all   {}", time(document.took_s * 1e9));
     text
 }
@@ -97,9 +100,6 @@ fn show_phase(text: &mut String, name: &str, about: &str, phase: &Phase) {
         time(phase.p99_ns as f64),
         time(phase.max_ns as f64)
     );
-    for failure in &phase.failures {
-        let _ = writeln!(text, "         {failure}");
-    }
 }
 
 fn show_growth(text: &mut String, growth: &Growth) {

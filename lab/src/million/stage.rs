@@ -42,7 +42,6 @@ pub(super) fn carry_out(document: &mut Document, model: Model, interrupt: &Inter
     // Open.
     let planned = document.plan.layout.connections;
     let opened = order(Order::Open, planned, &mut crowd, &mut server, document)?;
-    document.opened = Some(opened.clone());
     ensure!(opened.done > 0, "no connection could be opened");
 
     // Rest.
@@ -51,10 +50,10 @@ pub(super) fn carry_out(document: &mut Document, model: Model, interrupt: &Inter
     document.workers = Workers::of(&descriptors, &sample::descriptors(server.pid())?);
 
     // Ask.
-    document.asked = Some(order(Order::Ask, opened.done, &mut crowd, &mut server, document)?);
+    order(Order::Ask, opened.done, &mut crowd, &mut server, document)?;
 
     // Close.
-    document.closed = Some(order(Order::Close, opened.done, &mut crowd, &mut server, document)?);
+    order(Order::Close, opened.done, &mut crowd, &mut server, document)?;
     crowd.dismiss()?;
 
     // Stop.
@@ -63,7 +62,7 @@ pub(super) fn carry_out(document: &mut Document, model: Model, interrupt: &Inter
     check_status(&status, &opened).map_err(|why| anyhow!("{why}: {status}"))
 }
 
-/// Gives an order to all clients, shows how far they have come, and writes down what failed.
+/// Gives an order to all clients, shows how far they have come, and writes down what came of it.
 fn order(
     order: Order,
     total: u64,
@@ -71,21 +70,22 @@ fn order(
     server: &mut Server<'_>,
     document: &mut Document,
 ) -> Result<Phase> {
-    let what = match order {
-        Order::Open => "opening",
-        Order::Ask => "asking",
-        Order::Close => "closing",
+    let (what, found) = match order {
+        Order::Open => ("opening", &mut document.opened),
+        Order::Ask => ("asking", &mut document.asked),
+        Order::Close => ("closing", &mut document.closed),
     };
     let mut progress = Progress::begin(what, total);
     let carried_out = crowd.carry_out(order, |done| progress.show(done));
     drop(progress);
     let so_far = |done: u64| format!("{what}, {} of {} done", grouped(done), grouped(total));
     let phase = carried_out.with_context(|| so_far(crowd.done()))?;
+    *found = Some(phase.clone());
     if phase.done < total || phase.failed > 0 {
+        // That it has died says more than what its clients saw of it.
+        server.check_alive().with_context(|| so_far(phase.done))?;
         let first = phase.failures.first().map_or("", String::as_str);
         document.failures.push(format!("{}: {first}", so_far(phase.done)));
-        // That it has died says more than what its clients saw of it.
-        server.check_alive()?;
     }
     Ok(phase)
 }

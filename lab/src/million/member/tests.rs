@@ -81,11 +81,6 @@ fn each_connection_is_greeted_asked_once_and_read_to_the_end_from_its_source_add
 }
 
 #[test]
-fn a_connection_is_sixteen_bytes() {
-    assert_eq!(size_of::<Option<Connection>>(), 16);
-}
-
-#[test]
 fn the_sweep_is_in_random_order_and_leaves_nobody_out() {
     let (mut member, server) = member(100, |_| ());
     for key in 0..100 {

@@ -16,6 +16,7 @@ fn machine() -> Limits {
         memory_total_bytes: 24 << 30,
         ports: 28_232,
         tasks: Room { free: 32_000, setting: "kernel.pid_max".to_owned() },
+        maps: 65_530,
         queue: 4096,
         tracked: None,
     }
@@ -113,6 +114,7 @@ fn what_the_firewall_does_not_track_is_no_row() {
 fn a_thread_per_conversation_needs_as_many_tasks_and_a_process_no_descriptor() {
     let make = |model| Plan::make(Some(10_000), &wish(model), &machine()).unwrap();
     assert!(fits(&make(Model::Thread), Resource::Tasks) < 32_000);
+    assert!(fits(&make(Model::Thread), Resource::Maps) < 65_530 / 4);
     assert_eq!(fits(&make(Model::Fork), Resource::ServerDescriptors), MOST);
     assert!(Plan::make(Some(1), &wish(Model::Iterative), &machine()).is_err());
     assert!(Plan::make(Some(1), &Wish { processes: Some(2), ..wish(Model::Mio) }, &machine()).is_err());
