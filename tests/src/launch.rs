@@ -101,6 +101,27 @@ impl Launch {
         server
     }
 
+    /// Starts the server, which may be refused: waits for its address line or its end.
+    ///
+    /// # Errors
+    /// How it ended, where it did.
+    #[track_caller]
+    pub fn attempt(self) -> Result<Server, Exit> {
+        let model = self.model;
+        let mut server = Server::new(model, self.spawn());
+        let stdout = server.stdout();
+        eventually("it says its address or ends", || stdout.has_ended() || !stdout.so_far().is_empty());
+        let first = stdout.so_far().into_iter().next();
+        let address = first.and_then(|line| line.strip_prefix("listening on ")?.parse().ok());
+        match address {
+            Some(address) => {
+                server.set_address(address);
+                Ok(server)
+            }
+            None => Err(server.wait_exit()),
+        }
+    }
+
     /// Starts a server that cannot say its address; waits until it listens.
     #[track_caller]
     pub fn start_unheard(self) -> Server {

@@ -51,6 +51,11 @@ impl Lines {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner).lines.clone()
     }
 
+    /// Whether nobody can write to the stream any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).ended
+    }
+
     /// Waits until `find` finds in the lines what it looks for.
     ///
     /// # Panics

@@ -94,6 +94,12 @@ pub fn name(pid: i32) -> Option<String> {
     stat(pid).map(|stat| stat.comm)
 }
 
+/// The names of a process's threads.
+pub fn thread_names(pid: i32) -> Vec<String> {
+    let Ok(tasks) = Process::new(pid).and_then(|process| process.tasks()) else { return Vec::new() };
+    tasks.flatten().filter_map(|task| task.stat().ok()).map(|stat| stat.comm).collect()
+}
+
 /// Inodes of the sockets that a process has open.
 fn socket_inodes(pid: i32) -> Vec<u64> {
     let Ok(descriptors) = Process::new(pid).and_then(|process| process.fd()) else { return Vec::new() };

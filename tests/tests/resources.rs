@@ -14,7 +14,7 @@ promises!(
     a_server_with_clients_of_every_kind_stands_still,
     a_server_with_too_few_descriptors_says_what_to_do,
 );
-promises!(only [iterative thread pool mio]: a_limit_beyond_the_descriptors_is_refused_with_the_remedy);
+promises!(only [iterative thread pool mio hybrid]: a_limit_beyond_the_descriptors_is_refused_with_the_remedy);
 promises!(only [fork prefork]: a_limit_beyond_the_descriptors_costs_the_parent_nothing);
 promises!(only [thread]: a_server_that_cannot_start_a_thread_survives);
 
@@ -115,8 +115,10 @@ fn a_server_that_runs_out_of_descriptors_waits_and_then_goes_on(model: Model) {
     let open = model.serves_several().then(|| Client::connect(server.address()));
     open.iter().for_each(|client| client.ask(b"hello"));
     // What accepts: the one process, or the workers. A child that serves one client accepts none.
-    let accepting =
-        if model.kind == Kind::Prefork { processes::children(server.pid()) } else { vec![server.pid()] };
+    let accepting = match model.kind {
+        Kind::Prefork | Kind::Hybrid => processes::children(server.pid()),
+        _ => vec![server.pid()],
+    };
     accepting.iter().for_each(|&pid| set_soft_limit(pid, "nofile", "3"));
     if model.kind == Kind::Prefork {
         // A worker that sleeps in accept has its next descriptor already (accept(2) takes it first): each spends it on a client.

@@ -1,0 +1,279 @@
+//! Promises about event loops in several processes: they are one server, also when one of them is killed.
+
+use std::collections::HashSet;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tests::{Client, DEADLINE, Exit, Launch, Model, Server, Tally, eventually, processes, promises};
+
+promises!(only [hybrid]:
+    a_killed_worker_ends_only_its_own_conversations,
+    who_waits_in_a_killed_workers_queue_is_served_by_its_successor,
+    the_places_of_killed_workers_come_back,
+    the_limit_holds_over_all_processes,
+    conversations_are_spread_evenly,
+    processes_and_threads_are_named_and_as_many_as_asked_for,
+    a_worker_that_is_told_to_stop_finishes_and_is_replaced,
+    a_socket_that_is_handed_over_is_served_by_all_workers,
+    wrong_numbers_of_processes_and_threads_are_refused,
+);
+promises!(of_servers_that_start_at_once_on_one_address_only_one_serves);
+
+fn signal(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).expect("the worker runs");
+}
+
+/// The workers, when all have started.
+#[track_caller]
+fn workers(server: &Server, count: usize) -> Vec<i32> {
+    let mut found = Vec::new();
+    eventually("all workers have started", || {
+        found = processes::children(server.pid());
+        let named = |&pid: &i32| processes::name(pid).is_some_and(|name| name.starts_with("worker "));
+        found.len() == count && found.iter().all(named)
+    });
+    found
+}
+
+fn open_in(worker: i32) -> usize {
+    processes::tcp_peers(worker).len()
+}
+
+fn connect(server: &Server, count: usize) -> Vec<Client> {
+    let clients: Vec<Client> = (0..count).map(|_| Client::connect(server.address())).collect();
+    clients.iter().for_each(|client| client.ask(b"hello"));
+    clients
+}
+
+/// While others ask without a pause.
+fn a_killed_worker_ends_only_its_own_conversations(model: Model) {
+    const CLIENTS: usize = 60;
+    let server = Server::start(model, &[]);
+    let workers = workers(&server, 2);
+    let clients = connect(&server, CLIENTS);
+    let peers: HashSet<_> = processes::tcp_peers(workers[0]).into_iter().collect();
+    let (victims, others): (Vec<Client>, Vec<Client>) =
+        clients.into_iter().partition(|client| peers.contains(&client.address()));
+    assert!(!victims.is_empty() && !others.is_empty());
+    let enough = &AtomicBool::new(false);
+    thread::scope(|scope| {
+        for client in &others {
+            scope.spawn(move || {
+                let begun = Instant::now();
+                while !enough.load(Ordering::SeqCst) && begun.elapsed() < DEADLINE {
+                    client.ask(b"not harmed");
+                }
+            });
+        }
+        signal(workers[0], Signal::SIGKILL);
+        for client in &victims {
+            assert!(client.receive_to_any_end().0.is_empty());
+        }
+        let failed = victims.len() as u64;
+        let tally = server.eventually_counts("they are counted", |tally| tally.failed == failed);
+        assert_eq!(
+            tally,
+            Tally { open: others.len() as u64, accepted: CLIENTS as u64, failed, ..Tally::default() }
+        );
+        self::workers(&server, 2);
+        let next = connect(&server, CLIENTS);
+        next.into_iter().for_each(Client::finish);
+        enough.store(true, Ordering::SeqCst);
+    });
+    others.into_iter().for_each(Client::finish);
+    let tally = server.stop();
+    assert_eq!(tally.failed, victims.len() as u64, "{tally:?}");
+    assert_eq!(tally.accepted, 2 * CLIENTS as u64, "{tally:?}");
+}
+
+/// It cannot accept, so its clients wait in its queues; and in its inbox, where others hand clients over to it.
+fn who_waits_in_a_killed_workers_queue_is_served_by_its_successor(model: Model) {
+    const CLIENTS: usize = 80;
+    let server = Server::start(model, &[]);
+    let workers = workers(&server, 2);
+    // Sleeps until it is killed.
+    signal(workers[0], Signal::SIGSTOP);
+    let clients: Vec<Client> = (0..CLIENTS).map(|_| Client::connect(server.address())).collect();
+    clients.iter().for_each(|client| client.send(b"is anybody there?"));
+    let served = |client: &&Client| !client.hears_nothing_for(Duration::from_millis(1));
+    eventually("the other worker serves its own", || {
+        let open = server.status().open as usize;
+        open > 0 && clients.iter().filter(served).count() == open
+    });
+    assert!(clients.iter().filter(served).count() < CLIENTS, "nobody waits for the worker that stands still");
+    signal(workers[0], Signal::SIGKILL);
+    for client in clients {
+        client.expect_answer(b"is anybody there?");
+        client.finish();
+    }
+    let tally = server.stop();
+    assert_eq!((tally.accepted, tally.completed), (CLIENTS as u64, CLIENTS as u64), "{tally:?}");
+}
+
+/// Kills workers while clients come and go, at a limit; a place that is lost each time would soon leave none.
+fn the_places_of_killed_workers_come_back(model: Model) {
+    const PLACES: usize = 3;
+    const KILLS: usize = 8;
+    let server = Launch::of(model).limit(PLACES).start();
+    let address = server.address();
+    let enough = &AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(move || {
+                let begun = Instant::now();
+                while !enough.load(Ordering::SeqCst) && begun.elapsed() < 2 * DEADLINE {
+                    // Some are broken off.
+                    let Ok(stream) = TcpStream::connect_timeout(&address, DEADLINE) else { continue };
+                    let client = Client::over(stream);
+                    if std::io::Write::write_all(&mut client.stream(), b"hello").is_ok() {
+                        let _ = std::io::Read::read(&mut client.stream(), &mut [0; 5]);
+                    }
+                }
+            });
+        }
+        for round in 0..KILLS {
+            let before = server.status().accepted;
+            server.eventually_counts("it serves", |tally| tally.accepted > before + 20);
+            assert!(server.status().open <= PLACES as u64);
+            let workers = processes::children(server.pid());
+            if let Some(&worker) = workers.get(round % workers.len().max(1)) {
+                signal(worker, Signal::SIGKILL);
+            }
+        }
+        enough.store(true, Ordering::SeqCst);
+    });
+    server.eventually_counts("all are over", |tally| tally.open == 0);
+    let clients = connect(&server, PLACES);
+    let surplus = Client::connect(address);
+    surplus.send(b"one too many");
+    assert!(surplus.hears_nothing_for(Duration::from_millis(150)), "more places than there were");
+    clients.into_iter().for_each(Client::finish);
+    surplus.expect_answer(b"one too many");
+    surplus.finish();
+    server.stop();
+}
+
+fn the_limit_holds_over_all_processes(model: Model) {
+    const PLACES: usize = 10;
+    let server = Launch::of(model).limit(PLACES).start();
+    let workers = workers(&server, 2);
+    let clients: Vec<Client> = (0..3 * PLACES).map(|_| Client::connect(server.address())).collect();
+    for client in &clients {
+        client.send(b"hello");
+        client.end_input();
+    }
+    for client in &clients {
+        assert_eq!(client.receive_to_end(), b"HELLO");
+    }
+    let held = connect(&server, PLACES);
+    let waiting = Client::connect(server.address());
+    waiting.send(b"hello");
+    assert!(waiting.hears_nothing_for(Duration::from_millis(150)));
+    assert_eq!(workers.iter().map(|&worker| open_in(worker)).sum::<usize>(), PLACES);
+    assert_eq!(server.status().open, PLACES as u64);
+    drop(held);
+    waiting.expect_answer(b"hello");
+    waiting.finish();
+    server.stop();
+}
+
+fn conversations_are_spread_evenly(model: Model) {
+    for clients in [8, 200] {
+        let server = Server::start(model, &[]);
+        let workers = workers(&server, 2);
+        let clients = connect(&server, clients);
+        let most = workers.iter().map(|&worker| open_in(worker)).max().expect("there are two");
+        assert!(most * 2 * 4 <= clients.len() * 5, "{most} of {} are in one of two workers", clients.len());
+        clients.into_iter().for_each(Client::finish);
+        server.stop();
+    }
+}
+
+fn processes_and_threads_are_named_and_as_many_as_asked_for(model: Model) {
+    let server = Server::start(model, &[]);
+    let workers = workers(&server, 2);
+    assert_eq!(processes::threads(server.pid()), 1, "it forks, so it must have no other thread");
+    for (number, &worker) in workers.iter().enumerate() {
+        assert_eq!(processes::name(worker), Some(format!("worker {number}")));
+        let expected = [format!("worker {number}"), format!("loop {number}.0"), format!("loop {number}.1")];
+        eventually("its threads have started and are named", || {
+            processes::thread_names(worker).into_iter().collect::<HashSet<_>>()
+                == HashSet::from(expected.clone())
+        });
+    }
+    server.stop();
+}
+
+fn a_worker_that_is_told_to_stop_finishes_and_is_replaced(model: Model) {
+    let server = Server::start(model, &[]);
+    let workers = workers(&server, 2);
+    let clients = connect(&server, 20);
+    let ended = open_in(workers[0]);
+    signal(workers[0], Signal::SIGTERM);
+    let tally = server.eventually_counts("its own are ended", |tally| tally.completed == ended as u64);
+    assert_eq!(tally.failed, 0, "{tally:?}");
+    self::workers(&server, 2);
+    connect(&server, 20).into_iter().for_each(Client::finish);
+    drop(clients);
+    assert_eq!(server.stop().completed, 40);
+}
+
+fn a_socket_that_is_handed_over_is_served_by_all_workers(model: Model) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let address = listener.local_addr().expect("it has an address");
+    let script = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
+    let server = Launch::of(model).script(script).stdin(std::os::fd::OwnedFd::from(listener)).start();
+    let workers = workers(&server, 2);
+    let clients: Vec<Client> = (0..100).map(|_| Client::connect(address)).collect();
+    clients.iter().for_each(|client| client.ask(b"hello"));
+    assert!(workers.iter().all(|&worker| open_in(worker) > 0));
+    clients.into_iter().for_each(Client::finish);
+    assert_eq!(server.stop().completed, 100);
+}
+
+fn wrong_numbers_of_processes_and_threads_are_refused(model: Model) {
+    let plain = Model { kind: tests::Kind::Mio, ..model };
+    for option in ["--processes", "--threads"] {
+        for value in ["0", "-1", "many", "99999999999"] {
+            let exit = Launch::of(plain).options(&[&format!("{option}={value}")]).run();
+            assert_eq!((exit.code, exit.output.len()), (Some(2), 0), "{exit:?}");
+            assert!(exit.log.join("\n").contains(option), "{exit:?}");
+        }
+    }
+}
+
+/// Between bind and listen two servers may have the same address; the kernel must be asked again, and refuse one of them.
+fn of_servers_that_start_at_once_on_one_address_only_one_serves(model: Model) {
+    const SERVERS: usize = 6;
+    // A port that was free a moment ago, on an address of its own, so that no other test takes it meanwhile.
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let free =
+        TcpListener::bind((Ipv4Addr::new(127, 77, high, low), 0)).expect("all of 127/8 is this machine");
+    let address = free.local_addr().expect("it has an address").to_string();
+    drop(free);
+    for _ in 0..3 {
+        let start = |_: usize| {
+            let address = address.clone();
+            thread::spawn(move || Launch::of(model).listen(Some(&address)).attempt())
+        };
+        let attempts: Vec<_> = (0..SERVERS).map(start).collect();
+        let results: Vec<Result<Server, Exit>> =
+            attempts.into_iter().map(|attempt| attempt.join().expect("it is tried")).collect();
+        let (served, refused): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+        assert_eq!(served.len(), 1, "{refused:?}");
+        for exit in refused.into_iter().filter_map(Result::err) {
+            assert_eq!(exit.code, Some(1), "{exit:?}");
+            assert_eq!(exit.lines_with("in use").len(), 1, "{exit:?}");
+        }
+        for server in served.into_iter().flatten() {
+            let client = Client::connect(server.address());
+            client.ask(b"hello");
+            client.finish();
+            assert_eq!(server.stop().completed, 1);
+        }
+    }
+}
