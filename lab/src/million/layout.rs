@@ -65,9 +65,7 @@ impl Layout {
         let server_processes = match wish.processes {
             _ if !spreads(wish.model) => 1,
             Some(processes) => processes,
-            None => (connections.div_ceil(usable).max(cores)..MOST_PROCESSES)
-                .find(|processes| spread_descriptors(connections, *processes) <= limits.descriptors)
-                .unwrap_or(MOST_PROCESSES),
+            None => fewest_processes(connections, limits),
         };
         let per_client = connections.div_ceil(client_processes);
         let opening = (queue(limits) / QUEUE_DIVISOR).clamp(1, MOST_OPENING);
@@ -111,15 +109,24 @@ pub fn spreads(model: Model) -> bool {
     model == Model::Hybrid
 }
 
+/// The fewest processes that can hold that many, but one for each core; where no number of them can, the one that comes closest.
+fn fewest_processes(connections: u64, limits: &Limits) -> u64 {
+    let fewest =
+        connections.div_ceil(usable_descriptors(limits)).max(limits.cores as u64).min(MOST_PROCESSES);
+    let needed = |processes: &u64| spread_descriptors(connections, *processes);
+    let suits = (fewest..=MOST_PROCESSES).find(|processes| needed(processes) <= limits.descriptors);
+    suits.or_else(|| (fewest..=MOST_PROCESSES).min_by_key(needed)).unwrap_or(fewest)
+}
+
 /// Descriptors that one of so many processes needs when they hold that many conversations together.
 ///
 /// The kernel chooses among them by a hash of addresses and ports, so one gets more than its share by chance: by a few times the root
 /// of it, but hardly by more than an eighth, beyond which it hands over to another. Whoever is full leaves its clients waiting, so
-/// there must be places for them. Each can also reach every other.
+/// there must be places for them. Each can also reach every other; and their parent keeps a listener and both ends of an inbox for each.
 pub fn spread_descriptors(connections: u64, processes: u64) -> u64 {
     let share = connections.div_ceil(processes);
     let by_chance = (share / 8).min(DEVIATIONS * share.isqrt()) + 1;
-    share + by_chance + processes + RESERVED_DESCRIPTORS
+    (share + by_chance + processes).max(3 * processes) + RESERVED_DESCRIPTORS
 }
 
 /// What one more conversation costs the server besides its socket.

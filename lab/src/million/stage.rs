@@ -30,18 +30,40 @@ const FIRST_SOURCE: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);
 pub(super) fn carry_out(document: &mut Document, model: Model, interrupt: &Interrupt) -> Result<()> {
     // Prepare.
     raise_descriptors()?;
-    let mut server = Server::start_talking(&arguments(document, model), interrupt)?;
+    // Declared in this order, so that where this ends early the server is killed first: it need not serve the clients' ends.
     let mut crowd = Crowd::new(interrupt);
+    let mut server = Server::start_talking(&arguments(document, model), interrupt)?;
     for part in parts(document, &server) {
         crowd.start(&part)?;
     }
     crowd.gather()?;
+    let driven = drive(document, &mut crowd, &mut server, interrupt);
+    if driven.is_err() {
+        // That the server has died says more than what others saw of it.
+        server.check_alive()?;
+    }
+    let opened = driven?;
+    crowd.dismiss()?;
+
+    // Stop.
+    let status = server.stop()?.last_line().context("the server said nothing")?;
+    document.status = Some(status.clone());
+    check_status(&status, &opened).map_err(|why| anyhow!("{why}: {status}"))
+}
+
+/// What is done with a server and clients that are there. Returns how the connections were opened.
+fn drive(
+    document: &mut Document,
+    crowd: &mut Crowd<'_>,
+    server: &mut Server<'_>,
+    interrupt: &Interrupt,
+) -> Result<Phase> {
     let before = weigh(server.pid(), &crowd.pids(), interrupt)?;
     let descriptors = sample::descriptors(server.pid())?;
 
     // Open.
     let planned = document.plan.layout.connections;
-    let opened = order(Order::Open, planned, &mut crowd, &mut server, document)?;
+    let opened = order(Order::Open, planned, crowd, server, document)?;
     ensure!(opened.done > 0, "no connection could be opened");
 
     // Rest.
@@ -50,16 +72,11 @@ pub(super) fn carry_out(document: &mut Document, model: Model, interrupt: &Inter
     document.workers = Workers::of(&descriptors, &sample::descriptors(server.pid())?);
 
     // Ask.
-    order(Order::Ask, opened.done, &mut crowd, &mut server, document)?;
+    order(Order::Ask, opened.done, crowd, server, document)?;
 
     // Close.
-    order(Order::Close, opened.done, &mut crowd, &mut server, document)?;
-    crowd.dismiss()?;
-
-    // Stop.
-    let status = server.stop()?.last_line().context("the server said nothing")?;
-    document.status = Some(status.clone());
-    check_status(&status, &opened).map_err(|why| anyhow!("{why}: {status}"))
+    order(Order::Close, opened.done, crowd, server, document)?;
+    Ok(opened)
 }
 
 /// Gives an order to all clients, shows how far they have come, and writes down what came of it.
