@@ -50,7 +50,7 @@ pub struct MillionOptions {
     #[arg(short, long, value_name = "N", value_parser = parse_count::<MOST_CONNECTIONS>, help_heading = "Load")]
     connections: Option<usize>,
 
-    /// Requests in flight at once in the sweep, over all clients
+    /// Requests in flight at once in the sweep, over all clients; each client process has at least one
     #[arg(long, value_name = "N", default_value = "1024", value_parser = parse_count::<MOST_IN_FLIGHT>)]
     #[arg(help_heading = "Load")]
     in_flight: usize,
@@ -95,9 +95,6 @@ pub fn run(options: &MillionOptions) -> Result<()> {
     if shows_text {
         reports::say(&report::plan(&plan, options.model, reports::terminal_width()))?;
     }
-    if !options.plan {
-        plan.check()?;
-    }
 
     let (started, begun) = (SystemTime::now(), Instant::now());
     let mut document = Document {
@@ -120,15 +117,13 @@ pub fn run(options: &MillionOptions) -> Result<()> {
         status: None,
         failures: Vec::new(),
     };
-    let carried_out = if options.plan {
-        document.plan.check()
-    } else {
-        stage::carry_out(&mut document, options.model, &interrupt)
-    };
+    let checked = document.plan.check();
+    let runs = checked.is_ok() && !options.plan;
+    let carried_out = if runs { stage::carry_out(&mut document, options.model, &interrupt) } else { checked };
     document.failures.extend(carried_out.err().map(|error| format!("{error:#}")));
     document.took_s = begun.elapsed().as_secs_f64();
 
-    if shows_text && !options.plan {
+    if shows_text && runs {
         reports::say(&report::text(&document))?;
     }
     if let Some(json) = json {

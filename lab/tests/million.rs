@@ -201,15 +201,18 @@ fn a_client_that_runs_out_of_descriptors_says_so_and_goes_on_with_what_it_has() 
 
 #[test]
 fn a_lower_limit_on_descriptors_makes_more_processes() {
-    let script = "ulimit -n 300 && exec \"$0\" million --connections=1000 --json=-";
-    let mut command = Command::new("sh");
-    command.args(["-c", script, LAB]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let document = check(&Lab(command.spawn().unwrap()).end(), 1000);
-    let layout = &document["plan"]["layout"];
-    assert!(layout["server_processes"].as_u64().unwrap() >= 5, "{document}");
-    assert!(layout["client_processes"].as_u64().unwrap() >= 5, "{document}");
-    assert_eq!(document["workers"]["processes"], layout["server_processes"]);
-    assert!(document["workers"]["most"].as_u64().unwrap() < 300);
+    for (descriptors, connections) in [(300, 1000), (100, 200)] {
+        let script =
+            format!("ulimit -n {descriptors} && exec \"$0\" million --connections={connections} --json=-");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, LAB]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let document = check(&Lab(command.spawn().unwrap()).end(), connections);
+        let layout = &document["plan"]["layout"];
+        assert!(layout["server_processes"].as_u64().unwrap() >= 5, "{document}");
+        assert!(layout["client_processes"].as_u64().unwrap() >= 5, "{document}");
+        assert_eq!(document["workers"]["processes"], layout["server_processes"]);
+        assert!(document["workers"]["most"].as_u64().unwrap() < descriptors, "{document}");
+    }
 }
 
 #[test]
