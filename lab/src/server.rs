@@ -94,13 +94,21 @@ impl<'a> Server<'a> {
     ///
     /// # Errors
     /// If it had to be killed, or is one of ours and says that it failed.
-    pub fn stop(mut self) -> Result<Tail> {
+    pub fn stop(self) -> Result<Tail> {
+        self.stop_within(STOP_TIMEOUT)
+    }
+
+    /// The same, with a longer time for it.
+    ///
+    /// # Errors
+    /// As [`stop`](Self::stop).
+    pub fn stop_within(mut self, timeout: Duration) -> Result<Tail> {
         self.check_alive()?;
         let _ = kill(self.pid(), Signal::SIGTERM);
-        let deadline = Instant::now() + STOP_TIMEOUT;
+        let deadline = Instant::now() + timeout;
         while self.process.ended().is_none() {
             if Instant::now() >= deadline {
-                bail!("the server did not stop within {STOP_TIMEOUT:?} of SIGTERM and was killed");
+                bail!("the server did not stop within {timeout:?} of SIGTERM and was killed");
             }
             thread::sleep(LOOK);
         }

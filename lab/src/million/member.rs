@@ -1,4 +1,4 @@
-//! A client process, seen from inside: `lab crowd`, started by a [`Crowd`](super::crowd::Crowd).
+//! A client process, seen from inside: `lab crowd`, which the lab starts as often as it takes.
 //!
 //! One event loop for all of its connections. What it keeps for each is a socket and sixteen bytes, so that the figures are the server's.
 
