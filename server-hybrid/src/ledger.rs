@@ -5,14 +5,22 @@
 //! A loop that is killed leaves an entry that says what it held, and its parent gives that back: see [`Ledger::bury`].
 
 use std::io;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use common::Tally;
 
 use crate::shared::{self, Entry, Guard, Sum};
 
+#[cfg(test)]
+mod tests;
+
 /// How many others a loop compares its load with before it serves a client itself.
 const LOOKS: usize = 2;
+
+/// A loop has clearly fewer conversations than another where it has fewer by more than one in so many. Less would hand over more of
+/// the clients that come and go than it evens out.
+const MARGIN: u64 = 8;
 
 /// All entries.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +60,7 @@ impl Ledger {
         self.want(entry, false);
         let lucky = self.give_back(index, entry.held.load(Relaxed));
         entry.held.store(0, Relaxed);
+        entry.handed_over.store(0, Relaxed);
         entry.taken_over.store(0, Relaxed);
         entry.coming.store(0, Relaxed);
         entry.life.store(entry.life.load(Relaxed) + 1, Relaxed);
@@ -115,8 +124,6 @@ pub(crate) struct Account {
     ledger: Ledger,
     index: usize,
     published: Tally,
-    /// Conversations that it has handed over.
-    handed_over: u64,
     /// Whom it has looked at last.
     looked_at: usize,
 }
@@ -125,7 +132,7 @@ impl Account {
     /// The account of a loop that begins, with an empty entry.
     pub(crate) fn open(ledger: Ledger, index: usize) -> Self {
         ledger.entries[index].serves.store(true, Relaxed);
-        Self { ledger, index, published: Tally::default(), handed_over: 0, looked_at: index }
+        Self { ledger, index, published: Tally::default(), looked_at: index }
     }
 
     /// From now on nobody hands clients over to this loop.
@@ -142,8 +149,7 @@ impl Account {
     /// Places that no conversation of `open` and none on its way needs. Exact under the lock.
     fn in_hand(&self, open: usize) -> u64 {
         let entry = self.entry();
-        let on_their_way = self.handed_over - entry.taken_over.load(Relaxed);
-        entry.held.load(Relaxed).saturating_sub(open as u64 + on_their_way)
+        entry.held.load(Relaxed).saturating_sub(open as u64 + on_their_way(entry))
     }
 
     /// Whether a conversation may be accepted beside the `open` ones. Where not, the loop will get a place when one is free, and is
@@ -180,6 +186,7 @@ impl Account {
     /// at, the better (the power of two choices, Mitzenmacher 2001).
     pub(crate) fn less_busy(&mut self, open: usize) -> Option<usize> {
         let loops = self.ledger.entries.len();
+        let own = open as u64 + self.entry().coming.load(Relaxed);
         let mut best = None;
         for _ in 0..LOOKS.min(loops - 1) {
             self.looked_at = (self.looked_at + 1) % loops;
@@ -187,8 +194,9 @@ impl Account {
                 self.looked_at = (self.looked_at + 1) % loops;
             }
             let entry = &self.ledger.entries[self.looked_at];
-            let load = entry.held.load(Relaxed) + entry.coming.load(Relaxed);
-            let clearly_less = load + load / 8 < open as u64 && entry.serves.load(Relaxed);
+            let load =
+                (entry.held.load(Relaxed) + entry.coming.load(Relaxed)).saturating_sub(on_their_way(entry));
+            let clearly_less = load + load / MARGIN < own && entry.serves.load(Relaxed);
             if clearly_less && best.is_none_or(|(least, _)| load < least) {
                 best = Some((load, self.looked_at));
             }
@@ -208,8 +216,8 @@ impl Account {
     }
 
     /// What has been accepted has gone to another loop, which will take its place over.
-    pub(crate) fn hand_over(&mut self) {
-        self.handed_over += 1;
+    pub(crate) fn hand_over(&self) {
+        add(&self.entry().handed_over, 1);
     }
 
     /// It could not go there.
@@ -239,7 +247,10 @@ impl Account {
     }
 }
 
-use std::sync::atomic::AtomicU64;
+/// Conversations that a loop has handed over and nobody has taken over yet.
+fn on_their_way(entry: &Entry) -> u64 {
+    entry.handed_over.load(Relaxed).saturating_sub(entry.taken_over.load(Relaxed))
+}
 
 /// Under the lock, where nobody else writes: cheaper than an atomic addition.
 fn add(count: &AtomicU64, more: u64) {

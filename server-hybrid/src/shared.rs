@@ -35,7 +35,9 @@ pub(crate) struct Entry {
     /// Places that the loop holds: one for each conversation that is open or handed over and not yet taken over, and what it has
     /// in hand to accept with. Changed under the lock.
     pub(crate) held: AtomicU64,
-    /// Conversations handed over by the loop whose places others have taken over. Changed under the lock.
+    /// Conversations that the loop has handed over.
+    pub(crate) handed_over: AtomicU64,
+    /// How many of them others have taken over, with their places. Changed under the lock.
     pub(crate) taken_over: AtomicU64,
     /// Conversations on their way to the loop. An estimate, for who compares loads.
     pub(crate) coming: AtomicU64,
@@ -127,4 +129,21 @@ impl std::fmt::Debug for Lock {
 
 fn check(result: i32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(result)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{mem, thread};
+
+    use super::*;
+
+    #[test]
+    fn a_lock_whose_owner_has_died_can_be_had_and_says_so_once() {
+        let (sum, entries) = map(3).unwrap();
+        assert_eq!(entries.len(), 3);
+        assert!(!sum.lock.lock().1);
+        thread::spawn(|| mem::forget(sum.lock.lock())).join().unwrap();
+        assert!(sum.lock.lock().1);
+        assert!(!sum.lock.lock().1);
+    }
 }

@@ -101,8 +101,8 @@ fn who_waits_in_a_killed_workers_queue_is_served_by_its_successor(model: Model) 
     clients.iter().for_each(|client| client.send(b"is anybody there?"));
     let served = |client: &&Client| !client.hears_nothing_for(Duration::from_millis(1));
     eventually("the other worker serves its own", || {
-        let open = server.status().open as usize;
-        open > 0 && clients.iter().filter(served).count() == open
+        let open = server.status().open;
+        open > 0 && clients.iter().filter(served).count() as u64 == open
     });
     assert!(clients.iter().filter(served).count() < CLIENTS, "nobody waits for the worker that stands still");
     signal(workers[0], Signal::SIGKILL);
