@@ -41,11 +41,11 @@ use mio::Waker;
 pub use command::{LoadCommand, run};
 pub use doubts::Doubt;
 pub use options::{LoadOptions, parse_size};
-pub(crate) use recorder::histogram;
+pub use pattern::{Payload, Request, splitmix};
+pub use recorder::histogram;
 pub use results::{Counts, ErrorKind, Errors, Interval, Results};
 pub use steer::{Monitor, Progress, StopHandle};
 
-use pattern::Payload;
 use schedule::nanos;
 use seconds::Seconds;
 use steer::{Phase, Shared};

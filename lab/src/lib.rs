@@ -3,7 +3,7 @@
 //! In reading order: [`compare`] is the experiment; [`options`] what it can be told; [`contender`] who takes part; [`server`]
 //! starts one, [`pin`] says where; [`round`] drives it, [`sample`] weighs it; [`summary`] makes figures of the rounds; [`table`] and
 //! [`report`] show them, [`output`] keeps them. [`serve`] and [`leash`] are what the lab starts itself again as.
-//! [`lesson`] is the course: its experiments, and how they are recorded and shown.
+//! [`lesson`] is the course: its experiments, and how they are recorded and shown. [`million`] is how many one machine can hold.
 //!
 //! Deliberately absent: anything that knows how a server works. Its process tree is all that is looked at, so a foreign server is
 //! measured like ours.
@@ -15,6 +15,7 @@ pub mod interrupt;
 pub mod leash;
 pub mod lesson;
 pub mod machine;
+pub mod million;
 pub mod notes;
 pub mod options;
 pub mod output;
@@ -57,6 +58,11 @@ enum Command {
     /// Be a process of an experiment; the lab starts itself so
     #[command(hide = true)]
     Act(lesson::part::ActOptions),
+    /// Hold a million conversations on this machine: a plan, then memory, times and evenness
+    Million(million::MillionOptions),
+    /// Be a client process of `million`; the lab starts itself so
+    #[command(hide = true)]
+    Crowd(million::member::CrowdOptions),
     /// Show kept results once more, as tables or as a report
     Report(ReportOptions),
     /// Be a server; the lab starts itself so
@@ -85,6 +91,8 @@ pub fn run(cli: &Cli) -> Result<()> {
         Some(Command::List) => lesson::list(),
         Some(Command::Run(options)) => lesson::run(options),
         Some(Command::Act(options)) => lesson::act(options),
+        Some(Command::Million(options)) => million::run(options),
+        Some(Command::Crowd(options)) => million::member::run(options),
         Some(Command::Report(options)) => html::run(options),
         Some(Command::Serve(options)) => serve::run(options),
         Some(Command::Leash(options)) => leash::run(options),

@@ -35,7 +35,7 @@ pub struct Footprint {
 pub fn cpu_time(root: Pid) -> Result<Duration> {
     let tree = tree(root)?;
     // Parents come before their children: one that ends in between is missing for the moment, rather than counted twice.
-    Ok(tree.iter().map(|(_, stat)| reaped_cpu(stat) + own_cpu(stat)).sum())
+    Ok(tree.iter().map(|stat| reaped_cpu(stat) + own_cpu(stat)).sum())
 }
 
 fn own_cpu(stat: &Stat) -> Duration {
@@ -57,10 +57,11 @@ fn reaped_cpu(stat: &Stat) -> Duration {
 /// If `root` does not exist, or its memory may not be read.
 pub fn footprint(root: Pid) -> Result<Footprint> {
     let mut footprint = Footprint { pss_bytes: 0, processes: 0, threads: 0 };
-    for (process, stat) in tree(root)? {
+    for stat in tree(root)? {
         if matches!(stat.state, 'Z' | 'X') {
             continue;
         }
+        let Ok(process) = Process::new(stat.pid) else { continue };
         match process.smaps_rollup() {
             Ok(rollup) => {
                 let maps = rollup.memory_map_rollup.0;
@@ -78,6 +79,26 @@ pub fn footprint(root: Pid) -> Result<Footprint> {
     }
     ensure!(footprint.processes > 0, "process {root} has ended");
     Ok(footprint)
+}
+
+/// The processes of the tree under `root` that live, parents before their children, and how many descriptors each has open.
+///
+/// # Errors
+/// If `root` does not exist.
+pub fn descriptors(root: Pid) -> Result<Vec<(i32, usize)>> {
+    let count = |stat: &Stat| Process::new(stat.pid).and_then(|process| process.fd_count()).ok();
+    Ok(tree(root)?.iter().filter_map(|stat| Some((stat.pid, count(stat)?))).collect())
+}
+
+/// Proportional set size of one process, in bytes.
+///
+/// # Errors
+/// If it does not exist, or its memory may not be read.
+pub fn own_pss(pid: i32) -> Result<u64> {
+    let rollup = Process::new(pid).and_then(|process| process.smaps_rollup());
+    let maps =
+        rollup.with_context(|| format!("cannot read the memory of process {pid}"))?.memory_map_rollup.0;
+    Ok(maps.iter().filter_map(|map| map.extension.map.get("Pss")).sum())
 }
 
 /// CPU time that everybody on this machine has used since it was started, with what the host of a virtual machine took away; and of it
@@ -110,10 +131,11 @@ const KERNEL_STACK_BYTES: u64 = 16 * 1024;
 /// If `root` does not exist, or /proc/meminfo cannot be read.
 pub fn kernel_memory(root: Pid) -> Result<KernelMemory> {
     let mut own_bytes = 0;
-    for (process, stat) in tree(root)? {
+    for stat in tree(root)? {
         own_bytes += u64::try_from(stat.num_threads).unwrap_or(0) * KERNEL_STACK_BYTES;
+        let status = Process::new(stat.pid).and_then(|process| process.status());
         // In KiB (proc_pid_status(5)).
-        own_bytes += process.status().ok().and_then(|status| status.vmpte).unwrap_or(0) * 1024;
+        own_bytes += status.ok().and_then(|status| status.vmpte).unwrap_or(0) * 1024;
     }
     Ok(KernelMemory { own_bytes, slab_bytes: slab_bytes()? })
 }
@@ -126,24 +148,25 @@ pub fn slab_bytes() -> Result<u64> {
     Ok(procfs::Meminfo::current().context("cannot read /proc/meminfo")?.slab)
 }
 
-/// `root` and all its descendants that exist now, parents before their children.
-fn tree(root: Pid) -> Result<Vec<(Process, Stat)>> {
-    let mut by_parent: HashMap<i32, Vec<(Process, Stat)>> = HashMap::new();
-    let mut tree = Vec::new();
+/// `root` and all its descendants that exist now, parents before their children. Each is looked at and let go: a [`Process`] is a
+/// descriptor, and there may be more processes than this one may have open.
+fn tree(root: Pid) -> Result<Vec<Stat>> {
+    let mut by_parent: HashMap<i32, Vec<Stat>> = HashMap::new();
+    let mut tree: Vec<Stat> = Vec::new();
     for process in all_processes().context("cannot list the processes in /proc")?.flatten() {
         let Ok(stat) = process.stat() else { continue };
         if stat.pid == root.as_raw() {
-            tree.push((process, stat));
+            tree.push(stat);
         } else {
-            by_parent.entry(stat.ppid).or_default().push((process, stat));
+            by_parent.entry(stat.ppid).or_default().push(stat);
         }
     }
     ensure!(!tree.is_empty(), "process {root} has ended");
     let mut next = 0;
-    while let Some((_, stat)) = tree.get(next) {
+    while let Some(stat) = tree.get(next) {
         tree.extend(by_parent.remove(&stat.pid).unwrap_or_default());
         next += 1;
     }
-    debug_assert_eq!(tree.iter().map(|(_, stat)| stat.pid).collect::<HashSet<_>>().len(), tree.len());
+    debug_assert_eq!(tree.iter().map(|stat| stat.pid).collect::<HashSet<_>>().len(), tree.len());
     Ok(tree)
 }

@@ -52,10 +52,21 @@ impl<'a> Server<'a> {
     /// If it does not listen within ten seconds, or ends before; with the last line of its log.
     pub fn start(contender: &Contender, cores: Option<&[usize]>, interrupt: &'a Interrupt) -> Result<Self> {
         let (process, address) = match &contender.start {
-            Start::Own(arguments) => start_own(arguments, cores, interrupt)?,
+            Start::Own(arguments) => {
+                start_own(&[arguments, &["-q".to_owned()][..]].concat(), cores, interrupt)?
+            }
             Start::Foreign(command) => start_foreign(command, cores, interrupt)?,
         };
         Ok(Self { process, address, is_ours: !contender.start.is_foreign() })
+    }
+
+    /// Starts one of ours on all cores, with these arguments, and lets it log as it does by itself: its last line is its status.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_talking(arguments: &[String], interrupt: &'a Interrupt) -> Result<Self> {
+        let (process, address) = start_own(arguments, None, interrupt)?;
+        Ok(Self { process, address, is_ours: true })
     }
 
     /// Where it listens.
@@ -79,17 +90,25 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Asks it to stop by SIGTERM, and kills it when it does not.
+    /// Asks it to stop by SIGTERM, and kills it when it does not. Returns its log.
     ///
     /// # Errors
     /// If it had to be killed, or is one of ours and says that it failed.
-    pub fn stop(mut self) -> Result<()> {
+    pub fn stop(self) -> Result<Tail> {
+        self.stop_within(STOP_TIMEOUT)
+    }
+
+    /// The same, with a longer time for it.
+    ///
+    /// # Errors
+    /// As [`stop`](Self::stop).
+    pub fn stop_within(mut self, timeout: Duration) -> Result<Tail> {
         self.check_alive()?;
         let _ = kill(self.pid(), Signal::SIGTERM);
-        let deadline = Instant::now() + STOP_TIMEOUT;
+        let deadline = Instant::now() + timeout;
         while self.process.ended().is_none() {
             if Instant::now() >= deadline {
-                bail!("the server did not stop within {STOP_TIMEOUT:?} of SIGTERM and was killed");
+                bail!("the server did not stop within {timeout:?} of SIGTERM and was killed");
             }
             thread::sleep(LOOK);
         }
@@ -98,7 +117,7 @@ impl<'a> Server<'a> {
         if self.is_ours && !status.success() {
             return Err(self.process.failure(&format!("the server stopped with {status}")));
         }
-        Ok(())
+        Ok(self.process.log.clone())
     }
 }
 
@@ -111,7 +130,7 @@ fn start_own<'a>(
     let parent = getpid().to_string();
     let mut command = leash::this_program(&["serve", "--dies-with", &parent]);
     command.args(cores.map(|cores| format!("--cores={}", pin::list(cores))));
-    command.args(arguments).args(["--listen=127.0.0.1:0", "--drain-timeout=2s", "-q"]);
+    command.args(arguments).args(["--listen=127.0.0.1:0", "--drain-timeout=2s"]);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(OWN_VARIABLES))
     {
         command.env_remove(name);

@@ -22,7 +22,7 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The requests and their replies, made once for all connections.
 #[derive(Debug)]
-pub(super) struct Payload {
+pub struct Payload {
     sent: Vec<u8>,
     expected: Vec<u8>,
     size: usize,
@@ -33,14 +33,14 @@ pub(super) struct Payload {
 
 /// What is a request's own.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Request {
+pub struct Request {
     tag: [u8; TAG_BYTES],
     offset: usize,
 }
 
 impl Payload {
     /// The requests that `options` ask for.
-    pub(super) fn new(options: &LoadOptions) -> Self {
+    pub fn new(options: &LoadOptions) -> Self {
         let sent = match &options.message {
             Some(message) => message.clone().into_bytes(),
             None => random_pattern(options.seed),
@@ -60,13 +60,13 @@ impl Payload {
     }
 
     /// What sets a connection's requests apart; computed once for each connection.
-    pub(super) fn key(&self, connection: u64) -> u64 {
+    pub fn key(&self, connection: u64) -> u64 {
         splitmix(self.seed ^ splitmix(connection))
     }
 
     /// Request `number` of the connection with that key.
     #[inline]
-    pub(super) fn request(&self, key: u64, number: u64) -> Request {
+    pub fn request(&self, key: u64, number: u64) -> Request {
         if self.tag_bytes == 0 {
             return Request { tag: [0; TAG_BYTES], offset: 0 };
         }
@@ -100,7 +100,7 @@ impl Payload {
     }
 
     /// Appends the request from byte `from` on.
-    pub(super) fn append(&self, request: &Request, mut from: usize, out: &mut Vec<u8>) {
+    pub fn append(&self, request: &Request, mut from: usize, out: &mut Vec<u8>) {
         while from < self.size {
             let piece = self.piece(&self.sent, &request.tag, request.offset, from);
             out.extend_from_slice(piece);
@@ -134,7 +134,7 @@ impl Payload {
     /// # Panics
     /// If `got` is longer than what is left of the reply.
     #[inline]
-    pub(super) fn check(&self, request: &Request, from: usize, got: &[u8]) -> Result<(), usize> {
+    pub fn check(&self, request: &Request, from: usize, got: &[u8]) -> Result<(), usize> {
         assert!(got.len() <= self.size - from, "a reply is as long as its request");
         let tag = self.expected_tag(request);
         let mut checked = 0;
@@ -172,7 +172,7 @@ fn random_pattern(seed: u64) -> Vec<u8> {
 
 /// Sebastiano Vigna's splitmix64: a bijection whose outputs look random even for inputs in sequence.
 #[inline]
-fn splitmix(input: u64) -> u64 {
+pub fn splitmix(input: u64) -> u64 {
     let mut mixed = input.wrapping_add(GOLDEN);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

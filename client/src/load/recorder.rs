@@ -16,7 +16,10 @@ const DIGITS: u8 = 3;
 pub(super) const INTERVAL: u64 = 1_000_000_000;
 
 /// An empty histogram of nanoseconds, up to an hour, to 0.1 %.
-pub(crate) fn histogram() -> Histogram<u64> {
+///
+/// # Panics
+/// Never: its bounds are constants.
+pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST, DIGITS).expect("the bounds are constants, and valid")
 }
 
