@@ -182,22 +182,30 @@ impl Account {
         self.ledger.give_back(self.index, self.in_hand(tally.open()))
     }
 
+    /// Whether another loop has room, where each may have `share` conversations.
+    pub(crate) fn others_have_room(&self, share: usize) -> bool {
+        let others = self.ledger.entries.iter().enumerate().filter(|(index, _)| *index != self.index);
+        others.map(|(_, entry)| entry).any(|entry| entry.serves.load(Relaxed) && load(entry) < share as u64)
+    }
+
     /// Another loop with clearly fewer conversations than the `open` ones here, if one is found at a glance: of two that are looked
     /// at, the better (the power of two choices, Mitzenmacher 2001).
-    pub(crate) fn less_busy(&mut self, open: usize) -> Option<usize> {
+    ///
+    /// A loop that has its `share` already looks at all, and any that has room will do.
+    pub(crate) fn less_busy(&mut self, open: usize, share: usize) -> Option<usize> {
         let loops = self.ledger.entries.len();
         let own = open as u64 + self.entry().coming.load(Relaxed);
+        let full = open >= share;
         let mut best = None;
-        for _ in 0..LOOKS.min(loops - 1) {
+        for _ in 0..if full { loops - 1 } else { LOOKS.min(loops - 1) } {
             self.looked_at = (self.looked_at + 1) % loops;
             if self.looked_at == self.index {
                 self.looked_at = (self.looked_at + 1) % loops;
             }
             let entry = &self.ledger.entries[self.looked_at];
-            let load =
-                (entry.held.load(Relaxed) + entry.coming.load(Relaxed)).saturating_sub(on_their_way(entry));
-            let clearly_less = load + load / MARGIN < own && entry.serves.load(Relaxed);
-            if clearly_less && best.is_none_or(|(least, _)| load < least) {
+            let load = load(entry);
+            let less = if full { load < share as u64 } else { load + load / MARGIN < own };
+            if less && entry.serves.load(Relaxed) && best.is_none_or(|(least, _)| load < least) {
                 best = Some((load, self.looked_at));
             }
         }
@@ -250,6 +258,11 @@ impl Account {
 /// Conversations that a loop has handed over and nobody has taken over yet.
 fn on_their_way(entry: &Entry) -> u64 {
     entry.handed_over.load(Relaxed).saturating_sub(entry.taken_over.load(Relaxed))
+}
+
+/// The conversations that a loop has, and those that are on their way to it.
+fn load(entry: &Entry) -> u64 {
+    (entry.held.load(Relaxed) + entry.coming.load(Relaxed)).saturating_sub(on_their_way(entry))
 }
 
 /// Under the lock, where nobody else writes: cheaper than an atomic addition.

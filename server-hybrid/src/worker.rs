@@ -109,8 +109,11 @@ fn serve(
             take_over(&inbox, &account, &poll, &mut open, &mut tally, &mut pause);
         }
         let mut admissions = 0;
-        while arrival && admissions < ADMISSIONS_PER_TURN && tally.open() < share && pause.until().is_none() {
-            if !account.take(tally.open()) {
+        while arrival && admissions < ADMISSIONS_PER_TURN && pause.until().is_none() {
+            // Its own process's descriptors may be used up while others have some left.
+            let room = tally.open() < share
+                || (options.balance == Balance::HandOver && account.others_have_room(share));
+            if !room || !account.take(tally.open()) {
                 break;
             }
             let Some((stream, peer)) = pause.accept(|| listener.accept())? else {
@@ -119,7 +122,9 @@ fn serve(
                 break;
             };
             admissions += 1;
-            if options.balance == Balance::HandOver && hand_over(&stream, &mut account, post, tally.open()) {
+            if options.balance == Balance::HandOver
+                && hand_over(&stream, &mut account, post, tally.open(), share)
+            {
                 continue;
             }
             tally.accept();
@@ -156,8 +161,8 @@ fn serve(
 }
 
 /// Hands a client that was just accepted over to a loop that has clearly fewer of them, if one is found; says whether it did.
-fn hand_over(stream: &TcpStream, account: &mut Account, post: &Post, open: usize) -> bool {
-    let Some(index) = account.less_busy(open) else { return false };
+fn hand_over(stream: &TcpStream, account: &mut Account, post: &Post, open: usize, share: usize) -> bool {
+    let Some(index) = account.less_busy(open, share) else { return false };
     if post.hand_over(index, stream, account.sender()).is_err() {
         account.keep(index);
         return false;

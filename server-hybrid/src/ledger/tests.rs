@@ -74,10 +74,27 @@ fn what_a_loop_that_died_amid_a_change_has_left_is_counted_anew() {
 fn only_a_loop_with_clearly_fewer_conversations_is_handed_a_client() {
     let ledger = Ledger::new(2, 100).unwrap();
     let [mut from, to] = [0, 1].map(|index| Account::open(ledger, index));
-    assert_eq!(from.less_busy(0), None);
-    assert_eq!(from.less_busy(1), Some(1));
-    assert_eq!(from.less_busy(1), None, "one is on its way there");
+    assert_eq!(from.less_busy(0, 100), None);
+    assert_eq!(from.less_busy(1, 100), Some(1));
+    assert_eq!(from.less_busy(1, 100), None, "one is on its way there");
     from.keep(1);
     to.close();
-    assert_eq!(from.less_busy(50), None, "it serves no more");
+    assert_eq!(from.less_busy(50, 100), None, "it serves no more");
+}
+
+#[test]
+fn a_loop_that_has_its_share_finds_any_other_that_has_room() {
+    let ledger = Ledger::new(4, 40).unwrap();
+    let [mut full, mut others @ ..] = [0, 1, 2, 3].map(|index| Account::open(ledger, index));
+    for other in &mut others {
+        for open in 0..if other.index == 3 { 9 } else { 10 } {
+            assert!(other.take(open));
+            other.settle(&accepted(open + 1));
+        }
+    }
+    assert_eq!(full.less_busy(9, 10), None, "none has clearly fewer");
+    assert!(full.others_have_room(10));
+    assert_eq!(full.less_busy(10, 10), Some(3));
+    assert!(!full.others_have_room(10), "the last place is promised");
+    assert_eq!(full.less_busy(10, 10), None);
 }
