@@ -47,6 +47,7 @@ pub fn run(options: &Options) -> Result<()> {
     // Prepare.
     common::start_logging(&options.server.log);
     let limit = common::connection_limit(&options.server, 1)?;
+    let limit = worker::bounded_by_maps(limit, options.server.max_connections)?;
     let limit = options.workers.map_or(limit, |workers| workers.min(limit));
     let mut signals = Signals::new()?;
     let bell = Arc::new(Bell::new()?);

@@ -1,5 +1,6 @@
 //! The threads that serve: a new one for each conversation, or a fixed pool.
 
+use std::fs;
 use std::io;
 use std::net::TcpStream;
 use std::panic::{self, AssertUnwindSafe};
@@ -8,11 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result};
-use common::{Bell, Buffer, Outcome};
+use common::{Bell, Buffer, Outcome, UsageError};
 
 /// Stack of a thread in bytes, of which only the touched pages cost memory. The deepest call
 /// is the formatting of a log line, which the tests reach with every level of the log on.
 const STACK_BYTES: usize = 128 * 1024;
+
+/// Memory maps of a thread: its stack, the small one for signals, and a guard page below each.
+const MAPS_PER_THREAD: usize = 4;
+
+/// Memory maps for everything else, with much to spare.
+const RESERVED_MAPS: usize = 1024;
 
 /// A conversation to serve.
 #[derive(Debug)]
@@ -89,6 +96,27 @@ impl Crew {
     }
 }
 
+/// Bounds `limit` by how many threads the kernel's limit on a process's memory maps allows. Beyond it a thread does start, but cannot
+/// get its stack for signals, and the whole process is aborted: that must not come so far.
+///
+/// # Errors
+/// A [`UsageError`] that names the remedy if more are `asked` for.
+pub(crate) fn bounded_by_maps(limit: usize, asked: Option<usize>) -> Result<usize> {
+    let maps =
+        fs::read_to_string("/proc/sys/vm/max_map_count").ok().and_then(|text| text.trim().parse().ok());
+    // Where the system does not say, it has no such limit.
+    let maps: usize = maps.unwrap_or(usize::MAX);
+    let allowed = (maps.saturating_sub(RESERVED_MAPS) / MAPS_PER_THREAD).max(1);
+    match asked {
+        Some(asked) if asked > allowed => Err(UsageError(format!(
+            "--max-connections {asked} needs as many threads with {MAPS_PER_THREAD} memory maps each, and a process may have \
+             {maps} maps: ask for at most {allowed}, or raise vm.max_map_count"
+        ))
+        .into()),
+        _ => Ok(limit.min(allowed)),
+    }
+}
+
 /// Starts a thread; unlike `thread::spawn`, without a panic when the system has none to give.
 fn start(body: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().stack_size(STACK_BYTES).spawn(body).map(drop)
@@ -111,4 +139,16 @@ fn converse(Job { key, stream }: Job, buffer: &mut Buffer, reporter: &Reporter) 
     // Closed before it is counted: who reads the tally may rely on it.
     drop(stream);
     reporter.report(Finished { key, outcome: served.unwrap_or(Outcome::Failed) });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_threads_than_there_are_maps_for_are_refused_with_the_remedy() {
+        assert!(bounded_by_maps(10, None).is_ok_and(|limit| limit == 10));
+        let refused = bounded_by_maps(usize::MAX, Some(usize::MAX)).unwrap_err();
+        assert!(refused.is::<UsageError>() && refused.to_string().contains("vm.max_map_count"), "{refused}");
+    }
 }

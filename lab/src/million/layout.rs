@@ -121,8 +121,8 @@ fn fewest_processes(connections: u64, limits: &Limits) -> u64 {
 /// Descriptors that one of so many processes needs when they hold that many conversations together.
 ///
 /// The kernel chooses among them by a hash of addresses and ports, so one gets more than its share by chance: by a few times the root
-/// of it, but hardly by more than an eighth, beyond which it hands over to another. So
-/// each has places for them. Each can also reach every other; and their parent keeps a listener and both ends of an inbox for each.
+/// of it, but hardly by more than an eighth, beyond which it hands over to another. So each has places for them. Each can also reach
+/// every other; and their parent keeps a listener and both ends of an inbox for each.
 pub fn spread_descriptors(connections: u64, processes: u64) -> u64 {
     let share = connections.div_ceil(processes);
     let by_chance = (share / 8).min(DEVIATIONS * share.isqrt()) + 1;
