@@ -113,7 +113,7 @@ fn write_until_blocked(stream: &mut impl Write, bytes: &[u8]) -> io::Result<usiz
 
 /// Logs what a client sent, only where the log is asked for it (`-vv`): escaped, since the bytes are a stranger's, and cut.
 #[inline]
-fn show(received: &[u8]) {
+pub fn show(received: &[u8]) {
     if log::log_enabled!(log::Level::Trace) {
         let shown = &received[..received.len().min(SHOWN_BYTES)];
         let cut = if shown.len() < received.len() { "..." } else { "" };

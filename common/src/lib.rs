@@ -25,7 +25,7 @@ pub mod work;
 pub use accept::AcceptPause;
 pub use buffer::Buffer;
 pub use conversation::{Conversation, Want};
-pub use drive::{Progress, Turn, converse, drive};
+pub use drive::{Progress, Turn, converse, drive, show};
 pub use exit::{UsageError, exit_code};
 pub use limit::connection_limit;
 pub use listen::{announce, announce_stopping, listen};

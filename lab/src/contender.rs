@@ -19,12 +19,14 @@ pub enum Model {
     ThreadPool,
     /// All conversations on one thread, one event loop
     Mio,
+    /// All conversations on one thread, completions instead of readiness
+    Uring,
 }
 
 impl Model {
     /// All of them, in the order of the lesson.
-    pub const ALL: [Self; 6] =
-        [Self::Iterative, Self::Fork, Self::Prefork, Self::Thread, Self::ThreadPool, Self::Mio];
+    pub const ALL: [Self; 7] =
+        [Self::Iterative, Self::Fork, Self::Prefork, Self::Thread, Self::ThreadPool, Self::Mio, Self::Uring];
 
     /// What it is called, also on the command line.
     pub fn name(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Model {
             Self::Thread => "thread",
             Self::ThreadPool => "thread-pool",
             Self::Mio => "mio",
+            Self::Uring => "uring",
         }
     }
 
@@ -81,6 +84,7 @@ impl Contender {
             Model::Thread => ("thread", None),
             Model::ThreadPool => ("thread", Some(connections)),
             Model::Mio => ("mio", None),
+            Model::Uring => ("uring", None),
         };
         let mut arguments = vec![server.to_owned()];
         arguments.extend(workers.map(|workers| format!("--workers={workers}")));

@@ -29,6 +29,8 @@ enum Server {
     Thread(server_thread::Options),
     /// All conversations on one event loop
     Mio(server_mio::Options),
+    /// All conversations on one loop of completions
+    Uring(server_uring::Options),
 }
 
 /// Serves until a signal stops it. No thread may exist yet: `server-fork` forks.
@@ -48,6 +50,7 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         Server::Fork(_) => c"lab-fork",
         Server::Thread(_) => c"lab-thread",
         Server::Mio(_) => c"lab-mio",
+        Server::Uring(_) => c"lab-uring",
     };
     prctl::set_name(name)?;
     match &options.server {
@@ -55,5 +58,6 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         Server::Fork(options) => server_fork::run(options),
         Server::Thread(options) => server_thread::run(options),
         Server::Mio(options) => server_mio::run(options),
+        Server::Uring(options) => server_uring::run(options),
     }
 }

@@ -48,7 +48,10 @@ macro_rules! promises {
     (@test $promise:ident $model:ident) => {
         #[test]
         fn $model() {
-            super::$promise($crate::promises!(@model $model));
+            let model = $crate::promises!(@model $model);
+            if model.can_be_tested() {
+                super::$promise(model);
+            }
         }
     };
     (@model iterative) => {
@@ -69,7 +72,10 @@ macro_rules! promises {
     (@model mio) => {
         $crate::Model { kind: $crate::Kind::Mio, program: env!("CARGO_BIN_EXE_tested-server-mio") }
     };
+    (@model uring) => {
+        $crate::Model { kind: $crate::Kind::Uring, program: env!("CARGO_BIN_EXE_tested-server-uring") }
+    };
     ($($promise:ident),* $(,)?) => {
-        $( $crate::promises!(@promise $promise [iterative fork prefork thread pool mio]); )*
+        $( $crate::promises!(@promise $promise [iterative fork prefork thread pool mio uring]); )*
     };
 }

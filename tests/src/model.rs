@@ -18,6 +18,8 @@ pub enum Kind {
     Pool,
     /// All conversations in one event loop.
     Mio,
+    /// All conversations in one loop of completions.
+    Uring,
 }
 
 /// One server that promises are tested against: a program, and how it is told to work.
@@ -35,13 +37,26 @@ impl Model {
         match self.kind {
             Kind::Iterative => 1,
             Kind::Prefork | Kind::Pool => wanted.min(WORKERS),
-            Kind::Fork | Kind::Thread | Kind::Mio => wanted,
+            Kind::Fork | Kind::Thread | Kind::Mio | Kind::Uring => wanted,
         }
     }
 
     /// Whether it serves more than one conversation at a time.
     pub fn serves_several(self) -> bool {
         self.kind != Kind::Iterative
+    }
+
+    /// Whether this system has what the model needs; says so where not.
+    pub fn can_be_tested(self) -> bool {
+        if self.kind != Kind::Uring {
+            return true;
+        }
+        let mut builder: io_uring::Builder = io_uring::IoUring::builder();
+        let ring = builder.setup_single_issuer().setup_defer_taskrun().build(1);
+        if let Err(error) = &ring {
+            crate::skip(&format!("there is no io_uring here: {error}"));
+        }
+        ring.is_ok()
     }
 
     /// Whether each conversation has a process of its own.
@@ -55,7 +70,7 @@ impl Model {
             (Kind::Prefork | Kind::Pool, limit) => {
                 vec!["--workers".to_owned(), limit.unwrap_or(WORKERS).to_string()]
             }
-            (Kind::Fork | Kind::Thread | Kind::Mio, Some(limit)) => {
+            (Kind::Fork | Kind::Thread | Kind::Mio | Kind::Uring, Some(limit)) => {
                 vec!["--max-connections".to_owned(), limit.to_string()]
             }
             _ => Vec::new(),

@@ -14,7 +14,7 @@ promises!(
     a_server_with_clients_of_every_kind_stands_still,
     a_server_with_too_few_descriptors_says_what_to_do,
 );
-promises!(only [iterative thread pool mio]: a_limit_beyond_the_descriptors_is_refused_with_the_remedy);
+promises!(only [iterative thread pool mio uring]: a_limit_beyond_the_descriptors_is_refused_with_the_remedy);
 promises!(only [fork prefork]: a_limit_beyond_the_descriptors_costs_the_parent_nothing);
 promises!(only [thread]: a_server_that_cannot_start_a_thread_survives);
 
