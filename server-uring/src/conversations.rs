@@ -160,9 +160,14 @@ impl Conversations {
         match result {
             Ok(Some(filled)) => open.take(ring, filled),
             Ok(None) => open.heard_all = true,
-            // Without a buffer nothing can be received, and the cancelled request has had its last word: both end the request.
-            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ECANCELED)) => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // There was no buffer left. Whoever has had none is to have one the next time; the greedy, who took them, must wait.
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                if open.sends == Sends::Nothing {
+                    ring.lend_more();
+                }
+            }
+            // The request has been cancelled, and this is its last word.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ECANCELED | libc::EINTR)) => {}
             Err(error) => open.fail(ring, &error),
         }
         self.go_on(ring, key, tally);
@@ -280,7 +285,9 @@ impl Open {
     }
 
     fn withhold(&mut self, ring: &mut Ring, filled: Filled) {
-        self.withheld.extend_from_slice(ring.bytes(&filled));
+        let bytes = ring.bytes(&filled);
+        self.withheld.reserve_exact(bytes.len());
+        self.withheld.extend_from_slice(bytes);
         ring.give_back(filled);
     }
 

@@ -4,8 +4,9 @@
 /// them are never used, and one that is not used is not even memory.
 pub(crate) const BUFFERS: u16 = 1024;
 
-/// How many are lent to the kernel at first. It takes them in turn, so a few are soon in the processor's caches, and many never.
-const LENT_AT_FIRST: u16 = 8;
+/// How many are lent to the kernel at first: what one greedy client may have in a turn. It takes them in turn, so a few are soon in
+/// the processor's caches, and many never.
+const LENT_AT_FIRST: u16 = 4;
 
 /// Who has a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +74,8 @@ impl Lending {
         self.idle.push(buffer);
     }
 
-    /// The kernel had something to receive and no buffer: from now on it has one more.
-    pub(crate) fn refused(&mut self) {
+    /// From now on the kernel has one more.
+    pub(crate) fn want_more(&mut self) {
         self.wanted = BUFFERS.min(self.wanted + 1);
     }
 
@@ -108,11 +109,11 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_lends_one_more_until_all_are_lent() {
+    fn the_kernel_gets_one_more_each_time_until_it_has_all() {
         let mut lending = Lending::new();
         let mut lent = lend_all(&mut lending);
         for _ in 0..2 * BUFFERS {
-            lending.refused();
+            lending.want_more();
             lent.extend(lend_all(&mut lending));
         }
         lent.sort_unstable();
@@ -122,7 +123,7 @@ mod tests {
     #[test]
     fn what_the_server_holds_is_not_lent() {
         let mut lending = Lending::new();
-        (0..BUFFERS).for_each(|_| lending.refused());
+        (0..BUFFERS).for_each(|_| lending.want_more());
         let lent = lend_all(&mut lending);
         lent.iter().for_each(|&buffer| lending.filled(buffer));
         assert_eq!(lending.lend(), None);

@@ -187,6 +187,11 @@ impl Ring {
         self.lending.give_back(filled.buffer);
     }
 
+    /// Lends one more buffer from now on: there were not enough for all who had something to receive.
+    pub(crate) fn lend_more(&mut self) {
+        self.lending.want_more();
+    }
+
     /// Hands all requests to the kernel and sleeps until something completes, but not longer than `timeout`: one system call.
     /// What has completed is added to `completions`.
     ///
@@ -325,10 +330,6 @@ fn decode(
                 }
                 (Some(empty), _) => {
                     lending.give_back(empty);
-                    None
-                }
-                (None, Err(error)) if error.raw_os_error() == Some(libc::ENOBUFS) => {
-                    lending.refused();
                     None
                 }
                 (None, _) => None,
