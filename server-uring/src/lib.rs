@@ -14,6 +14,7 @@
 mod arrivals;
 mod conversations;
 mod lending;
+mod open;
 mod operation;
 mod ring;
 mod support;

@@ -253,8 +253,10 @@ impl Memory {
         let entries: *mut BufRingEntry = self.queue.as_mut_ptr().cast();
         while let Some(buffer) = lending.lend() {
             let place = usize::from(self.tail % BUFFERS);
-            // SAFETY: the queue has BUFFERS entries, and the kernel looks at none beyond the tail.
-            let entry = unsafe { &mut *entries.add(place) };
+            // SAFETY: the queue has BUFFERS entries.
+            let entry = unsafe { entries.add(place) };
+            // SAFETY: it is aligned and of zeros at first, which is a valid entry; the kernel looks at none beyond the tail.
+            let entry = unsafe { &mut *entry };
             entry.set_addr(self.start(buffer) as u64);
             entry.set_len(u32::try_from(BUFFER_BYTES).expect("a buffer is smaller"));
             entry.set_bid(buffer);
