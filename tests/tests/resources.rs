@@ -4,6 +4,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tests::{Client, Kind, Launch, Model, Server, eventually, processes, promises};
 
 promises!(
@@ -16,6 +17,7 @@ promises!(
 );
 promises!(only [iterative thread pool mio uring]: a_limit_beyond_the_descriptors_is_refused_with_the_remedy);
 promises!(only [fork prefork]: a_limit_beyond_the_descriptors_costs_the_parent_nothing);
+promises!(only [mio uring]: ten_thousand_silent_clients_cost_next_to_no_memory);
 promises!(only [thread]: a_server_that_cannot_start_a_thread_survives);
 
 /// Whether the program that changes another process's limits is here; says so where it is not.
@@ -180,6 +182,34 @@ fn a_server_with_clients_of_every_kind_stands_still(model: Model) {
         assert!(client.receive_to_end().iter().all(|&byte| byte == b'X'));
     }
     drop(silent);
+    server.eventually_counts("all are over", |tally| tally.open == 0);
+    server.stop();
+}
+
+/// In the server's own memory; what the kernel keeps for sockets and requests is not in it.
+fn ten_thousand_silent_clients_cost_next_to_no_memory(model: Model) {
+    const CLIENTS: usize = 10_000;
+    /// What one may cost, in bytes: its entry, with what a table that grows by doubling has to spare.
+    const BYTES_EACH: u64 = 512;
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("the system tells its limit");
+    if hard < CLIENTS as u64 + 100 {
+        tests::skip(&format!("only {hard} descriptors can be had"));
+        return;
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("a soft limit can be raised");
+    let server = Server::start(model, &["--idle-timeout", "0s"]);
+    let connect = |count: usize| -> Vec<Client> {
+        let clients: Vec<Client> = (0..count).map(|_| Client::connect(server.address())).collect();
+        clients.iter().for_each(|client| client.ask(b"hello"));
+        clients
+    };
+    let first = connect(100);
+    let before = processes::memory_bytes(server.pid());
+    let others = connect(CLIENTS);
+    let each = processes::memory_bytes(server.pid()).saturating_sub(before) / CLIENTS as u64;
+    assert!(each <= BYTES_EACH, "a silent client costs {each} bytes");
+    processes::assert_stands_still(server.pid());
+    drop((first, others));
     server.eventually_counts("all are over", |tally| tally.open == 0);
     server.stop();
 }

@@ -1,15 +1,17 @@
 //! Promises about completions: where there is no io_uring, the server says so, and buffers that all share are used up by nobody.
 
 use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use tests::{Client, Launch, Model, Random, Server, processes, promises, shouted};
+use tests::{Client, Launch, Model, Random, Server, Signal, processes, promises, shouted};
 
 promises!(only [uring]:
     a_server_that_may_not_use_io_uring_says_what_to_do,
-    a_limit_is_kept_where_connections_are_accepted_without_being_asked_for_one_by_one,
+    a_limit_is_kept_where_one_request_accepts_more_than_there_are_places,
     no_thread_of_the_kernel_works_for_the_server,
 );
 promises!(only [mio uring]: clients_of_every_temper_get_every_byte_right);
@@ -55,38 +57,37 @@ fn a_server_that_may_not_use_io_uring_says_what_to_do(model: Model) {
     }
 }
 
-/// With more places than the queue is long, one request accepts whoever comes, also more than there are places.
-fn a_limit_is_kept_where_connections_are_accepted_without_being_asked_for_one_by_one(model: Model) {
-    const PLACES: usize = 50;
-    const SURPLUS: usize = 30;
-    let server = Launch::of(model).limit(PLACES).options(&["--backlog", "1"]).start();
-    let address = server.address();
-    // All at once: those that the short queue has no room for ask again after a second.
-    let all: Vec<Client> = thread::scope(|scope| {
-        let connect = |_| scope.spawn(move || Client::connect(address));
-        let connecting: Vec<_> = (0..PLACES + SURPLUS).map(connect).collect();
-        server.eventually_counts("all places are taken", |tally| tally.open == PLACES as u64);
-        let (mut served, mut waiting) = (Vec::new(), Vec::new());
-        for client in connecting {
-            // Who waits in the queue is connected; who does not fit into it is when a place is free.
-            if client.is_finished() { served.push(client) } else { waiting.push(client) }
-        }
-        let mut all: Vec<Client> = served.into_iter().map(|client| client.join().expect("it is")).collect();
-        assert_eq!(server.status().accepted, PLACES as u64);
-        all.iter().for_each(|client| client.send(b"hello"));
-        all.iter().for_each(Client::end_input);
-        all.extend(waiting.into_iter().map(|client| {
-            let client = client.join().expect("it connects when there is room");
-            client.send(b"hello");
-            client.end_input();
-            client
-        }));
-        all
-    });
-    for client in all {
-        assert_eq!(client.receive_to_end(), b"HELLO");
+/// Hands the standard input over as a socket that listens, whose queue is longer than the option says.
+const HAND_OVER: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
+
+/// While there are more places than the queue is long, one request accepts whoever comes, and does not know the limit.
+fn a_limit_is_kept_where_one_request_accepts_more_than_there_are_places(model: Model) {
+    const PLACES: u64 = 50;
+    const CLIENTS: u64 = 80;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let server = Launch::of(model)
+        .limit(50)
+        .options(&["--backlog", "1"])
+        .script(HAND_OVER)
+        .stdin(OwnedFd::from(listener))
+        .start();
+    // They are all in the queue when the server looks at it again.
+    assert_eq!(server.status().open, 0);
+    server.signal(Signal::SIGSTOP);
+    let clients: Vec<Client> = (0..CLIENTS).map(|_| Client::connect(server.address())).collect();
+    clients.iter().for_each(|client| client.send(b"hello"));
+    server.signal(Signal::SIGCONT);
+    let tally = server.eventually_counts("all places are taken", |tally| tally.open == PLACES);
+    assert_eq!(tally.accepted, PLACES, "{tally:?}");
+    let (first, surplus) = clients.split_at(50);
+    first.iter().for_each(|client| client.expect_answer(b"hello"));
+    assert!(surplus[0].hears_nothing_for(Duration::from_millis(100)), "a client over the limit is answered");
+    for client in clients {
+        client.end_input();
+        let answer = client.receive_to_end();
+        assert!(answer.is_empty() || answer == b"HELLO", "{answer:?}");
     }
-    assert_eq!(server.stop().completed, (PLACES + SURPLUS) as u64);
+    assert_eq!(server.stop().completed, CLIENTS);
 }
 
 /// A request that cannot be waited for otherwise is given to a thread of the kernel, which counts as one of the server's.
