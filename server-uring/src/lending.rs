@@ -79,6 +79,12 @@ impl Lending {
         self.wanted = BUFFERS.min(self.wanted + 1);
     }
 
+    /// How many are with nobody.
+    #[cfg(test)]
+    pub(crate) fn idle(&self) -> usize {
+        self.idle.len()
+    }
+
     #[inline]
     fn pass(&mut self, buffer: u16, from: Owner, to: Owner) {
         let owner = &mut self.owners[usize::from(buffer)];

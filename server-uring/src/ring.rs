@@ -14,6 +14,9 @@
 //!   harmless where a late write is not.
 #![allow(unsafe_code, reason = "the kernel shares memory with this process")]
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::io;
 use std::mem::{ManuallyDrop, size_of};
@@ -25,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use io_uring::types::{BufRingEntry, CancelBuilder, Fd, SubmitArgs, Timespec};
-use io_uring::{IoUring, cqueue, opcode, squeue};
+use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
 use memmap2::{Advice, MmapMut};
 
 use crate::lending::{BUFFERS, Lending};
@@ -88,6 +91,8 @@ pub(crate) struct Ring {
     waiting: VecDeque<squeue::Entry>,
     /// Requests that use the memory and have not ended.
     busy: usize,
+    /// How the kernel is entered.
+    enter: EnterFlags,
 }
 
 impl Ring {
@@ -109,7 +114,10 @@ impl Ring {
         // SAFETY: the address is that of a mapping of BUFFERS entries, which outlives the registration: see `drop`.
         unsafe { uring.submitter().register_buf_ring_with_flags(address, BUFFERS, GROUP, 0) }
             .map_err(|error| anyhow::anyhow!(support::explain(&error)))?;
+        // Where it can be said (Linux 6.15), a server without clients does not count as one that waits for a disk.
+        let quiet = uring.params().is_feature_no_iowait();
         Ok(Self {
+            enter: if quiet { EnterFlags::NO_IOWAIT } else { EnterFlags::empty() },
             uring,
             memory: ManuallyDrop::new(memory),
             lending: Lending::new(),
@@ -211,13 +219,10 @@ impl Ring {
         }
         // Who has requests left must come back soon.
         let want = usize::from(self.waiting.is_empty());
-        let entered = match timeout {
-            None => self.uring.submit_and_wait(want),
-            Some(timeout) => {
-                let timeout = Timespec::from(timeout);
-                self.uring.submitter().submit_with_args(want, &SubmitArgs::new().timespec(&timeout))
-            }
-        };
+        let timeout = timeout.map(Timespec::from);
+        let arguments = SubmitArgs::new();
+        let arguments = timeout.as_ref().map_or(arguments, |timeout| arguments.timespec(timeout));
+        let entered = self.uring.submitter().submit_with_args_and_flags(want, &arguments, self.enter);
         match entered.map_err(|error| (error.raw_os_error(), error)) {
             Ok(_) => {}
             // The time is over, a signal has come, or (EBUSY, EAGAIN) completions must be taken first, or memory has run out.
