@@ -28,7 +28,10 @@ use common::{AcceptPause, ServerOptions, Signals, Tally, stop};
 
 use crate::arrivals::Arrivals;
 use crate::conversations::Conversations;
-use crate::ring::{Completion, Ring};
+use crate::operation::Completion;
+use crate::ring::Ring;
+
+pub use crate::support::available;
 
 /// Serves all clients in one loop of completions: what they send comes back upper-cased.
 #[derive(Debug, Parser)]

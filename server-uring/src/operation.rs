@@ -1,5 +1,10 @@
 //! What a completion belongs to: the 64 bits that travel with a request through the kernel and come back with what became of it.
 
+use std::io;
+use std::net::TcpStream;
+
+use crate::ring::Filled;
+
 /// Bits of each part, from the lowest: the buffer, the place, the generation; the kind has the rest.
 const BUFFER_BITS: u32 = 16;
 const PLACE_BITS: u32 = 24;
@@ -52,6 +57,21 @@ pub(crate) enum Operation {
     Send(Key, u16),
     /// Says that the peer's socket has room again.
     Room(Key),
+}
+
+/// What has become of a request.
+#[derive(Debug)]
+pub(crate) enum Completion {
+    /// Signals have arrived.
+    Signals,
+    /// `AcceptAll` or `AcceptOne` has brought a connection or failed; the former ends if there is no `more`.
+    Accepted { all: bool, result: io::Result<TcpStream>, more: bool },
+    /// Bytes were received; `None` is the end of the input. Without `more` nothing further is received until it is asked for.
+    Received { key: Key, result: io::Result<Option<Filled>>, more: bool },
+    /// As many bytes of the buffer were sent.
+    Sent { key: Key, buffer: Filled, result: io::Result<usize> },
+    /// There is room to send, or there never will be.
+    Room { key: Key },
 }
 
 impl Operation {

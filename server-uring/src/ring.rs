@@ -32,7 +32,7 @@ use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
 use memmap2::{Advice, MmapMut};
 
 use crate::lending::{BUFFERS, Lending};
-use crate::operation::{Key, Operation};
+use crate::operation::{Completion, Key, Operation};
 use crate::support;
 
 /// Size of a buffer in bytes: the most that one completion can bring.
@@ -54,21 +54,6 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Filled {
     buffer: u16,
     bytes: usize,
-}
-
-/// What has become of a request.
-#[derive(Debug)]
-pub(crate) enum Completion {
-    /// Signals have arrived.
-    Signals,
-    /// `AcceptAll` or `AcceptOne` has brought a connection or failed; the former ends if there is no `more`.
-    Accepted { all: bool, result: io::Result<TcpStream>, more: bool },
-    /// Bytes were received; `None` is the end of the input. Without `more` nothing further is received until it is asked for.
-    Received { key: Key, result: io::Result<Option<Filled>>, more: bool },
-    /// As many bytes of the buffer were sent.
-    Sent { key: Key, buffer: Filled, result: io::Result<usize> },
-    /// There is room to send, or there never will be.
-    Room { key: Key },
 }
 
 /// What is shared with the kernel.

@@ -1,7 +1,8 @@
 //! Where there is no io_uring: what is missing, and what to do.
 
-use std::io;
+use std::{io, thread};
 
+use anyhow::{Result, anyhow};
 use io_uring::{Builder, IoUring, cqueue, squeue};
 
 /// Requests that fit into the submission queue; more wait in this process for a moment.
@@ -13,16 +14,28 @@ const COMPLETIONS: u32 = 4096;
 /// What to do in any case.
 const OTHERWISE: &str = "or run server-mio, which needs no io_uring";
 
+/// Whether the server could be started here, as far as io_uring is concerned.
+///
+/// The question is asked in a thread of its own: the kernel takes a ring away some time later, and interrupts whatever call the thread
+/// that it belonged to sleeps in.
+///
+/// # Errors
+/// One line that says what is missing and what to do.
+pub fn available() -> Result<()> {
+    let probe = thread::Builder::new().spawn(|| open().map(drop))?;
+    probe.join().unwrap_or_else(|_| Err(anyhow!("io_uring cannot be tried")))
+}
+
 /// Opens an io_uring that one thread uses, and whose requests go on only in that thread, when it enters the kernel to wait: so
 /// nothing is interrupted, and much is done at once. Linux has that since 6.1, and with it all the rest that is needed here
 /// (requests that complete more than once: 6.0; buffers that the kernel chooses: 5.19), so this is the one question to be asked.
 ///
 /// # Errors
 /// One line that says what is missing and what to do.
-pub(crate) fn open() -> anyhow::Result<IoUring> {
+pub(crate) fn open() -> Result<IoUring> {
     let mut builder: Builder<squeue::Entry, cqueue::Entry> = IoUring::builder();
     builder.setup_single_issuer().setup_defer_taskrun().setup_submit_all().setup_cqsize(COMPLETIONS);
-    builder.build(REQUESTS).map_err(|error| anyhow::anyhow!(explain(&error)))
+    builder.build(REQUESTS).map_err(|error| anyhow!(explain(&error)))
 }
 
 /// The line for an error of io_uring_setup(2) or io_uring_register(2).

@@ -51,14 +51,9 @@ impl Model {
         if self.kind != Kind::Uring {
             return true;
         }
-        // In a thread of its own: the kernel takes a ring away later, and interrupts a call of the thread that it belonged to.
-        let probe = std::thread::spawn(|| {
-            let mut builder: io_uring::Builder = io_uring::IoUring::builder();
-            builder.setup_single_issuer().setup_defer_taskrun().build(1).map(drop)
-        });
-        let ring = probe.join().expect("the probe ends");
+        let ring = server_uring::available();
         if let Err(error) = &ring {
-            crate::skip(&format!("there is no io_uring here: {error}"));
+            crate::skip(&format!("{error}"));
         }
         ring.is_ok()
     }
