@@ -1,7 +1,7 @@
 //! All conversations on one thread, completions instead of readiness: the kernel is asked to receive and to send, and says when
 //! it has (io_uring).
 //!
-//! - Where does a conversation's state live? In an entry of a table, of some hundred and fifty bytes, and in the kernel: a request
+//! - Where does a conversation's state live? In an entry of a table, of some hundred and twenty bytes, and in the kernel: a request
 //!   to receive is always underway. What has been received lies in a buffer that the kernel chose, until the answer is sent from it.
 //! - Who sleeps, and on what? The one thread, in `io_uring_enter`, on all requests at once: those of conversations, of the
 //!   listener, and of the signals.
