@@ -22,6 +22,8 @@ pub(crate) struct Open {
     key: Key,
     /// The tick of its last completion.
     pub(crate) active: u32,
+    /// The turn in which it last had a buffer.
+    supplied: u32,
     receives: Receives,
     sends: Sends,
     /// Received, and not answered yet, because an answer is on its way.
@@ -62,6 +64,7 @@ impl Open {
             conversation: Conversation::new(),
             key,
             active: 0,
+            supplied: ring.turn().wrapping_sub(1),
             receives: Receives::Anything,
             sends: Sends::Nothing,
             received: VecDeque::new(),
@@ -97,7 +100,7 @@ impl Open {
             Ok(None) => self.heard_all = true,
             // There was no buffer left. Whoever has had none is to have one the next time; the greedy, who took them, must wait.
             Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
-                if self.sends == Sends::Nothing {
+                if self.supplied != ring.turn() && self.sends == Sends::Nothing {
                     ring.lend_more();
                 }
             }
@@ -110,6 +113,7 @@ impl Open {
     /// Takes how much of the answer in `buffer` was sent, and keeps the rest.
     pub(crate) fn sent(&mut self, ring: &mut Ring, buffer: &Filled, result: io::Result<usize>) {
         self.sends = Sends::Nothing;
+        self.supplied = ring.turn();
         match result {
             _ if self.ended.is_some() => {}
             Ok(count) => self.conversation.keep(&ring.bytes(buffer)[count..]),
@@ -163,12 +167,14 @@ impl Open {
 
     /// Answers received bytes, or puts them where they wait until those before them are answered.
     fn take(&mut self, ring: &mut Ring, filled: Filled) {
+        self.supplied = ring.turn();
         match (self.conversation.wants(), self.sends) {
             _ if self.ended.is_some() => ring.give_back(filled),
             (Want::Read, Sends::Nothing) => self.answer(ring, filled),
             (Want::Read, _) => {
                 self.received.push_back(filled);
-                if self.received.len() * BUFFER_BYTES >= TURN_BYTES {
+                // With the one that is being sent.
+                if (self.received.len() + 1) * BUFFER_BYTES >= TURN_BYTES {
                     self.receive_no_more(ring);
                 }
             }

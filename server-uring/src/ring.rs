@@ -76,6 +76,8 @@ pub(crate) struct Ring {
     waiting: VecDeque<squeue::Entry>,
     /// Requests that use the memory and have not ended.
     busy: usize,
+    /// How often the kernel has been entered.
+    turn: u32,
     /// How the kernel is entered.
     enter: EnterFlags,
 }
@@ -108,6 +110,7 @@ impl Ring {
             lending: Lending::new(),
             waiting: VecDeque::new(),
             busy: 0,
+            turn: 0,
         })
     }
 
@@ -180,6 +183,11 @@ impl Ring {
         self.lending.give_back(filled.buffer);
     }
 
+    /// The number of the last [`Ring::wait`].
+    pub(crate) fn turn(&self) -> u32 {
+        self.turn
+    }
+
     /// Lends one more buffer from now on: there were not enough for all who had something to receive.
     pub(crate) fn lend_more(&mut self) {
         self.lending.want_more();
@@ -195,6 +203,7 @@ impl Ring {
         timeout: Option<Duration>,
         completions: &mut Vec<Completion>,
     ) -> io::Result<()> {
+        self.turn = self.turn.wrapping_add(1);
         self.memory.lend_all(&mut self.lending);
         while let Some(entry) = self.waiting.pop_front() {
             if !push(&mut self.uring, &entry) {
