@@ -1,7 +1,6 @@
 //! What to do when accepting, or making room for what was accepted, fails.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -58,10 +57,7 @@ impl AcceptPause {
     /// # Errors
     /// If the listener itself is unusable.
     #[inline]
-    pub fn accept<S>(
-        &mut self,
-        mut accept: impl FnMut() -> io::Result<(S, SocketAddr)>,
-    ) -> Result<Option<(S, SocketAddr)>> {
+    pub fn accept<S>(&mut self, mut accept: impl FnMut() -> io::Result<S>) -> Result<Option<S>> {
         loop {
             let error = match accept() {
                 Ok(accepted) => return Ok(Some(accepted)),

@@ -21,13 +21,15 @@ pub enum Model {
     Mio,
     /// A task per conversation, all on one thread
     Tokio,
+    /// All conversations on one thread, completions instead of readiness
+    Uring,
     /// A process per core, an event loop in each
     Hybrid,
 }
 
 impl Model {
     /// All of them, in the order of the lesson.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Iterative,
         Self::Fork,
         Self::Prefork,
@@ -35,6 +37,7 @@ impl Model {
         Self::ThreadPool,
         Self::Mio,
         Self::Tokio,
+        Self::Uring,
         Self::Hybrid,
     ];
 
@@ -48,6 +51,7 @@ impl Model {
             Self::ThreadPool => "thread-pool",
             Self::Mio => "mio",
             Self::Tokio => "tokio",
+            Self::Uring => "uring",
             Self::Hybrid => "hybrid",
         }
     }
@@ -96,6 +100,7 @@ impl Contender {
             Model::ThreadPool => ("thread", Some(connections)),
             Model::Mio => ("mio", None),
             Model::Tokio => ("tokio", None),
+            Model::Uring => ("uring", None),
             Model::Hybrid => ("hybrid", None),
         };
         let mut arguments = vec![server.to_owned()];

@@ -147,9 +147,18 @@ impl CompareOptions {
     /// # Errors
     /// A [`UsageError`] if nothing is left to compare, two have one name, or a pool would be too large.
     pub fn candidates(&self) -> Result<(Vec<Candidate>, Vec<String>), UsageError> {
+        let mut left_out = Vec::new();
         let models = match self.models.as_slice() {
             [] if self.foreign_only => Vec::new(),
-            [] => Model::ALL.to_vec(),
+            [] => {
+                let mut models = Model::ALL.to_vec();
+                // Forbidden in many a container. Who asks for it by name is told so by a failure.
+                if let Err(error) = server_uring::available() {
+                    models.retain(|&model| model != Model::Uring);
+                    left_out.push(format!("uring: {error}"));
+                }
+                models
+            }
             chosen => chosen.to_vec(),
         };
         let most = self.connections.iter().copied().max().unwrap_or(0);
@@ -175,7 +184,8 @@ impl CompareOptions {
                     .to_owned(),
             ));
         }
-        Ok((candidates, found.left_out))
+        left_out.extend(found.left_out);
+        Ok((candidates, left_out))
     }
 
     /// The scenarios, each once, in the order in which they are documented.

@@ -31,6 +31,8 @@ enum Server {
     Mio(server_mio::Options),
     /// One task per conversation
     Tokio(server_tokio::Options),
+    /// All conversations on one loop of completions
+    Uring(server_uring::Options),
     /// Event loops in threads of several processes
     Hybrid(server_hybrid::Options),
 }
@@ -53,6 +55,7 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         Server::Thread(_) => c"lab-thread",
         Server::Mio(_) => c"lab-mio",
         Server::Tokio(_) => c"lab-tokio",
+        Server::Uring(_) => c"lab-uring",
         Server::Hybrid(_) => c"lab-hybrid",
     };
     prctl::set_name(name)?;
@@ -62,6 +65,7 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         Server::Thread(options) => server_thread::run(options),
         Server::Mio(options) => server_mio::run(options),
         Server::Tokio(options) => server_tokio::run(options),
+        Server::Uring(options) => server_uring::run(options),
         Server::Hybrid(options) => server_hybrid::run(options),
     }
 }

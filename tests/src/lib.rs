@@ -48,7 +48,10 @@ macro_rules! promises {
     (@test $promise:ident $model:ident) => {
         #[test]
         fn $model() {
-            super::$promise($crate::promises!(@model $model));
+            let model = $crate::promises!(@model $model);
+            if model.can_be_tested() {
+                super::$promise(model);
+            }
         }
     };
     (@model iterative) => {
@@ -75,10 +78,13 @@ macro_rules! promises {
     (@model tokio_workers) => {
         $crate::Model { kind: $crate::Kind::TokioWorkers, program: env!("CARGO_BIN_EXE_tested-server-tokio") }
     };
+    (@model uring) => {
+        $crate::Model { kind: $crate::Kind::Uring, program: env!("CARGO_BIN_EXE_tested-server-uring") }
+    };
     (@model hybrid) => {
         $crate::Model { kind: $crate::Kind::Hybrid, program: env!("CARGO_BIN_EXE_tested-server-hybrid") }
     };
     ($($promise:ident),* $(,)?) => {
-        $( $crate::promises!(@promise $promise [iterative fork prefork thread pool mio tokio tokio_workers hybrid]); )*
+        $( $crate::promises!(@promise $promise [iterative fork prefork thread pool mio tokio tokio_workers uring hybrid]); )*
     };
 }

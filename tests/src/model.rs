@@ -22,6 +22,8 @@ pub enum Kind {
     Tokio,
     /// A task per conversation, shared among threads.
     TokioWorkers,
+    /// All conversations in one loop of completions.
+    Uring,
     /// Event loops in threads of several processes.
     Hybrid,
 }
@@ -41,13 +43,31 @@ impl Model {
         match self.kind {
             Kind::Iterative => 1,
             Kind::Prefork | Kind::Pool => wanted.min(WORKERS),
-            Kind::Fork | Kind::Thread | Kind::Mio | Kind::Tokio | Kind::TokioWorkers | Kind::Hybrid => wanted,
+            Kind::Fork
+            | Kind::Thread
+            | Kind::Mio
+            | Kind::Tokio
+            | Kind::TokioWorkers
+            | Kind::Uring
+            | Kind::Hybrid => wanted,
         }
     }
 
     /// Whether it serves more than one conversation at a time.
     pub fn serves_several(self) -> bool {
         self.kind != Kind::Iterative
+    }
+
+    /// Whether this system has what the model needs; says so where not.
+    pub fn can_be_tested(self) -> bool {
+        if self.kind != Kind::Uring {
+            return true;
+        }
+        let ring = server_uring::available();
+        if let Err(error) = &ring {
+            crate::skip(&format!("{error}"));
+        }
+        ring.is_ok()
     }
 
     /// Whether its conversations are served by children of its process.
@@ -61,7 +81,7 @@ impl Model {
             (Kind::Prefork | Kind::Pool, limit) => {
                 vec!["--workers".to_owned(), limit.unwrap_or(WORKERS).to_string()]
             }
-            (Kind::Fork | Kind::Thread | Kind::Mio | Kind::Tokio, Some(limit)) => {
+            (Kind::Fork | Kind::Thread | Kind::Mio | Kind::Tokio | Kind::Uring, Some(limit)) => {
                 vec!["--max-connections".to_owned(), limit.to_string()]
             }
             (Kind::TokioWorkers, limit) => {

@@ -150,6 +150,7 @@ pub fn cost(model: Model) -> Option<Cost> {
         // Its stack and the one for signals, each with a guard page.
         Model::Thread => Some(Cost { bytes: 36 << 10, tasks: 1, descriptors: 1, maps: 4 }),
         Model::Mio | Model::Hybrid => Some(Cost { bytes: 128, tasks: 0, descriptors: 1, maps: 0 }),
+        Model::Uring => Some(Cost { bytes: 512, tasks: 0, descriptors: 1, maps: 0 }),
         Model::Tokio => Some(Cost { bytes: 1024, tasks: 0, descriptors: 1, maps: 0 }),
     }
 }

@@ -1,0 +1,181 @@
+//! The open conversations of one ring, and the completions that move them on.
+
+use std::io;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use common::stop::Delivery;
+use common::{Outcome, Tally, stop};
+use slab::Slab;
+
+use crate::open::Open;
+use crate::operation::Key;
+use crate::ring::{Filled, Ring};
+
+/// The idle timeout is counted in this many ticks, so it is late by an eighth at the most. The price is one look at every
+/// conversation per tick; a request costs no system call and no timer.
+const IDLE_TICKS: u32 = 8;
+
+/// The shortest tick.
+const SHORTEST_TICK: Duration = Duration::from_millis(1);
+
+/// How often a conversation that the server has ended is looked at until all its answers are delivered.
+const DELIVERY_LOOK: Duration = Duration::from_millis(5);
+
+/// A table of conversations.
+#[derive(Debug)]
+pub(crate) struct Conversations {
+    open: Slab<Open>,
+    /// How many there have been.
+    begun: u64,
+    /// Those that the server has ended, and whose peers have not acknowledged everything yet.
+    undelivered: Vec<Key>,
+    /// The length of a tick; none without an idle timeout.
+    tick: Option<Duration>,
+    ticks: u32,
+    next_tick: Instant,
+    /// The time of this turn of the loop, so that nobody needs to look at the clock twice in it.
+    now: Instant,
+}
+
+impl Conversations {
+    /// An empty table. An idle timeout of zero means never.
+    pub(crate) fn new(idle_timeout: Duration) -> Self {
+        let now = Instant::now();
+        let tick = (!idle_timeout.is_zero()).then(|| SHORTEST_TICK.max(idle_timeout / IDLE_TICKS));
+        Self {
+            open: Slab::new(),
+            begun: 0,
+            undelivered: Vec::new(),
+            tick,
+            ticks: 0,
+            next_tick: now + tick.unwrap_or_default(),
+            now,
+        }
+    }
+
+    /// The time of this turn.
+    pub(crate) fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// A new turn begins.
+    pub(crate) fn set_now(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    /// When the loop must wake although nothing has completed; `None` if never.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let look = (!self.undelivered.is_empty()).then(|| self.now + DELIVERY_LOOK);
+        look.into_iter().chain(self.tick.map(|_| self.next_tick)).min()
+    }
+
+    /// Adds a conversation. What its peer sends is received from now on, without another request for it.
+    pub(crate) fn begin(&mut self, ring: &mut Ring, stream: TcpStream) {
+        let entry = self.open.vacant_entry();
+        let key = Key::new(entry.key(), self.begun);
+        self.begun += 1;
+        entry.insert(Open::new(ring, stream, key)).active = self.ticks;
+    }
+
+    /// The conversation that a completion belongs to, if it is still the one that made the request.
+    fn active(&mut self, key: Key) -> Option<&mut Open> {
+        let open = self.open.get_mut(key.place()).filter(|open| open.key() == key)?;
+        open.active = self.ticks;
+        Some(open)
+    }
+
+    /// Takes what was received: bytes, or nothing at the end of the input.
+    pub(crate) fn received(
+        &mut self,
+        ring: &mut Ring,
+        key: Key,
+        result: io::Result<Option<Filled>>,
+        more: bool,
+        tally: &mut Tally,
+    ) {
+        let Some(open) = self.active(key) else {
+            result.ok().flatten().into_iter().for_each(|filled| ring.give_back(filled));
+            return;
+        };
+        open.received(ring, result, more);
+        self.go_on(ring, key, tally);
+    }
+
+    /// Takes how much of an answer was sent.
+    pub(crate) fn sent(
+        &mut self,
+        ring: &mut Ring,
+        key: Key,
+        buffer: Filled,
+        result: io::Result<usize>,
+        tally: &mut Tally,
+    ) {
+        if let Some(open) = self.active(key) {
+            open.sent(ring, &buffer, result);
+        }
+        ring.give_back(buffer);
+        self.go_on(ring, key, tally);
+    }
+
+    /// The socket has room again, or is broken.
+    pub(crate) fn room(&mut self, ring: &mut Ring, key: Key, tally: &mut Tally) {
+        if let Some(open) = self.active(key) {
+            open.room();
+        }
+        self.go_on(ring, key, tally);
+    }
+
+    /// Moves a conversation on, and closes it where it has ended and no request needs its socket any more.
+    fn go_on(&mut self, ring: &mut Ring, key: Key, tally: &mut Tally) {
+        let Some(open) = self.open.get_mut(key.place()).filter(|open| open.key() == key) else { return };
+        open.go_on(ring);
+        match open.over() {
+            // What the server has ended closes when everything is delivered: see `end_delivered`.
+            Some(Outcome::Completed) if stop::stopping() => self.undelivered.push(key),
+            Some(outcome) => self.close(key, outcome, tally),
+            None => {}
+        }
+    }
+
+    /// Closes a conversation, then counts it.
+    fn close(&mut self, key: Key, outcome: Outcome, tally: &mut Tally) {
+        drop(self.open.remove(key.place()));
+        tally.close(outcome);
+    }
+
+    /// Ends the conversations whose peers have neither sent nor taken anything for the idle timeout, once a tick. They are closed
+    /// when their requests have been cancelled.
+    pub(crate) fn end_silent(&mut self, ring: &mut Ring) {
+        let Some(tick) = self.tick else { return };
+        if self.now < self.next_tick {
+            return;
+        }
+        self.ticks = self.ticks.wrapping_add(1);
+        self.next_tick = self.now + tick;
+        for (_, open) in &mut self.open {
+            if self.ticks.wrapping_sub(open.active) > IDLE_TICKS {
+                open.end(ring, Outcome::TimedOut);
+            }
+        }
+    }
+
+    /// Ends every conversation's input: each will receive what is left, and then the end.
+    pub(crate) fn end_input(&mut self, ring: &Ring) {
+        for (_, open) in &mut self.open {
+            open.end_input(ring);
+        }
+    }
+
+    /// Closes those that the server has ended and whose answers are delivered by now, or never will be.
+    pub(crate) fn end_delivered(&mut self, tally: &mut Tally) {
+        for key in std::mem::take(&mut self.undelivered) {
+            let Some(open) = self.open.get(key.place()) else { continue };
+            match stop::delivery(open.stream()) {
+                Delivery::Done => self.close(key, Outcome::Completed, tally),
+                Delivery::Failed => self.close(key, Outcome::Failed, tally),
+                Delivery::Pending => self.undelivered.push(key),
+            }
+        }
+    }
+}

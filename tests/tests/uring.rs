@@ -1,0 +1,170 @@
+//! Promises about completions: where there is no io_uring, the server says so, and buffers that all share are used up by nobody.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use tests::{Client, Launch, Model, Random, Server, Signal, processes, promises, shouted};
+
+promises!(only [uring]:
+    a_server_that_may_not_use_io_uring_says_what_to_do,
+    a_limit_is_kept_where_one_request_accepts_more_than_there_are_places,
+    no_thread_of_the_kernel_works_for_the_server,
+);
+promises!(only [mio uring]: clients_of_every_temper_get_every_byte_right);
+
+/// Runs its arguments with io_uring_setup failing with the errno that comes first, by a filter of system calls (seccomp(2)).
+const FORBID: &str = r#"
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+SETUP, ALLOW, ERRNO = 425, 0x7FFF0000, 0x00050000
+program = [(0x20, 0, 0, 0), (0x15, 0, 1, SETUP), (0x06, 0, 0, ERRNO | int(sys.argv[1])), (0x06, 0, 0, ALLOW)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]
+filter = Program(len(program), ctypes.addressof(code))
+assert libc.prctl(38, 1, 0, 0, 0) == 0, "no new privileges"
+assert libc.prctl(22, 2, ctypes.byref(filter)) == 0, "a filter of system calls"
+os.execv(sys.argv[2], sys.argv[2:])
+"#;
+
+/// Whether a filter of system calls can be installed; says so where not.
+fn filters_are_missing() -> bool {
+    let works = Command::new("python3").args(["-c", FORBID, "1", "/bin/true"]).output();
+    let missing = !works.is_ok_and(|output| output.status.success());
+    if missing {
+        tests::skip("io_uring cannot be forbidden here: there is no python3, or no seccomp");
+    }
+    missing
+}
+
+fn a_server_that_may_not_use_io_uring_says_what_to_do(model: Model) {
+    if filters_are_missing() {
+        return;
+    }
+    let words = [(1, "kernel.io_uring_disabled"), (38, "has none"), (22, "Linux 6.1"), (12, "ulimit -l")];
+    for (errno, word) in words {
+        let script = format!("exec python3 -c \"$FORBID\" {errno} \"$0\" \"$@\"");
+        let exit = Launch::of(model).variable("FORBID", FORBID).script(&script).run();
+        assert_eq!((exit.code, exit.output.len()), (Some(1), 0), "{exit:?}");
+        assert_eq!(exit.log.len(), 1, "{:?}", exit.log);
+        let line = &exit.log[0];
+        assert!(line.starts_with("error: cannot use io_uring: "), "{line}");
+        assert!(line.contains(word) && line.contains("server-mio"), "{line}");
+    }
+}
+
+/// Hands the standard input over as a socket that listens, whose queue is longer than the option says.
+const HAND_OVER: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
+
+/// While there are more places than the queue is long, one request accepts whoever comes, and does not know the limit.
+fn a_limit_is_kept_where_one_request_accepts_more_than_there_are_places(model: Model) {
+    const PLACES: u64 = 50;
+    const CLIENTS: u64 = 80;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let server = Launch::of(model)
+        .limit(50)
+        .options(&["--backlog", "1"])
+        .script(HAND_OVER)
+        .stdin(OwnedFd::from(listener))
+        .start();
+    // They are all in the queue when the server looks at it again.
+    assert_eq!(server.status().open, 0);
+    server.signal(Signal::SIGSTOP);
+    let clients: Vec<Client> = (0..CLIENTS).map(|_| Client::connect(server.address())).collect();
+    clients.iter().for_each(|client| client.send(b"hello"));
+    server.signal(Signal::SIGCONT);
+    let tally = server.eventually_counts("all places are taken", |tally| tally.open == PLACES);
+    assert_eq!(tally.accepted, PLACES, "{tally:?}");
+    let (first, surplus) = clients.split_at(50);
+    first.iter().for_each(|client| client.expect_answer(b"hello"));
+    assert!(surplus[0].hears_nothing_for(Duration::from_millis(100)), "a client over the limit is answered");
+    for client in clients {
+        client.end_input();
+        let answer = client.receive_to_end();
+        assert!(answer.is_empty() || answer == b"HELLO", "{answer:?}");
+    }
+    assert_eq!(server.stop().completed, CLIENTS);
+}
+
+/// A request that cannot be waited for otherwise is given to a thread of the kernel, which counts as one of the server's.
+fn no_thread_of_the_kernel_works_for_the_server(model: Model) {
+    let server = Server::start(model, &[]);
+    for bytes in [1, 1000, 100_000] {
+        let clients: Vec<Client> = (0..20).map(|_| Client::connect(server.address())).collect();
+        let request = vec![b'x'; bytes];
+        clients.iter().for_each(|client| client.send(&request));
+        assert_eq!(processes::threads(server.pid()), 1);
+        clients.iter().for_each(|client| client.expect_answer(&request));
+        clients.into_iter().for_each(Client::finish);
+    }
+    let stuck = Client::connect_small(server.address());
+    stuck.send_until_held_back(&[b'x'; 50_000], usize::MAX);
+    assert_eq!(processes::threads(server.pid()), 1);
+    stuck.reset();
+    server.stop();
+}
+
+/// One conversation of random sizes: some read at once, some late and in small pieces, some break off.
+fn converse_at_random(server: &Server, seed: u64) {
+    const LARGEST: usize = 400_000;
+    let mut random = Random::new(seed);
+    let client = if seed.is_multiple_of(2) {
+        Client::connect_small(server.address())
+    } else {
+        Client::connect(server.address())
+    };
+    for _ in 0..random.up_to(8) {
+        let largest = if random.up_to(3) == 1 { LARGEST } else { 2000 };
+        let count = random.up_to(largest);
+        let request = random.bytes(count);
+        let late = random.up_to(3) == 1;
+        let breaks = random.up_to(12) == 1;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let sent = client.stream().write_all(&request);
+                assert!(breaks || sent.is_ok(), "{sent:?}");
+            });
+            if breaks {
+                let _ = client.stream().read(&mut [0; 100]);
+                let _ = client.stream().shutdown(std::net::Shutdown::Both);
+                return;
+            }
+            if late {
+                thread::sleep(Duration::from_millis(20));
+            }
+            let mut answer = Vec::new();
+            while answer.len() < count {
+                let piece = random.up_to(30_000).min(count - answer.len());
+                answer.extend(client.receive(piece));
+            }
+            assert!(answer == shouted(&request), "of {count} bytes some are wrong");
+        });
+        if breaks {
+            return client.reset();
+        }
+    }
+    client.finish();
+}
+
+fn clients_of_every_temper_get_every_byte_right(model: Model) {
+    const THREADS: u64 = 6;
+    const CONVERSATIONS: u64 = 15;
+    let server = Server::start(model, &[]);
+    thread::scope(|scope| {
+        for number in 0..THREADS {
+            let server = &server;
+            scope.spawn(move || {
+                let seeds = number * CONVERSATIONS..(number + 1) * CONVERSATIONS;
+                seeds.for_each(|seed| converse_at_random(server, seed));
+            });
+        }
+    });
+    let tally = server.eventually_counts("all are over", |tally| tally.open == 0);
+    assert_eq!(tally.accepted, THREADS * CONVERSATIONS, "{tally:?}");
+    assert!(tally.completed > tally.failed, "{tally:?}");
+    server.stop();
+}
