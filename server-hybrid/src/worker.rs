@@ -93,7 +93,7 @@ fn serve(
     // Prepare.
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(EVENTS_PER_WAIT);
-    let mut open = Conversations::new(options.server.idle_timeout);
+    let mut open = Conversations::new(poll.registry(), options.server.idle_timeout)?;
     let mut account = Account::open(ledger, index);
     let mut tally = Tally::default();
     let mut pause = AcceptPause::default();
@@ -134,13 +134,15 @@ fn serve(
         settle(&mut account, &tally, post);
 
         // Wait.
-        let until = if admissions == ADMISSIONS_PER_TURN { Some(open.now()) } else { pause.until() };
+        let until = if admissions == ADMISSIONS_PER_TURN { Some(Instant::now()) } else { pause.until() };
         let woken = turn(&mut poll, &mut events, &mut open, &mut tally, until)?;
         arrival |= woken.arrival;
         mail |= woken.signal;
 
         // Retire.
-        open.end_silent(&mut tally);
+        if woken.tick {
+            open.end_silent(&mut tally);
+        }
         settle(&mut account, &tally, post);
     }
 

@@ -2,14 +2,20 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::time::{Duration, Instant};
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
 
 use common::stop::Delivery;
 use common::{Buffer, Conversation, Outcome, Progress, Tally, Turn, Want, drive, stop};
 use mio::event::Event;
 use mio::net::TcpStream;
+use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use slab::Slab;
+
+use crate::TICK;
 
 /// The most bytes that a conversation may receive in one turn, so that a greedy client starves no other.
 const TURN_BYTES: usize = 256 * 1024;
@@ -61,48 +67,35 @@ pub struct Conversations {
     unfinished: Vec<usize>,
     /// Those that the server has ended, and whose peers have not acknowledged everything yet.
     undelivered: Vec<usize>,
-    /// The length of a tick; none without an idle timeout.
-    tick: Option<Duration>,
+    /// How many ticks of the idle timeout have passed.
     ticks: u32,
-    next_tick: Instant,
-    /// The time of this turn of the loop, so that nobody needs to look at the clock twice in it.
-    now: Instant,
+    /// Wakes the loop once a tick; none without an idle timeout.
+    alarm: Option<TimerFd>,
 }
 
 impl Conversations {
     /// An empty table. An idle timeout of zero means never.
-    pub fn new(idle_timeout: Duration) -> Self {
-        let now = Instant::now();
+    ///
+    /// # Errors
+    /// If there is no descriptor left for the alarm of the idle timeout, or the kernel cannot watch it.
+    pub fn new(registry: &Registry, idle_timeout: Duration) -> io::Result<Self> {
         let tick = (!idle_timeout.is_zero()).then(|| SHORTEST_TICK.max(idle_timeout / IDLE_TICKS));
-        Self {
+        Ok(Self {
             open: Slab::new(),
             buffer: Buffer::shared(),
             unfinished: Vec::new(),
             undelivered: Vec::new(),
-            tick,
             ticks: 0,
-            next_tick: now + tick.unwrap_or_default(),
-            now,
-        }
+            alarm: tick.map(|tick| alarm(registry, tick)).transpose()?,
+        })
     }
 
-    /// The time of this turn.
-    pub fn now(&self) -> Instant {
-        self.now
-    }
-
-    /// A new turn begins.
-    pub(crate) fn set_now(&mut self, now: Instant) {
-        self.now = now;
-    }
-
-    /// When the loop must wake although nothing has happened; `None` if never.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    /// How long the loop may sleep if nothing happens; `None` for as long as that takes.
+    pub(crate) fn patience(&self) -> Option<Duration> {
         if !self.unfinished.is_empty() {
-            return Some(self.now);
+            return Some(Duration::ZERO);
         }
-        let look = (!self.undelivered.is_empty()).then(|| self.now + DELIVERY_LOOK);
-        look.into_iter().chain(self.tick.map(|_| self.next_tick)).min()
+        (!self.undelivered.is_empty()).then_some(DELIVERY_LOOK)
     }
 
     /// Adds a conversation. Both directions are registered at once and for good, so no later turn costs a system call for it.
@@ -171,14 +164,13 @@ impl Conversations {
         tally.close(outcome);
     }
 
-    /// Ends the conversations whose peers have neither sent nor taken anything for the idle timeout, once a tick.
+    /// A tick has passed: ends the conversations whose peers have neither sent nor taken anything for the idle timeout.
     pub fn end_silent(&mut self, tally: &mut Tally) {
-        let Some(tick) = self.tick else { return };
-        if self.now < self.next_tick {
-            return;
+        // The kernel sets an alarm that repeats anew when it is read.
+        if let Some(alarm) = &self.alarm {
+            let _ = alarm.wait();
         }
         self.ticks = self.ticks.wrapping_add(1);
-        self.next_tick = self.now + tick;
         let ticks = self.ticks;
         self.open.retain(|_, open| {
             let silent = ticks.wrapping_sub(open.active) > IDLE_TICKS;
@@ -209,4 +201,15 @@ impl Conversations {
             }
         }
     }
+}
+
+/// Something that can be read once a tick (timerfd_create(2)).
+///
+/// The timeout of `epoll_wait` would do too. But it is a timer that the kernel sets and takes back in every sleep: two per cent of a
+/// request where one client asks.
+fn alarm(registry: &Registry, tick: Duration) -> io::Result<TimerFd> {
+    let alarm = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
+    alarm.set(Expiration::Interval(TimeSpec::from(tick)), TimerSetTimeFlags::empty())?;
+    registry.register(&mut SourceFd(&alarm.as_fd().as_raw_fd()), TICK, Interest::READABLE)?;
+    Ok(alarm)
 }

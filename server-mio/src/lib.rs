@@ -42,6 +42,8 @@ pub const ADMISSIONS_PER_TURN: usize = 256;
 pub const LISTENER: Token = Token(usize::MAX - 1);
 /// Those of what wakes the loop besides its clients.
 pub const SIGNALS: Token = Token(usize::MAX - 2);
+/// A tick of the idle timeout.
+const TICK: Token = Token(usize::MAX - 3);
 
 /// Serves until a signal stops it.
 ///
@@ -54,7 +56,7 @@ pub fn run(options: &Options) -> Result<()> {
     let mut signals = Signals::new()?;
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(EVENTS_PER_WAIT);
-    let mut open = Conversations::new(options.server.idle_timeout);
+    let mut open = Conversations::new(poll.registry(), options.server.idle_timeout)?;
     let mut tally = Tally::default();
     let mut pause = AcceptPause::default();
     let listener = common::listen(&options.server)?;
@@ -68,7 +70,7 @@ pub fn run(options: &Options) -> Result<()> {
         // Wait.
         let paused = pause.until();
         let admissible = arrival && tally.open() < limit && paused.is_none();
-        let until = if admissible { Some(open.now()) } else { paused };
+        let until = if admissible { Some(Instant::now()) } else { paused };
         let woken = turn(&mut poll, &mut events, &mut open, &mut tally, until)?;
         arrival |= woken.arrival;
         if woken.signal && signals.arrived(&tally).stop {
@@ -94,7 +96,9 @@ pub fn run(options: &Options) -> Result<()> {
         }
 
         // Retire.
-        open.end_silent(&mut tally);
+        if woken.tick {
+            open.end_silent(&mut tally);
+        }
     }
 
     // Drain.
@@ -120,10 +124,12 @@ pub struct Woken {
     pub arrival: bool,
     /// [`SIGNALS`] can be read.
     pub signal: bool,
+    /// A tick of the idle timeout has passed.
+    pub tick: bool,
 }
 
 /// One turn of the loop: sleeps until something happens, but not beyond `until`, and moves on every conversation that can be
-/// moved. It looks at the clock once.
+/// moved. It looks at the clock only where there is a deadline.
 ///
 /// # Errors
 /// If the system takes the event queue away.
@@ -134,10 +140,9 @@ pub fn turn(
     tally: &mut Tally,
     until: Option<Instant>,
 ) -> Result<Woken> {
-    let deadline = until.into_iter().chain(open.deadline()).min();
-    let timeout = deadline.map(|deadline| deadline.saturating_duration_since(open.now()));
+    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+    let timeout = left.into_iter().chain(open.patience()).min();
     let polled = poll.poll(events, timeout);
-    open.set_now(Instant::now());
     let mut woken = Woken::default();
     match polled {
         Ok(()) => {}
@@ -149,6 +154,7 @@ pub fn turn(
         match event.token() {
             LISTENER => woken.arrival = true,
             SIGNALS => woken.signal = true,
+            TICK => woken.tick = true,
             Token(key) => open.turn(key, event, tally),
         }
     }
