@@ -23,7 +23,7 @@ pub mod stop;
 pub mod tally;
 pub mod work;
 
-pub use accept::AcceptPause;
+pub use accept::{AcceptPause, one_waits};
 pub use buffer::Buffer;
 pub use conversation::{Conversation, Want};
 pub use drive::{Progress, Turn, converse, drive, show};

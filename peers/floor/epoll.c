@@ -68,7 +68,7 @@ int main(int count, char **words) {
                 close(stream);
                 continue;
             }
-            while ((stream = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
+            if ((stream = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
                 watch = (struct epoll_event){.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.fd = stream};
                 epoll_ctl(queue, EPOLL_CTL_ADD, stream, &watch);
             }

@@ -68,8 +68,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
 
         // Admit.
-        while arrival && tally.open() < limit {
-            let Some((stream, peer)) = pause.accept(|| listener.accept())? else { break };
+        if arrival && let Some((stream, peer)) = pause.accept(|| listener.accept())? {
             tally.accept();
             log::debug!("serving {peer}");
             let name = Name::of(&peer);
@@ -79,7 +78,6 @@ pub fn run(options: &Options) -> Result<()> {
                 Err(error) => {
                     pause.begin("start a process", &error);
                     tally.close(Outcome::Failed);
-                    break;
                 }
             }
         }

@@ -117,10 +117,12 @@ fn serve(
                 break;
             }
             let Some((stream, peer)) = pause.accept(|| listener.accept())? else {
-                // Edge-triggered: unless a pause cut the look short, the queue is empty, and the next arrival is a new edge.
+                // Unless a pause cut the look short, the queue is empty.
                 arrival = pause.until().is_some();
                 break;
             };
+            // Edge-triggered: when the queue is empty, the next arrival is a new edge.
+            arrival = common::one_waits(&listener);
             admissions += 1;
             if options.balance == Balance::HandOver
                 && hand_over(&stream, &mut account, post, tally.open(), share)

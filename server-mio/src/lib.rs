@@ -83,10 +83,12 @@ pub fn run(options: &Options) -> Result<()> {
                 break;
             }
             let Some((stream, peer)) = pause.accept(|| listener.accept())? else {
-                // Edge-triggered: unless a pause cut the look short, the queue is empty, and the next arrival is a new edge.
+                // Unless a pause cut the look short, the queue is empty.
                 arrival = pause.until().is_some();
                 break;
             };
+            // Edge-triggered: when the queue is empty, the next arrival is a new edge.
+            arrival = common::one_waits(&listener);
             tally.accept();
             log::debug!("serving {peer}");
             if let Err(error) = open.begin(poll.registry(), stream) {

@@ -70,8 +70,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
 
         // Admit.
-        while arrival && tally.open() < limit {
-            let Some((stream, peer)) = pause.accept(|| listener.accept())? else { break };
+        if arrival && let Some((stream, peer)) = pause.accept(|| listener.accept())? {
             tally.accept();
             let stream = Arc::new(stream);
             let key = open.insert(Arc::downgrade(&stream));
@@ -80,7 +79,6 @@ pub fn run(options: &Options) -> Result<()> {
                 pause.begin("start a thread", &error);
                 open.remove(key);
                 tally.close(Outcome::Failed);
-                break;
             }
         }
 
