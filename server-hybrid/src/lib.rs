@@ -77,8 +77,8 @@ pub fn run(options: &Options) -> Result<()> {
     let processes =
         options.processes.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
     let loops = processes * options.threads;
-    // A worker keeps everybody's post, and of its own loops the listener, the inbox and the event queue.
-    let own = loops + 3 * options.threads;
+    // A worker keeps everybody's post, and of its own loops the listener, the inbox, the event queue and the alarm.
+    let own = loops + 4 * options.threads;
     let (limit, share) = common::shared_connection_limit(&options.server, processes, own)?;
     let mut signals = Signals::new()?;
     let mut pool = Pool::new(options, processes, limit, share)?;

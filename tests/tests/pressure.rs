@@ -51,7 +51,9 @@ fn a_slow_reader_is_held_back_and_then_gets_every_byte_right(model: Model) {
     let most = most_in_socket_buffers() + usize::try_from(KEPT_BYTES).expect("it fits");
     let taken = client.send_until_held_back(&pattern(), most);
     let grown = processes::memory_bytes(server.pid()).saturating_sub(before);
-    assert!(grown <= KEPT_BYTES, "the server keeps {grown} bytes for a client that does not read");
+    // A task that moves from thread to thread uses the buffers of all, and the C library keeps for each what it has freed.
+    let threads = if model.kind == Kind::TokioWorkers { WORKERS as u64 } else { 1 };
+    assert!(grown <= threads * KEPT_BYTES, "the server keeps {grown} bytes for a client that does not read");
     processes::assert_stands_still(server.pid());
 
     let expected: Vec<u8> = pattern().into_iter().cycle().take(taken).collect();
