@@ -79,11 +79,14 @@ pub fn cpu_time(pid: i32) -> Duration {
     Duration::from_millis(u64::try_from(ticks).unwrap_or(0) * 1000 / ticks_per_second)
 }
 
-/// Memory of the process and its running children in bytes; pages that several share count once.
+/// Memory of the process and its running children in bytes, without that of files; pages that several share count once.
+///
+/// The program's own pages are a file's: who shares them, and so a process's part of them, changes with every other server that another
+/// test starts or ends.
 pub fn memory_bytes(pid: i32) -> u64 {
     let kibibytes = |pid| {
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss_Anon:"))?;
         line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
     };
     tree(pid).into_iter().filter_map(kibibytes).sum::<u64>() * 1024
