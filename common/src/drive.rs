@@ -25,6 +25,9 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// The most bytes that one of many conversations on a thread may receive in a turn, so that a greedy client starves no other.
+    pub const FAIR_BYTES: usize = 256 * 1024;
+
     /// For a blocking socket, which nobody else waits for: so long that what is done between turns costs next to nothing.
     pub const LONG: Self = Self { bytes: 1024 * 1024, short_read_drains: false };
 }

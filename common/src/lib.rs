@@ -19,6 +19,7 @@ pub mod options;
 pub mod process;
 pub mod shout;
 pub mod signals;
+pub mod silence;
 pub mod stop;
 pub mod tally;
 pub mod work;

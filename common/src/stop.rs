@@ -22,7 +22,10 @@ use socket2::SockRef;
 use crate::signals::STOP_SIGNALS;
 
 /// How often [`wait_until_delivered`] looks.
-const DELIVERY_LOOK: Duration = Duration::from_millis(1);
+const CLOSE_LOOK: Duration = Duration::from_millis(1);
+
+/// How often a server with many conversations on one thread looks at those that it has ended, until all their answers are delivered.
+pub const DELIVERY_LOOK: Duration = Duration::from_millis(5);
 
 /// No conversation in [`CONVERSATION`].
 const NONE: i32 = -1;
@@ -177,7 +180,7 @@ pub fn wait_until_delivered(stream: &TcpStream) -> bool {
         match delivery(stream) {
             Delivery::Done => return true,
             Delivery::Failed => return false,
-            Delivery::Pending => thread::sleep(DELIVERY_LOOK),
+            Delivery::Pending => thread::sleep(CLOSE_LOOK),
         }
     }
 }

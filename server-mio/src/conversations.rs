@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use common::stop::Delivery;
-use common::{Buffer, Conversation, Outcome, Progress, Tally, Turn, Want, drive, stop};
+use common::{Buffer, Conversation, Outcome, Progress, Tally, Turn, Want, drive, silence, stop};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::unix::SourceFd;
@@ -16,19 +16,6 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use slab::Slab;
 
 use crate::TICK;
-
-/// The most bytes that a conversation may receive in one turn, so that a greedy client starves no other.
-const TURN_BYTES: usize = 256 * 1024;
-
-/// The idle timeout is counted in this many ticks, so it is late by an eighth at the most. The price is one look at every
-/// conversation per tick; a request costs no system call and no timer.
-const IDLE_TICKS: u32 = 8;
-
-/// The shortest tick.
-const SHORTEST_TICK: Duration = Duration::from_millis(1);
-
-/// How often a conversation that the server has ended is looked at until all its answers are delivered.
-const DELIVERY_LOOK: Duration = Duration::from_millis(5);
 
 /// One conversation. This is all that an idle one costs in this process.
 #[derive(Debug)]
@@ -79,7 +66,7 @@ impl Conversations {
     /// # Errors
     /// If there is no descriptor left for the alarm of the idle timeout, or the kernel cannot watch it.
     pub fn new(registry: &Registry, idle_timeout: Duration) -> io::Result<Self> {
-        let tick = (!idle_timeout.is_zero()).then(|| SHORTEST_TICK.max(idle_timeout / IDLE_TICKS));
+        let tick = silence::tick(idle_timeout);
         Ok(Self {
             open: Slab::new(),
             buffer: Buffer::shared(),
@@ -95,7 +82,7 @@ impl Conversations {
         if !self.unfinished.is_empty() {
             return Some(Duration::ZERO);
         }
-        (!self.undelivered.is_empty()).then_some(DELIVERY_LOOK)
+        (!self.undelivered.is_empty()).then_some(stop::DELIVERY_LOOK)
     }
 
     /// Adds a conversation. Both directions are registered at once and for good, so no later turn costs a system call for it.
@@ -138,7 +125,7 @@ impl Conversations {
     fn go_on(&mut self, key: usize, tally: &mut Tally) {
         let Some(open) = self.open.get_mut(key) else { return };
         open.waits = Waits::Event;
-        let turn = Turn { bytes: TURN_BYTES, short_read_drains: !open.peer_closed };
+        let turn = Turn { bytes: Turn::FAIR_BYTES, short_read_drains: !open.peer_closed };
         match drive(&mut open.conversation, &mut open.stream, &mut self.buffer, turn) {
             Ok(Progress::Blocked | Progress::Interrupted) => {}
             Ok(Progress::Unfinished) => {
@@ -173,7 +160,7 @@ impl Conversations {
         self.ticks = self.ticks.wrapping_add(1);
         let ticks = self.ticks;
         self.open.retain(|_, open| {
-            let silent = ticks.wrapping_sub(open.active) > IDLE_TICKS;
+            let silent = silence::is_over(ticks, open.active);
             if silent {
                 tally.close(Outcome::TimedOut);
             }

@@ -22,7 +22,7 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use clap::Parser;
@@ -53,9 +53,6 @@ pub struct Options {
 /// The most tasks polled between two looks at the sockets. tokio looks after 61 if it is not told: with a thousand busy clients
 /// that is sixteen system calls a round instead of one.
 const POLLS_PER_LOOK: u32 = 1024;
-
-/// How often a conversation that the server has ended is looked at until all its answers are delivered.
-const DELIVERY_LOOK: Duration = Duration::from_millis(5);
 
 /// Serves until a signal stops it.
 ///
@@ -138,7 +135,7 @@ async fn serve(options: &ServerOptions, limit: usize) -> Result<Tally> {
     let deadline = Instant::now() + options.drain_timeout;
     while open.tally().open() > 0 && Instant::now() < deadline && !signals.stop_at_once() {
         open.wake_all();
-        let look = deadline.min(Instant::now() + DELIVERY_LOOK);
+        let look = deadline.min(Instant::now() + stop::DELIVERY_LOOK);
         let woken = sleep.until(Some(look), |cx| open.poll_fewer_than(1, cx)).await?;
         if woken.signal {
             signals.arrived(&open.tally());

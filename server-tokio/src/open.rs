@@ -4,10 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use common::{Outcome, Tally};
+use common::{Outcome, Tally, silence};
 use slab::Slab;
-
-use crate::silence::IDLE_TICKS;
 
 /// The open conversations, as far as others than their own tasks are concerned. The lock is taken when one begins and when it
 /// ends, never for a request.
@@ -94,7 +92,7 @@ impl Place {
 
     /// Whether the idle timeout has passed since the tick `active`.
     pub(crate) fn silent_since(&self, active: u32) -> bool {
-        self.ticks().wrapping_sub(active) > IDLE_TICKS
+        silence::is_over(self.ticks(), active)
     }
 }
 

@@ -2,14 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// The idle timeout is counted in this many ticks, so it is late by an eighth at the most. The price is that every task is polled
-/// once per tick; a request costs no system call and no timer.
-pub(crate) const IDLE_TICKS: u32 = 8;
-
-/// The shortest tick.
-const SHORTEST_TICK: Duration = Duration::from_millis(1);
-
-/// The ticks in which the idle timeout is counted.
+/// The ticks in which the idle timeout is counted. The price is that every task is polled once per tick.
 #[derive(Debug)]
 pub(crate) struct Ticks {
     /// The length of a tick; none without an idle timeout.
@@ -20,7 +13,7 @@ pub(crate) struct Ticks {
 impl Ticks {
     /// The first tick begins now. An idle timeout of zero means never.
     pub(crate) fn new(idle_timeout: Duration) -> Self {
-        let tick = (!idle_timeout.is_zero()).then(|| SHORTEST_TICK.max(idle_timeout / IDLE_TICKS));
+        let tick = common::silence::tick(idle_timeout);
         Self { tick, next: Instant::now() + tick.unwrap_or_default() }
     }
 

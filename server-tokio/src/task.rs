@@ -17,7 +17,7 @@ use crate::open::Place;
 
 /// How far a task goes before it yields, so that a greedy client starves no other. A short read is no matter here: [`Socket`]
 /// knows what it means.
-const TURN: Turn = Turn { bytes: 256 * 1024, short_read_drains: false };
+const TURN: Turn = Turn { bytes: Turn::FAIR_BYTES, short_read_drains: false };
 
 thread_local! {
     /// Lent to a task for its turn. A turn is a call without `.await`, so no task can sleep on it.

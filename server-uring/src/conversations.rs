@@ -5,22 +5,12 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use common::stop::Delivery;
-use common::{Outcome, Tally, stop};
+use common::{Outcome, Tally, silence, stop};
 use slab::Slab;
 
 use crate::open::Open;
 use crate::operation::Key;
 use crate::ring::{Filled, Ring};
-
-/// The idle timeout is counted in this many ticks, so it is late by an eighth at the most. The price is one look at every
-/// conversation per tick; a request costs no system call and no timer.
-const IDLE_TICKS: u32 = 8;
-
-/// The shortest tick.
-const SHORTEST_TICK: Duration = Duration::from_millis(1);
-
-/// How often a conversation that the server has ended is looked at until all its answers are delivered.
-const DELIVERY_LOOK: Duration = Duration::from_millis(5);
 
 /// A table of conversations.
 #[derive(Debug)]
@@ -42,7 +32,7 @@ impl Conversations {
     /// An empty table. An idle timeout of zero means never.
     pub(crate) fn new(idle_timeout: Duration) -> Self {
         let now = Instant::now();
-        let tick = (!idle_timeout.is_zero()).then(|| SHORTEST_TICK.max(idle_timeout / IDLE_TICKS));
+        let tick = silence::tick(idle_timeout);
         Self {
             open: Slab::new(),
             begun: 0,
@@ -66,7 +56,7 @@ impl Conversations {
 
     /// When the loop must wake although nothing has completed; `None` if never.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let look = (!self.undelivered.is_empty()).then(|| self.now + DELIVERY_LOOK);
+        let look = (!self.undelivered.is_empty()).then(|| self.now + stop::DELIVERY_LOOK);
         look.into_iter().chain(self.tick.map(|_| self.next_tick)).min()
     }
 
@@ -154,7 +144,7 @@ impl Conversations {
         self.ticks = self.ticks.wrapping_add(1);
         self.next_tick = self.now + tick;
         for (_, open) in &mut self.open {
-            if self.ticks.wrapping_sub(open.active) > IDLE_TICKS {
+            if silence::is_over(self.ticks, open.active) {
                 open.end(ring, Outcome::TimedOut);
             }
         }

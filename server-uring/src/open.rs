@@ -4,15 +4,11 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, TcpStream};
 
-use common::{Conversation, Outcome, Want, show, stop, work};
+use common::{Conversation, Outcome, Turn, Want, show, stop, work};
 use socket2::SockRef;
 
 use crate::operation::{Key, Operation};
 use crate::ring::{BUFFER_BYTES, Filled, Ring};
-
-/// The most bytes that wait for their turn before nothing more is received, so that a greedy client starves no other: its next
-/// buffers go to those who have none.
-const TURN_BYTES: usize = 256 * 1024;
 
 /// One conversation. This is all that an idle one costs in this process.
 #[derive(Debug)]
@@ -173,8 +169,8 @@ impl Open {
             (Want::Read, Sends::Nothing) => self.answer(ring, filled),
             (Want::Read, _) => {
                 self.received.push_back(filled);
-                // With the one that is being sent.
-                if (self.received.len() + 1) * BUFFER_BYTES >= TURN_BYTES {
+                // With the one that is being sent. A greedy client's next buffers go to those who have none.
+                if (self.received.len() + 1) * BUFFER_BYTES >= Turn::FAIR_BYTES {
                     self.receive_no_more(ring);
                 }
             }
