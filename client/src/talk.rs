@@ -20,9 +20,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use common::limit::raise_descriptors;
 use common::options::{parse_address, parse_count, parse_duration};
 use common::{Bell, shout};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use conversation::{Failure, converse};
 
@@ -79,7 +79,8 @@ pub fn run(options: &TalkOptions) -> anyhow::Result<ExitCode> {
     let talk = Arc::new(Talk::new(options)?);
     let (events, arriving) = mpsc::channel();
     announce_signals(events.clone())?;
-    raise_descriptor_limit();
+    // Where that fails or is not enough, connecting will say so.
+    let _ = raise_descriptors();
     begin(&talk, &events)?;
     let ending = supervise(&talk, &arriving)?;
     // Whoever closed stdout has seen enough.
@@ -161,16 +162,6 @@ fn announce_signals(events: Sender<Event>) -> anyhow::Result<()> {
     // The send fails only when nobody waits any more.
     let announce = move || drop(events.send(Event::Signal));
     ctrlc::set_handler(announce).context("cannot catch signals")
-}
-
-/// Raises the soft limit to the hard one, which every process may do for itself (getrlimit(2)). Where that fails or is not
-/// enough, connecting will say so.
-fn raise_descriptor_limit() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-    {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
 }
 
 /// Starts the connections' threads. They are not joined: one may be blocked in connecting or printing for long, and the end

@@ -55,14 +55,7 @@ pub fn shared_connection_limit(
 /// The hard limit on descriptors, which the soft one is raised to, and how many of them are left for conversations in a process
 /// that keeps `own` more for itself than others do.
 fn descriptors_to_spare(own: usize) -> Result<(usize, usize)> {
-    let (soft, hard) =
-        getrlimit(Resource::RLIMIT_NOFILE).context("cannot read the limit on open descriptors")?;
-    if soft < hard {
-        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
-            .context("cannot raise the limit on open descriptors")?;
-        log::info!("raised the limit on open descriptors from {soft} to {hard}");
-    }
-    let hard = usize::try_from(hard).unwrap_or(usize::MAX);
+    let hard = raise_descriptors()?;
     let reserved = RESERVED_DESCRIPTORS + own;
     let allowed = hard.saturating_sub(reserved);
     if allowed == 0 {
@@ -74,4 +67,19 @@ fn descriptors_to_spare(own: usize) -> Result<(usize, usize)> {
         .into());
     }
     Ok((hard, allowed))
+}
+
+/// Raises this process's soft limit on descriptors to the hard one, as every process may (getrlimit(2)), and says what that is.
+///
+/// # Errors
+/// If the system refuses.
+pub fn raise_descriptors() -> Result<usize> {
+    let (soft, hard) =
+        getrlimit(Resource::RLIMIT_NOFILE).context("cannot read the limit on open descriptors")?;
+    if soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+            .context("cannot raise the limit on open descriptors")?;
+        log::info!("raised the limit on open descriptors from {soft} to {hard}");
+    }
+    Ok(usize::try_from(hard).unwrap_or(usize::MAX))
 }

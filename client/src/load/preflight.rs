@@ -4,9 +4,9 @@ use std::fs;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use common::UsageError;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use common::limit::raise_descriptors;
 
 use super::options::LoadOptions;
 use crate::connect::explain_connect;
@@ -25,13 +25,7 @@ const PORT_RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 /// # Errors
 /// A [`UsageError`] that names the remedy.
 pub(super) fn descriptors(options: &LoadOptions) -> anyhow::Result<()> {
-    let (soft, hard) =
-        getrlimit(Resource::RLIMIT_NOFILE).context("cannot read the limit on open descriptors")?;
-    if soft < hard {
-        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
-            .context("cannot raise the limit on open descriptors")?;
-    }
-    let hard = usize::try_from(hard).unwrap_or(usize::MAX);
+    let hard = raise_descriptors()?;
     let own = RESERVED_DESCRIPTORS + options.useful_threads() * DESCRIPTORS_PER_WORKER;
     let connections = options.connections;
     if connections.saturating_add(own) > hard {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 
 use anyhow::{Context, Result};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::geteuid;
 use procfs::Current;
 use procfs::process::Process;
@@ -78,16 +78,6 @@ impl Limits {
             tracked: tracked(),
         })
     }
-}
-
-/// Raises this process's soft limit on descriptors to the hard one, as every process may (getrlimit(2)).
-///
-/// # Errors
-/// If the system refuses.
-pub fn raise_descriptors() -> Result<()> {
-    let (_, hard) =
-        getrlimit(Resource::RLIMIT_NOFILE).context("cannot read the limit on open descriptors")?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("cannot raise the limit on open descriptors")
 }
 
 /// What the machine has available, or what is left to this process's control groups, if that is less.

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Args;
 use client::load::{LoadOptions, Payload, histogram, splitmix};
+use common::limit::raise_descriptors;
 use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token};
 use nix::sys::prctl;
 
 use super::connection::{BUFFER_BYTES, Connection, Fault, MESSAGE_BYTES, Turn};
-use super::limits;
 use super::words::{Account, Order, Part, Word, hear, say};
 use crate::leash;
 use crate::lesson::trace::now_ns;
@@ -46,7 +46,7 @@ pub fn run(options: &CrowdOptions) -> Result<()> {
     leash::attach(options.dies_with)?;
     // The name by which `top` and `ps` show the process.
     prctl::set_name(c"lab-crowd")?;
-    limits::raise_descriptors()?;
+    raise_descriptors()?;
     let part = serde_json::from_str(&options.part).context("cannot understand the lab")?;
     let mut member = Member::new(part)?;
     let (mut stdin, mut stdout) = (io::stdin().lock(), io::stdout().lock());

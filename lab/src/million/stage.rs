@@ -7,11 +7,11 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use common::limit::raise_descriptors;
 
 use super::crowd::{Crowd, Phase};
 use super::document::{Document, Workers};
 use super::layout::spreads;
-use super::limits::raise_descriptors;
 use super::progress::Progress;
 use super::weigh::{Growth, weigh};
 use super::words::{Order, Part};
