@@ -14,6 +14,8 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{self, ForkResult, Pid, getpid, getppid};
 
+use crate::stop;
+
 /// Exit code of a child that could not begin, or was made to end by an error of its own.
 pub const FAILED: i32 = 1;
 
@@ -169,10 +171,77 @@ const STEADY: Duration = Duration::from_secs(1);
 const BACK_OFF: Duration = Duration::from_millis(100);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
 
-/// When a place in a pool of processes may be filled again: later and later if its processes keep dying at once, so that a worker
-/// that cannot live does not become a fork bomb.
+/// The places of a fixed pool of worker processes, and who fills them. Who dies is replaced.
+#[derive(Debug)]
+pub struct Places(Vec<Place>);
+
+#[derive(Debug, Clone)]
+struct Place {
+    pid: Option<Pid>,
+    back_off: BackOff,
+}
+
+impl Places {
+    /// So many empty places.
+    pub fn new(count: usize) -> Self {
+        Self(vec![Place { pid: None, back_off: BackOff::new(Instant::now()) }; count])
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many are filled.
+    pub fn living(&self) -> usize {
+        self.0.iter().filter(|place| place.pid.is_some()).count()
+    }
+
+    /// When the next empty place may be filled, if there is one.
+    pub fn next_start(&self) -> Option<Instant> {
+        self.0.iter().filter(|place| place.pid.is_none()).map(|place| place.back_off.start_at).min()
+    }
+
+    /// Fills the empty places whose time has come, by `fork`. In the child, and only there, it says which place is its own.
+    pub fn start_missing(&mut self, fork: fn() -> io::Result<Forked>) -> Option<usize> {
+        let now = Instant::now();
+        for (index, place) in self.0.iter_mut().enumerate() {
+            if place.pid.is_some() || place.back_off.start_at > now {
+                continue;
+            }
+            match fork() {
+                Ok(Forked::Child) => return Some(index),
+                Ok(Forked::Parent { child }) => {
+                    place.pid = Some(child);
+                    place.back_off.started = now;
+                }
+                Err(error) => {
+                    place.back_off.start_at = now + STEADY;
+                    log::warn!("cannot start a worker: {error}; trying again in {} s", STEADY.as_secs());
+                    // What one could not have, the next cannot have either.
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    /// Empties the place of a process that has ended, and says which it was.
+    pub fn ended(&mut self, pid: Pid) -> Option<usize> {
+        let index = self.0.iter().position(|place| place.pid == Some(pid))?;
+        self.0[index].pid = None;
+        let delay = self.0[index].back_off.ended(Instant::now());
+        if !stop::stopping() {
+            log::warn!("worker {pid} ended; replacing it in {} ms", delay.as_millis());
+        }
+        Some(index)
+    }
+}
+
+/// When a place may be filled again: later and later if its processes keep dying at once, so that a worker that cannot live does not
+/// become a fork bomb.
 #[derive(Debug, Clone, Copy)]
-pub struct BackOff {
+struct BackOff {
     started: Instant,
     /// How often in a row a process died at once.
     quick_deaths: u32,
@@ -181,28 +250,12 @@ pub struct BackOff {
 
 impl BackOff {
     /// It may be filled now.
-    pub fn new(now: Instant) -> Self {
+    fn new(now: Instant) -> Self {
         Self { started: now, quick_deaths: 0, start_at: now }
     }
 
-    /// When the place may be filled.
-    pub fn start_at(&self) -> Instant {
-        self.start_at
-    }
-
-    /// Its process has been started.
-    pub fn started(&mut self, now: Instant) {
-        self.started = now;
-    }
-
-    /// Its process could not be started, so neither can another at once. Says how long the place stays empty.
-    pub fn not_started(&mut self, now: Instant) -> Duration {
-        self.start_at = now + STEADY;
-        STEADY
-    }
-
     /// Its process has ended. Says how long the place stays empty.
-    pub fn ended(&mut self, now: Instant) -> Duration {
+    fn ended(&mut self, now: Instant) -> Duration {
         let delay = if now.saturating_duration_since(self.started) < STEADY {
             let doubled = BACK_OFF.saturating_mul(2_u32.saturating_pow(self.quick_deaths));
             self.quick_deaths += 1;
@@ -227,6 +280,6 @@ mod tests {
         let delays: Vec<u128> = (0..8).map(|_| back_off.ended(now).as_millis()).collect();
         assert_eq!(delays, [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
         back_off.ended(now + STEADY);
-        assert_eq!(back_off.start_at(), now + STEADY, "one that has lived is replaced at once");
+        assert_eq!(back_off.start_at, now + STEADY, "one that has lived is replaced at once");
     }
 }

@@ -11,10 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use common::process::{self, BackOff, Forked, Name};
+use common::process::{self, Name, Places};
 use common::{AcceptPause, Buffer, Outcome, Signals, Tally, stop};
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 use socket2::SockRef;
 
 use crate::{Options, child};
@@ -35,11 +34,13 @@ pub fn run(options: &Options, workers: usize) -> Result<()> {
 
     loop {
         // Admit.
-        pool.start_missing(&listener, &mut buffer);
+        if let Some(place) = pool.places.start_missing(child::fork) {
+            work(place, &listener, &pool.report, &mut buffer);
+        }
 
         // Wait.
         let [signal, event] =
-            common::wait([Some(signals.as_fd()), Some(pool.events.as_fd())], pool.next_start())?;
+            common::wait([Some(signals.as_fd()), Some(pool.events.as_fd())], pool.places.next_start())?;
         // Counted first, so that a status that is asked for is not older than the question.
         if event {
             pool.count(&mut tally)?;
@@ -61,7 +62,7 @@ pub fn run(options: &Options, workers: usize) -> Result<()> {
     stop::begin();
     process::signal_children(Signal::SIGTERM)?;
     let deadline = Instant::now() + options.server.drain_timeout;
-    while pool.living() > 0 && Instant::now() < deadline && !signals.stop_at_once() {
+    while pool.places.living() > 0 && Instant::now() < deadline && !signals.stop_at_once() {
         common::wait([Some(signals.as_fd()), Some(pool.events.as_fd())], Some(deadline))?;
         pool.count(&mut tally)?;
         pool.retire(&mut tally)?;
@@ -74,18 +75,11 @@ pub fn run(options: &Options, workers: usize) -> Result<()> {
     Ok(())
 }
 
-/// One place in the pool, and the process that fills it.
-#[derive(Debug)]
-struct Place {
-    pid: Option<Pid>,
-    /// Whether its process has begun a conversation that it has not ended.
-    busy: bool,
-    back_off: BackOff,
-}
-
 #[derive(Debug)]
 struct Pool {
-    places: Vec<Place>,
+    places: Places,
+    /// Whether the process in a place has begun a conversation that it has not ended.
+    busy: Vec<bool>,
     events: PipeReader,
     report: PipeWriter,
 }
@@ -93,41 +87,7 @@ struct Pool {
 impl Pool {
     fn new(workers: usize) -> io::Result<Self> {
         let (events, report) = io::pipe()?;
-        let now = Instant::now();
-        let empty = || Place { pid: None, busy: false, back_off: BackOff::new(now) };
-        Ok(Self { places: (0..workers).map(|_| empty()).collect(), events, report })
-    }
-
-    fn living(&self) -> usize {
-        self.places.iter().filter(|place| place.pid.is_some()).count()
-    }
-
-    /// When the next empty place may be filled, if there is one.
-    fn next_start(&self) -> Option<Instant> {
-        self.places.iter().filter(|place| place.pid.is_none()).map(|place| place.back_off.start_at()).min()
-    }
-
-    /// Fills the empty places whose time has come. In the child this never returns.
-    fn start_missing(&mut self, listener: &TcpListener, buffer: &mut Buffer) {
-        let now = Instant::now();
-        for index in 0..self.places.len() {
-            if self.places[index].pid.is_some() || self.places[index].back_off.start_at() > now {
-                continue;
-            }
-            match child::fork() {
-                Ok(Forked::Child) => work(index, listener, &self.report, buffer),
-                Ok(Forked::Parent { child }) => {
-                    self.places[index].pid = Some(child);
-                    self.places[index].back_off.started(now);
-                }
-                Err(error) => {
-                    let delay = self.places[index].back_off.not_started(now);
-                    log::warn!("cannot start a worker: {error}; trying again in {} s", delay.as_secs());
-                    // What one could not have, the next cannot have either.
-                    return;
-                }
-            }
-        }
+        Ok(Self { places: Places::new(workers), busy: vec![false; workers], events, report })
     }
 
     /// Counts what the workers have written into the pipe so far; never waits.
@@ -137,7 +97,7 @@ impl Pool {
         while common::wait([Some(self.events.as_fd())], Some(Instant::now()))? == [true] {
             let length = self.events.read(&mut records)?;
             for record in records[..length].chunks_exact(Record::BYTES).filter_map(Record::decode) {
-                self.places[record.place].busy = record.outcome.is_none();
+                self.busy[record.place] = record.outcome.is_none();
                 match record.outcome {
                     None => tally.accept(),
                     Some(outcome) => tally.close(outcome),
@@ -149,17 +109,13 @@ impl Pool {
 
     /// Empties the places of workers that have ended, and counts the conversations that ended with them as failed.
     fn retire(&mut self, tally: &mut Tally) -> io::Result<()> {
-        while let Some((pid, _)) = child::reap() {
+        while let Some((pid, _)) = process::reap() {
             // What the worker wrote before its end is in the pipe by now.
             self.count(tally)?;
-            let Some(place) = self.places.iter_mut().find(|place| place.pid == Some(pid)) else { continue };
-            place.pid = None;
-            if std::mem::take(&mut place.busy) {
+            if let Some(index) = self.places.ended(pid)
+                && std::mem::take(&mut self.busy[index])
+            {
                 tally.close(Outcome::Failed);
-            }
-            let back_off = place.back_off.ended(Instant::now());
-            if !stop::stopping() {
-                log::warn!("worker {pid} ended; replacing it in {} ms", back_off.as_millis());
             }
         }
         Ok(())

@@ -25,10 +25,9 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
-use common::process::{self, BackOff, Forked};
+use common::process::{self, Places};
 use common::{ServerOptions, Signals, Tally, stop};
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 
 use crate::ledger::Ledger;
 use crate::post::{Inbox, Post};
@@ -87,10 +86,12 @@ pub fn run(options: &Options) -> Result<()> {
 
     loop {
         // Admit.
-        pool.start_missing(&mut signals);
+        if let Some(place) = pool.places.start_missing(process::fork) {
+            pool.work(place, &mut signals);
+        }
 
         // Wait.
-        let [signal] = common::wait([Some(signals.as_fd())], pool.next_start())?;
+        let [signal] = common::wait([Some(signals.as_fd())], pool.places.next_start())?;
         let arrived = if signal { signals.arrived(&pool.tally(gone)) } else { Default::default() };
         if arrived.stop {
             break;
@@ -108,7 +109,7 @@ pub fn run(options: &Options) -> Result<()> {
     stop::begin();
     let deadline = Instant::now() + options.server.drain_timeout;
     process::signal_children(Signal::SIGTERM)?;
-    while pool.living() > 0 && Instant::now() < deadline && !signals.stop_at_once() {
+    while pool.places.living() > 0 && Instant::now() < deadline && !signals.stop_at_once() {
         common::wait([Some(signals.as_fd())], Some(deadline))?;
         pool.retire(&mut gone);
         signals.arrived(&pool.tally(gone));
@@ -120,18 +121,11 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// One place in the pool, and the process that fills it.
-#[derive(Debug)]
-struct Place {
-    pid: Option<Pid>,
-    back_off: BackOff,
-}
-
 /// The worker processes, and what they and their successors inherit, a piece for each event loop.
 #[derive(Debug)]
 struct Pool<'a> {
     options: &'a Options,
-    places: Vec<Place>,
+    places: Places,
     listeners: Vec<TcpListener>,
     inboxes: Vec<Inbox>,
     post: Post,
@@ -143,12 +137,10 @@ struct Pool<'a> {
 impl<'a> Pool<'a> {
     fn new(options: &'a Options, processes: usize, limit: usize, share: usize) -> Result<Self> {
         let loops = processes * options.threads;
-        let now = Instant::now();
-        let empty = || Place { pid: None, back_off: BackOff::new(now) };
         let (post, inboxes) = post::open(loops)?;
         Ok(Self {
             options,
-            places: (0..processes).map(|_| empty()).collect(),
+            places: Places::new(processes),
             listeners: common::listen_many(&options.server, loops)?,
             inboxes,
             post,
@@ -157,42 +149,10 @@ impl<'a> Pool<'a> {
         })
     }
 
-    fn living(&self) -> usize {
-        self.places.iter().filter(|place| place.pid.is_some()).count()
-    }
-
-    /// When the next empty place may be filled, if there is one.
-    fn next_start(&self) -> Option<Instant> {
-        self.places.iter().filter(|place| place.pid.is_none()).map(|place| place.back_off.start_at()).min()
-    }
-
     /// The loops of the process in a place.
     fn loops(&self, index: usize) -> Range<usize> {
         let threads = self.options.threads;
         index * threads..(index + 1) * threads
-    }
-
-    /// Fills the empty places whose time has come. In the child this never returns.
-    fn start_missing(&mut self, signals: &mut Signals) {
-        let now = Instant::now();
-        for index in 0..self.places.len() {
-            if self.places[index].pid.is_some() || self.places[index].back_off.start_at() > now {
-                continue;
-            }
-            match process::fork() {
-                Ok(Forked::Child) => self.work(index, signals),
-                Ok(Forked::Parent { child }) => {
-                    self.places[index].pid = Some(child);
-                    self.places[index].back_off.started(now);
-                }
-                Err(error) => {
-                    let delay = self.places[index].back_off.not_started(now);
-                    log::warn!("cannot start a worker: {error}; trying again in {} s", delay.as_secs());
-                    // What one could not have, the next cannot have either.
-                    return;
-                }
-            }
-        }
     }
 
     /// A worker's life, in the child: it keeps its own listeners and inboxes, and closes the others'.
@@ -209,24 +169,19 @@ impl<'a> Pool<'a> {
     /// Empties the places of workers that have ended, and counts the conversations that ended with them as failed.
     fn retire(&mut self, gone: &mut Tally) {
         while let Some((pid, _)) = process::reap() {
-            let Some(index) = self.places.iter().position(|place| place.pid == Some(pid)) else { continue };
-            self.places[index].pid = None;
+            let Some(index) = self.places.ended(pid) else { continue };
             for index in self.loops(index) {
                 let (mut tally, lucky) = self.ledger.bury(index);
                 tally.cut_open();
                 *gone = sum([*gone, tally]);
                 lucky.into_iter().for_each(|index| self.post.ring(index));
             }
-            let delay = self.places[index].back_off.ended(Instant::now());
-            if !stop::stopping() {
-                log::warn!("worker {pid} ended; replacing it in {} ms", delay.as_millis());
-            }
         }
     }
 
     /// What all have counted, those that are `gone` and those that live.
     fn tally(&self, gone: Tally) -> Tally {
-        let loops = self.places.len() * self.options.threads;
+        let loops = self.places.count() * self.options.threads;
         sum((0..loops).map(|index| self.ledger.tally(index)).chain([gone]))
     }
 }
