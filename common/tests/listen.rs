@@ -1,5 +1,6 @@
 //! Listening sockets that share an address among themselves, and with nobody else.
 
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Barrier;
 use std::thread;
@@ -32,13 +33,14 @@ fn several_listeners_share_one_address_and_each_gets_clients() {
         ["127.0.0.1:0", "[::1]:0", "[::]:0"].map(|text| text.parse::<SocketAddr>().expect("an address"))
     {
         if address.is_ipv6() && TcpListener::bind("[::1]:0").is_err() {
+            // Not by a macro, whose lines the test harness keeps for itself.
+            let _ = writeln!(io::stderr(), "skipped: there is no IPv6 here, so nobody listens on {address}");
             continue;
         }
         let listeners = listen_many(&options(address), 4).expect("there is a port");
         let bound = listeners[0].local_addr().expect("it has an address");
         assert!(listeners.iter().all(|listener| listener.local_addr().is_ok_and(|other| other == bound)));
-        let host =
-            if address == options(address).listen && address.is_ipv6() { "[::1]" } else { "127.0.0.1" };
+        let host = if address.is_ipv6() { "[::1]" } else { "127.0.0.1" };
         let clients = (0..64).map(|_| TcpStream::connect(format!("{host}:{}", bound.port())));
         let clients: Vec<TcpStream> = clients.collect::<Result<_, _>>().expect("they listen");
         let accepted: Vec<usize> =

@@ -47,3 +47,15 @@ static inline void converse(int stream, unsigned char *buffer, size_t size) {
                 return;
     }
 }
+
+/* Serves one client after the other, for ever. */
+static inline void serve_all(int listener) {
+    unsigned char buffer[BUFFER_BYTES];
+    for (;;) {
+        int stream = accept(listener, NULL, NULL);
+        if (stream < 0)
+            continue;
+        converse(stream, buffer, sizeof buffer);
+        close(stream);
+    }
+}

@@ -5,14 +5,7 @@
 static int listener;
 
 static void *work(void *unused) {
-    unsigned char buffer[BUFFER_BYTES];
-    for (;;) {
-        int stream = accept(listener, NULL, NULL);
-        if (stream < 0)
-            continue;
-        converse(stream, buffer, sizeof buffer);
-        close(stream);
-    }
+    serve_all(listener);
     return unused;
 }
 
