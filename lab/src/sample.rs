@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use procfs::process::{Process, Stat, all_processes};
-use procfs::{Current, CurrentSI};
+use procfs::{Current, CurrentSI, ProcResult};
 
 /// What a process tree occupies at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +62,8 @@ pub fn footprint(root: Pid) -> Result<Footprint> {
             continue;
         }
         let Ok(process) = Process::new(stat.pid) else { continue };
-        match process.smaps_rollup() {
-            Ok(rollup) => {
-                let maps = rollup.memory_map_rollup.0;
-                footprint.pss_bytes +=
-                    maps.iter().filter_map(|map| map.extension.map.get("Pss")).sum::<u64>();
-            }
+        match pss(&process) {
+            Ok(bytes) => footprint.pss_bytes += bytes,
             // A process that has ended meanwhile has no memory left; one that may not be read is an error.
             Err(error) if process.is_alive() && matches!(error, procfs::ProcError::PermissionDenied(_)) => {
                 return Err(error).with_context(|| format!("cannot read the memory of process {}", stat.pid));
@@ -95,9 +91,12 @@ pub fn descriptors(root: Pid) -> Result<Vec<(i32, usize)>> {
 /// # Errors
 /// If it does not exist, or its memory may not be read.
 pub fn own_pss(pid: i32) -> Result<u64> {
-    let rollup = Process::new(pid).and_then(|process| process.smaps_rollup());
-    let maps =
-        rollup.with_context(|| format!("cannot read the memory of process {pid}"))?.memory_map_rollup.0;
+    let bytes = Process::new(pid).and_then(|process| pss(&process));
+    bytes.with_context(|| format!("cannot read the memory of process {pid}"))
+}
+
+fn pss(process: &Process) -> ProcResult<u64> {
+    let maps = process.smaps_rollup()?.memory_map_rollup.0;
     Ok(maps.iter().filter_map(|map| map.extension.map.get("Pss")).sum())
 }
 

@@ -68,10 +68,10 @@ const IDLE: [Column; 3] = [
 ];
 
 /// A line below the header, and nothing else: the columns are told apart by the space between them.
-const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
+pub(crate) const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 
 /// Columns of space between two columns.
-const GAP: u16 = 2;
+pub(crate) const GAP: u16 = 2;
 
 fn none() -> String {
     "-".to_owned()

@@ -11,16 +11,13 @@ use super::lanes::Look;
 use super::verdict::Variant;
 use super::{Lesson, chrome, json, lanes, page};
 use crate::report;
+use crate::table::{GAP, STYLE};
 
 /// Columns where the terminal's are not known.
 const COLUMNS: u16 = 100;
 
-/// A line below the header, and nothing else, as in the table of `lab compare`.
-const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
+/// [`STYLE`], in letters.
 const ASCII_STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('-'));
-
-/// Columns of space between two columns.
-const GAP: u16 = 2;
 
 /// How every experiment is shown.
 #[derive(Debug, Clone, Args)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::crowd::Phase;
 use super::document::{Document, Workers};
@@ -10,13 +10,8 @@ use super::layout::Layout;
 use super::plan::{MOST, Plan};
 use super::weigh::Growth;
 use crate::contender::Model;
+use crate::table::{GAP, STYLE};
 use crate::units::{grouped, rate, signed_bytes, time};
-
-/// As the other tables of the lab: a line below the header, and nothing else.
-const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
-
-/// Columns of space between two columns.
-const GAP: u16 = 2;
 
 /// Inodes that belong to no socket, for each conversation, beyond which they are told.
 const MANY_INODES: f64 = 0.1;
