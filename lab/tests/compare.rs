@@ -1,81 +1,19 @@
 //! `lab compare` from the outside: what it prints, what it leaves behind, how it takes nonsense and interruptions.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
-use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+mod harness;
 
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use harness::{Descendant, Ended, LAB, Lab, descendants, lab, wait_until, wait_until_gone};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use procfs::process::{Process, all_processes};
 use serde_json::Value;
-
-/// No run of the lab in these tests takes longer.
-const DEADLINE: Duration = Duration::from_secs(60);
-
-const LAB: &str = env!("CARGO_BIN_EXE_lab");
 
 /// The smallest comparison that measures something.
 const SHORT: [&str; 5] = ["compare", "--connections=4", "--duration=100ms", "--warm-up=20ms", "--rounds=2"];
-
-/// A lab that is killed when the test fails.
-struct Lab(Child);
-
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Lab {
-    fn start(arguments: &[&str]) -> Self {
-        let mut command = Command::new(LAB);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self(command.spawn().unwrap())
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_raw(self.0.id().try_into().unwrap())
-    }
-
-    /// Waits for its end, and reads meanwhile what it prints: a pipe does not hold much.
-    fn end(&mut self) -> Ended {
-        let stdout = self.0.stdout.take().map(read);
-        let stderr = self.0.stderr.take().map(read);
-        let begun = Instant::now();
-        let status = loop {
-            match self.0.try_wait().unwrap() {
-                Some(status) => break status,
-                None => assert!(begun.elapsed() < DEADLINE, "the lab does not end"),
-            }
-            thread::sleep(Duration::from_millis(5));
-        };
-        let text =
-            |reader: Option<JoinHandle<String>>| reader.map_or_else(String::new, |it| it.join().unwrap());
-        Ended { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
-    }
-}
-
-fn read(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
-    thread::spawn(move || {
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        text
-    })
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn lab(arguments: &[&str]) -> Ended {
-    Lab::start(arguments).end()
-}
 
 fn short(arguments: &[&str]) -> Ended {
     lab(&[&SHORT[..], arguments].concat())
@@ -86,37 +24,12 @@ fn json(ended: &Ended) -> Value {
         .unwrap_or_else(|error| panic!("{error}: {:?} {}", ended.stdout, ended.stderr))
 }
 
-/// Every descendant of `root`, with the moment at which it began, so that nobody else is taken for it.
-fn descendants(root: Pid) -> Vec<(i32, u64)> {
-    let stats: Vec<_> =
-        all_processes().unwrap().flatten().filter_map(|process| process.stat().ok()).collect();
-    let mut tree = vec![(root.as_raw(), 0)];
-    let mut next = 0;
-    while let Some(&(parent, _)) = tree.get(next) {
-        tree.extend(stats.iter().filter(|stat| stat.ppid == parent).map(|stat| (stat.pid, stat.starttime)));
-        next += 1;
-    }
-    tree.split_off(1)
-}
-
-fn lives(&(pid, starttime): &(i32, u64)) -> bool {
-    let stat = Process::new(pid).and_then(|process| process.stat());
-    stat.is_ok_and(|stat| stat.starttime == starttime && stat.state != 'Z')
-}
-
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < DEADLINE, "waited too long until {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// A lab that drives `fork` with four connections for a long time, and the five processes of that server.
-fn in_the_middle_of_a_run() -> (Lab, Vec<(i32, u64)>) {
+fn in_the_middle_of_a_run() -> (Lab, Vec<Descendant>) {
     let lab = Lab::start(&["compare", "--models=fork", "--connections=4", "--duration=10m"]);
-    wait_until("the server serves four connections", || descendants(lab.pid()).len() >= 5);
-    let servers = descendants(lab.pid());
+    let servers = wait_until("the server serves four connections", || {
+        Some(descendants(lab.pid())).filter(|tree| tree.len() >= 5)
+    });
     (lab, servers)
 }
 
@@ -235,12 +148,12 @@ fn a_server_that_does_not_start_is_told_in_one_line_and_the_others_are_measured(
 
 #[test]
 fn ctrl_c_leaves_no_process_and_ends_with_code_1() {
-    let (mut lab, servers) = in_the_middle_of_a_run();
+    let (lab, servers) = in_the_middle_of_a_run();
     kill(lab.pid(), Signal::SIGINT).unwrap();
     let ended = lab.end();
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("error: interrupted after 0 of 3 runs"), "{}", ended.stderr);
-    assert_eq!(servers.iter().filter(|server| lives(server)).count(), 0);
+    assert_eq!(servers.iter().filter(|server| server.lives()).count(), 0);
 }
 
 #[test]
@@ -248,7 +161,7 @@ fn ctrl_c_keeps_what_was_measured_so_far() {
     let folder = tempfile::tempdir().unwrap();
     let (json, report) = (folder.path().join("results.json"), folder.path().join("report.html"));
     // The first point is measured at once; the second opens more connections than the first, which tells that it has begun.
-    let mut lab = Lab::start(&[
+    let lab = Lab::start(&[
         "compare",
         "--models=fork",
         "--connections=1,6",
@@ -259,13 +172,14 @@ fn ctrl_c_keeps_what_was_measured_so_far() {
         "--report",
         report.to_str().unwrap(),
     ]);
-    wait_until("the second point is measured", || descendants(lab.pid()).len() >= 7);
-    let servers = descendants(lab.pid());
+    let servers = wait_until("the second point is measured", || {
+        Some(descendants(lab.pid())).filter(|tree| tree.len() >= 7)
+    });
     kill(lab.pid(), Signal::SIGINT).unwrap();
     let ended = lab.end();
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("error: interrupted after 1 of 6 runs"), "{}", ended.stderr);
-    assert_eq!(servers.iter().filter(|server| lives(server)).count(), 0);
+    assert_eq!(servers.iter().filter(|server| server.lives()).count(), 0);
     assert!(ended.stdout.contains("fork "), "{}", ended.stdout);
     let document: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
     assert_eq!((&document["interrupted"], &document["runs"]), (&Value::Bool(true), &Value::from(1)));
@@ -362,20 +276,20 @@ fn peers_that_are_found_take_part_and_those_that_are_not_are_named_with_the_reme
 
 #[test]
 fn a_killed_lab_leaves_no_process() {
-    let (mut lab, servers) = in_the_middle_of_a_run();
+    let (lab, servers) = in_the_middle_of_a_run();
     kill(lab.pid(), Signal::SIGKILL).unwrap();
     assert_eq!(lab.end().code, None);
-    wait_until("its servers are gone", || !servers.iter().any(lives));
+    wait_until_gone(&servers);
 }
 
 #[test]
 fn a_server_that_dies_is_told_and_its_other_processes_are_gone() {
-    let (mut lab, servers) = in_the_middle_of_a_run();
-    kill(Pid::from_raw(servers[0].0), Signal::SIGKILL).unwrap();
+    let (lab, servers) = in_the_middle_of_a_run();
+    kill(Pid::from_raw(servers[0].pid), Signal::SIGKILL).unwrap();
     let ended = lab.end();
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("fork: round 1: the server was ended by SIGKILL"), "{}", ended.stderr);
-    wait_until("its processes are gone", || !servers.iter().any(lives));
+    wait_until_gone(&servers);
 }
 
 #[test]

@@ -6,10 +6,10 @@ mod lesson;
 use std::collections::BTreeSet;
 
 use lab::lesson::trace::{Kind, State, Trace};
-use lesson::{Lab, lesson, wait_until};
+use lesson::{Lab, descendants, lesson, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use procfs::process::{Process, all_processes};
+use procfs::process::Process;
 
 const SMALL: [&str; 3] = ["threads", "--children=3", "--delay=10ms"];
 
@@ -105,20 +105,6 @@ fn nothing_is_left_behind() {
     }
 }
 
-/// The processes that have this ancestor, by number.
-fn descendants(ancestor: i32) -> Vec<i32> {
-    let stats: Vec<_> =
-        all_processes().unwrap().flatten().filter_map(|process| process.stat().ok()).collect();
-    let mut found = vec![ancestor];
-    let mut at = 0;
-    while at < found.len() {
-        let parent = found[at];
-        found.extend(stats.iter().filter(|stat| stat.ppid == parent).map(|stat| stat.pid));
-        at += 1;
-    }
-    found.split_off(1)
-}
-
 #[test]
 fn an_orphan_does_not_outlive_a_lab_that_is_killed_or_interrupted() {
     for signal in [Signal::SIGKILL, Signal::SIGINT] {
@@ -127,7 +113,7 @@ fn an_orphan_does_not_outlive_a_lab_that_is_killed_or_interrupted() {
         let pid = i32::try_from(lab.0.id()).unwrap();
         // The parent is a zombie and the orphan a child of the lab, when both are.
         let family = wait_until("the child is an orphan", || {
-            let family = descendants(pid);
+            let family: Vec<i32> = descendants(lab.pid()).iter().map(|one| one.pid).collect();
             let is_child = |pid_of: i32| {
                 Process::new(pid_of).and_then(|one| one.stat()).is_ok_and(|stat| stat.ppid == pid)
             };

@@ -6,26 +6,13 @@ mod lesson;
 use std::fs;
 
 use lab::lesson::trace::{Kind, State};
-use lesson::{Lab, lab, lesson, lesson_of, wait_until};
+use lesson::{Lab, descendants, lab, lesson, lesson_of, wait_until, wait_until_gone};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use procfs::process::all_processes;
 
 const SMALL: [&str; 4] = ["tickets", "--buyers=4", "--look=10ms", "--delay=5ms"];
 
 fn small(arguments: &[&'static str]) -> lesson::Lesson {
     lesson(&[&SMALL[..], arguments].concat())
-}
-
-/// The processes whose parent is `parent`, by number and the time at which they began, so that nobody else is taken for one.
-fn children(parent: i32) -> Vec<(i32, u64)> {
-    let stats = all_processes().unwrap().flatten().filter_map(|process| process.stat().ok());
-    stats.filter(|stat| stat.ppid == parent).map(|stat| (stat.pid, stat.starttime)).collect()
-}
-
-fn lives(&(pid, starttime): &(i32, u64)) -> bool {
-    let stat = procfs::process::Process::new(pid).and_then(|process| process.stat());
-    stat.is_ok_and(|stat| stat.starttime == starttime && stat.state != 'Z')
 }
 
 #[test]
@@ -109,12 +96,12 @@ fn ctrl_c_and_a_killed_lab_leave_no_process() {
     for (signal, code) in [(Signal::SIGINT, Some(1)), (Signal::SIGKILL, None)] {
         let folder = tempfile::tempdir().unwrap();
         let lab = Lab::start_in(folder.path(), &["run", "tickets", "--buyers=4", "--delay=10m"]);
-        let pid = i32::try_from(lab.0.id()).unwrap();
-        let buyers = wait_until("the buyers run", || Some(children(pid)).filter(|buyers| buyers.len() == 4));
-        kill(Pid::from_raw(pid), signal).unwrap();
+        let buyers =
+            wait_until("the buyers run", || Some(descendants(lab.pid())).filter(|buyers| buyers.len() == 4));
+        kill(lab.pid(), signal).unwrap();
         let ended = lab.end();
         assert_eq!(ended.code, code, "{}", ended.stderr);
-        wait_until("the buyers are gone", || (!buyers.iter().any(lives)).then_some(()));
+        wait_until_gone(&buyers);
     }
 }
 
@@ -122,9 +109,8 @@ fn ctrl_c_and_a_killed_lab_leave_no_process() {
 fn ctrl_c_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let lab = Lab::start_in(folder.path(), &["run", "tickets", "--buyers=4", "--delay=10m"]);
-    let pid = i32::try_from(lab.0.id()).unwrap();
-    wait_until("the buyers run", || (children(pid).len() == 4).then_some(()));
-    kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+    wait_until("the buyers run", || (descendants(lab.pid()).len() == 4).then_some(()));
+    kill(lab.pid(), Signal::SIGTERM).unwrap();
     let ended = lab.end();
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), "error: interrupted\n"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -135,9 +121,8 @@ fn who_ignores_the_lock_is_noticed_and_what_is_not_as_expected_ends_with_code_1(
     let folder = tempfile::tempdir().unwrap();
     let shop = format!("--shop={}", folder.path().display());
     let mut lab = Lab::start(&["run", "tickets", "--only=lock", "--buyers=2", "--delay=300ms", &shop]);
-    let pid = i32::try_from(lab.0.id()).unwrap();
     // When there are buyers, the lab has counted the one ticket.
-    wait_until("the buyers run", || (children(pid).len() == 2).then_some(()));
+    wait_until("the buyers run", || (descendants(lab.pid()).len() == 2).then_some(()));
     wait_until("the lab ends", || {
         fs::write(folder.path().join("refill"), "{\"ticket_num\":1000}").unwrap();
         fs::rename(folder.path().join("refill"), folder.path().join("data.json")).unwrap();

@@ -1,17 +1,17 @@
 //! `lab million`, with fewer.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
 
-mod lesson;
+mod harness;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use lesson::{Ended, LAB, Lab, lab, wait_until};
+use harness::{Descendant, Ended, LAB, Lab, descendants, lab, wait_until, wait_until_gone};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use procfs::process::{Process, all_processes};
+use procfs::process::Process;
 use serde_json::{Value, json};
 
 fn million(arguments: &[&str]) -> Ended {
@@ -38,41 +38,17 @@ fn check(ended: &Ended, connections: u64) -> Value {
     document
 }
 
-/// Every descendant of `root`: its process id, its name, and when it began.
-fn descendants(root: i32) -> Vec<(i32, String, u64)> {
-    let stats: Vec<_> =
-        all_processes().unwrap().flatten().filter_map(|process| process.stat().ok()).collect();
-    let mut tree = vec![(root, String::new(), 0)];
-    let mut next = 0;
-    while let Some(&(parent, ..)) = tree.get(next) {
-        let children = stats.iter().filter(|stat| stat.ppid == parent);
-        tree.extend(children.map(|stat| (stat.pid, stat.comm.clone(), stat.starttime)));
-        next += 1;
-    }
-    tree.split_off(1)
-}
-
-fn lives(pid: i32, began: u64) -> bool {
-    let stat = Process::new(pid).and_then(|process| process.stat());
-    stat.is_ok_and(|stat| stat.starttime == began && stat.state != 'Z')
-}
-
 /// A lab in the middle of opening or holding connections, and all of its processes.
-fn in_the_middle_of_a_run() -> (Lab, Vec<(i32, String, u64)>) {
+fn in_the_middle_of_a_run() -> (Lab, Vec<Descendant>) {
     let lab = Lab::start(&["million", "--connections=10000", "--in-flight=1"]);
-    let root = lab.0.id().cast_signed();
-    let begun = |tree: &Vec<(i32, String, u64)>| {
-        let serves = |(pid, name, _): &(i32, String, u64)| {
-            name != "lab-crowd" && Process::new(*pid).is_ok_and(|it| it.fd_count().is_ok_and(|it| it > 500))
-        };
-        tree.iter().any(|(_, name, _)| name == "lab-crowd") && tree.iter().any(serves)
+    let is_client = |process: &Descendant| process.name == "lab-crowd";
+    let serves = |process: &Descendant| {
+        let holds = Process::new(process.pid).and_then(|it| it.fd_count());
+        !is_client(process) && holds.is_ok_and(|descriptors| descriptors > 500)
     };
-    let tree = wait_until("hundreds are connected", || Some(descendants(root)).filter(begun));
+    let begun = |tree: &Vec<Descendant>| tree.iter().any(is_client) && tree.iter().any(serves);
+    let tree = wait_until("hundreds are connected", || Some(descendants(lab.pid())).filter(begun));
     (lab, tree)
-}
-
-fn wait_until_gone(tree: &[(i32, String, u64)]) {
-    wait_until("nobody is left", || tree.iter().all(|(pid, _, began)| !lives(*pid, *began)).then_some(()));
 }
 
 #[test]
@@ -135,7 +111,7 @@ fn a_model_that_holds_a_fixed_number_is_a_usage_error() {
 #[test]
 fn ctrl_c_ends_all_its_processes_and_says_how_far_it_came() {
     let (lab, tree) = in_the_middle_of_a_run();
-    kill(Pid::from_raw(lab.0.id().cast_signed()), Signal::SIGINT).unwrap();
+    kill(lab.pid(), Signal::SIGINT).unwrap();
     let ended = lab.end();
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stderr.contains("interrupted"), "{ended:?}");
@@ -152,8 +128,8 @@ fn a_killed_lab_leaves_nobody() {
 #[test]
 fn a_server_that_dies_is_said_to_have_died() {
     let (lab, tree) = in_the_middle_of_a_run();
-    let (server, ..) = tree.iter().find(|(_, name, _)| name != "lab-crowd").unwrap();
-    kill(Pid::from_raw(*server), Signal::SIGKILL).unwrap();
+    let server = tree.iter().find(|process| process.name != "lab-crowd").unwrap();
+    kill(Pid::from_raw(server.pid), Signal::SIGKILL).unwrap();
     let ended = lab.end();
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stderr.contains("the server was ended by SIGKILL"), "{ended:?}");
