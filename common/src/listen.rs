@@ -70,7 +70,7 @@ fn refused(address: SocketAddr, error: &io::Error) -> anyhow::Error {
 /// Sets what every listening socket has, whoever bound it.
 fn prepare(socket: Socket, options: &ServerOptions) -> Result<TcpListener> {
     // Here, because every server comes by, and before it serves or forks.
-    work::ask(options.work);
+    work::ask(options.burn);
     // A timeout costs the kernel a timer in every call that sleeps: some three per cent of a small request.
     let idle = (!options.idle_timeout.is_zero()).then_some(options.idle_timeout);
     socket.set_nonblocking(true)?;

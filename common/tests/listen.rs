@@ -15,7 +15,7 @@ fn options(listen: SocketAddr) -> ServerOptions {
         max_connections: None,
         idle_timeout: Duration::from_secs(1),
         drain_timeout: Duration::ZERO,
-        work: Duration::ZERO,
+        burn: Duration::ZERO,
         log: LogOptions::default(),
     }
 }

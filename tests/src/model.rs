@@ -3,6 +3,9 @@
 /// Workers of the models that have a fixed number of them, unless a promise asks for another.
 pub const WORKERS: usize = 4;
 
+/// Processes of the hybrid server.
+const HYBRID_PROCESSES: usize = 2;
+
 /// How a server serves many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -75,6 +78,15 @@ impl Model {
         matches!(self.kind, Kind::Fork | Kind::Prefork | Kind::Hybrid)
     }
 
+    /// How many processes it starts before any client is there.
+    pub(crate) fn worker_processes(self) -> usize {
+        match self.kind {
+            Kind::Prefork => WORKERS,
+            Kind::Hybrid => HYBRID_PROCESSES,
+            _ => 0,
+        }
+    }
+
     /// The options that limit it to `limit` conversations at once; the iterative server has one place whatever it is told.
     pub(crate) fn limit_options(self, limit: Option<usize>) -> Vec<String> {
         match (self.kind, limit) {
@@ -90,7 +102,8 @@ impl Model {
                 options
             }
             (Kind::Hybrid, limit) => {
-                let shape = ["--processes", "2", "--threads", "2"].map(str::to_owned);
+                let processes = HYBRID_PROCESSES.to_string();
+                let shape = ["--processes", &processes, "--threads", "2"].map(str::to_owned);
                 let limit = limit.map(|limit| ["--max-connections".to_owned(), limit.to_string()]);
                 shape.into_iter().chain(limit.into_iter().flatten()).collect()
             }

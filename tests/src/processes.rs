@@ -1,5 +1,6 @@
 //! What /proc tells about a server's processes. A process that ends while it is looked at counts as gone.
 
+use std::collections::HashSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::thread;
@@ -166,9 +167,20 @@ pub fn has_pending_signal(pid: i32) -> bool {
     status.is_ok_and(|status| status.sigpnd != 0 || status.shdpnd != 0)
 }
 
-/// The peers of the TCP connections that a process has open.
-pub fn tcp_peers(pid: i32) -> Vec<SocketAddr> {
+/// The peers of the TCP connections that a process has open, where none of them comes or goes just now.
+///
+/// The kernel shows its table in pieces: while other processes' connections come and go, one may be in two of them or in none. So
+/// the table is read twice, and what is seen twice counts once.
+pub fn tcp_peers(pid: i32) -> HashSet<SocketAddr> {
     let inodes = socket_inodes(pid);
     let connected = |socket: &TcpNetEntry| socket.state != TcpState::Listen && inodes.contains(&socket.inode);
-    tcp_sockets().into_iter().filter(connected).map(|socket| socket.remote_address).collect()
+    let sockets = [tcp_sockets(), tcp_sockets()].into_iter().flatten();
+    sockets.filter(connected).map(|socket| socket.remote_address).collect()
+}
+
+/// How many descriptors and threads each process of a tree holds, in the order of the numbers, not of the processes.
+pub fn holdings(pid: i32) -> Vec<(usize, usize)> {
+    let mut of_each: Vec<_> = tree(pid).into_iter().map(|pid| (descriptors(pid), threads(pid))).collect();
+    of_each.sort_unstable();
+    of_each
 }

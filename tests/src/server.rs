@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::process::{Child, ExitStatus};
+use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -154,6 +156,19 @@ impl Server {
             expected(&tally)
         });
         tally
+    }
+
+    /// Waits until its workers have all started, and no process or thread is on its first or last steps any more.
+    ///
+    /// Only for a server that was started with the model's own number of workers.
+    #[track_caller]
+    pub fn eventually_rests(&self) {
+        const LONG: Duration = Duration::from_millis(100);
+        eventually("the server is at rest", || {
+            let before = processes::holdings(self.pid());
+            thread::sleep(LONG);
+            before.len() > self.model.worker_processes() && processes::holdings(self.pid()) == before
+        });
     }
 
     /// Sends SIGTERM and waits until the process has taken it; what the server then does may take longer.

@@ -43,10 +43,7 @@ fn a_slow_reader_is_held_back_and_then_gets_every_byte_right(model: Model) {
     let server = Server::start(model, &[]);
     let client = Client::connect_small(server.address());
     client.ask(b"hello");
-    if model.kind == Kind::Prefork {
-        let workers = || processes::children(server.pid()).len();
-        eventually("all workers have started", || workers() == WORKERS);
-    }
+    server.eventually_rests();
     let before = processes::memory_bytes(server.pid());
     let most = most_in_socket_buffers() + usize::try_from(KEPT_BYTES).expect("it fits");
     let taken = client.send_until_held_back(&pattern(), most);

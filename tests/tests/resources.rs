@@ -47,14 +47,8 @@ fn two_thousand_connections_leave_no_descriptor_thread_or_process_behind(model: 
     let address = server.address();
     Client::connect(address).finish();
     server.eventually_counts("the first is over", |tally| tally.completed == 1);
-    let holds = || {
-        let of_each = processes::tree(server.pid());
-        let of_each = of_each.into_iter().map(|pid| (processes::descriptors(pid), processes::threads(pid)));
-        let mut of_each: Vec<_> = of_each.collect();
-        of_each.sort_unstable();
-        of_each
-    };
-    let before = holds();
+    server.eventually_rests();
+    let before = processes::holdings(server.pid());
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(move || {
@@ -74,7 +68,7 @@ fn two_thousand_connections_leave_no_descriptor_thread_or_process_behind(model: 
     let all = THREADS * CONNECTIONS + 1;
     server.eventually_counts("all are over", |tally| tally.accepted == all && tally.open == 0);
     // A thread or child may still be on its last steps.
-    eventually("it has what it had before", || holds() == before);
+    eventually("it has what it had before", || processes::holdings(server.pid()) == before);
     assert_eq!(processes::zombies(server.pid()), 0);
     server.stop();
 }
@@ -124,6 +118,7 @@ fn a_server_that_runs_out_of_descriptors_waits_and_then_goes_on(model: Model) {
     // The iterative server would not look for another.
     let open = model.serves_several().then(|| Client::connect(server.address()));
     open.iter().for_each(|client| client.ask(b"hello"));
+    server.eventually_rests();
     // What accepts: the one process, or the workers. A child that serves one client accepts none.
     let accepting = match model.kind {
         Kind::Prefork | Kind::Hybrid => processes::children(server.pid()),

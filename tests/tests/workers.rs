@@ -55,7 +55,7 @@ fn a_killed_worker_ends_only_its_own_conversations(model: Model) {
     let server = Server::start(model, &[]);
     let workers = workers(&server, 2);
     let clients = connect(&server, CLIENTS);
-    let peers: HashSet<_> = processes::tcp_peers(workers[0]).into_iter().collect();
+    let peers = processes::tcp_peers(workers[0]);
     let (victims, others): (Vec<Client>, Vec<Client>) =
         clients.into_iter().partition(|client| peers.contains(&client.address()));
     assert!(!victims.is_empty() && !others.is_empty());
