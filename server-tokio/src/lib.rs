@@ -19,7 +19,7 @@ mod sleep;
 mod task;
 
 use std::io;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
@@ -46,7 +46,7 @@ pub struct Options {
 
     /// Share the tasks among N threads instead of running them all on one
     #[arg(long, env = "SHOUT_WORKERS", value_name = "N", help_heading = "Limits")]
-    #[arg(value_parser = common::options::parse_count::<10_000>)]
+    #[arg(value_parser = common::options::parse_count::<1_000>)]
     pub workers: Option<usize>,
 }
 
@@ -78,9 +78,15 @@ fn start_runtime(workers: Option<usize>) -> Result<Runtime> {
     builder.enable_io().event_interval(POLLS_PER_LOOK);
     let Some(workers) = workers else { return Ok(builder.build()?) };
     builder.worker_threads(workers);
-    // It panics where the system has no thread to give.
-    let started = panic::catch_unwind(AssertUnwindSafe(|| builder.build()));
-    Ok(started.map_err(|_| anyhow!("cannot start {workers} threads"))??)
+    // Where the system has no thread to give, tokio panics, and would then wait for ever for those that it has.
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |_| {
+        common::exit_code(Err(anyhow!("cannot start {workers} threads: ask for fewer --workers")));
+        std::process::exit(1);
+    }));
+    let started = builder.build();
+    panic::set_hook(usual);
+    Ok(started?)
 }
 
 /// The main task: the same paragraphs as in every server, with tasks below it.
