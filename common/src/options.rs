@@ -41,7 +41,7 @@ pub struct ServerOptions {
     pub drain_timeout: Duration,
 
     /// CPU time that each read costs on top, such as 20us: for comparisons only
-    #[arg(value_name = "TIME", default_value = "0s", value_parser = parse_duration, hide = true)]
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration, hide = true)]
     pub burn: Duration,
 
     /// How much is logged.
