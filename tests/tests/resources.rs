@@ -18,7 +18,7 @@ promises!(only [iterative thread pool mio tokio tokio_workers uring hybrid]: a_l
 promises!(only [mio tokio tokio_workers uring hybrid]: four_thousand_idle_conversations_cost_next_to_no_memory);
 promises!(only [fork prefork]: a_limit_beyond_the_descriptors_costs_the_parent_nothing);
 promises!(only [thread]: a_server_that_cannot_start_a_thread_survives);
-promises!(only [thread tokio]: workers_that_the_system_does_not_give_are_refused);
+promises!(only [tokio_workers]: threads_that_the_system_does_not_give_are_told_of);
 
 /// Whether the program that changes another process's limits is here; says so where it is not.
 fn prlimit_is_missing() -> bool {
@@ -281,11 +281,10 @@ fn a_server_that_cannot_start_a_thread_survives(model: Model) {
     assert_eq!((tally.accepted, tally.failed), (5, 3), "{tally:?}");
 }
 
-fn workers_that_the_system_does_not_give_are_refused(model: Model) {
-    let exit = Launch::of(model)
-        .script("ulimit -v 150000; exec \"$0\" \"$@\"")
-        .options(&["--workers", "1000"])
-        .run();
+/// Their stacks are to be larger than any memory.
+fn threads_that_the_system_does_not_give_are_told_of(model: Model) {
+    let exit = Launch::of(model).script("RUST_MIN_STACK=200000000000000 exec \"$0\" \"$@\"").run();
     assert_eq!((exit.code, exit.output.len()), (Some(1), 0), "{exit:?}");
-    assert!(exit.log.len() == 1 && exit.log[0].starts_with("error: cannot start "), "{:?}", exit.log);
+    let errors = exit.lines_with("error: ");
+    assert!(errors.len() == 1 && errors[0].contains("cannot start 4 threads"), "{:?}", exit.log);
 }
