@@ -96,8 +96,9 @@ pub fn run(options: &Options) -> Result<()> {
     while tally.open() > 0 && Instant::now() < deadline && !signals.stop_at_once() {
         process::signal_children(Signal::SIGTERM)?;
         common::wait([Some(signals.as_fd())], Some(deadline))?;
-        retire(&mut tally);
+        // Before the look at the children: whose end comes after that look must be heard of again.
         signals.arrived(&tally);
+        retire(&mut tally);
     }
     process::kill_children()?;
     tally.cut_open();

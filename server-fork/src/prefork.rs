@@ -62,11 +62,13 @@ pub fn run(options: &Options, workers: usize) -> Result<()> {
     stop::begin();
     process::signal_children(Signal::SIGTERM)?;
     let deadline = Instant::now() + options.server.drain_timeout;
+    pool.retire(&mut tally)?;
     while pool.places.living() > 0 && Instant::now() < deadline && !signals.stop_at_once() {
         common::wait([Some(signals.as_fd()), Some(pool.events.as_fd())], Some(deadline))?;
         pool.count(&mut tally)?;
-        pool.retire(&mut tally)?;
+        // Before the look at the workers: whose end comes after that look must be heard of again.
         signals.arrived(&tally);
+        pool.retire(&mut tally)?;
     }
     process::kill_children()?;
     pool.count(&mut tally)?;

@@ -109,10 +109,12 @@ pub fn run(options: &Options) -> Result<()> {
     stop::begin();
     let deadline = Instant::now() + options.server.drain_timeout;
     process::signal_children(Signal::SIGTERM)?;
+    pool.retire(&mut gone);
     while pool.places.living() > 0 && Instant::now() < deadline && !signals.stop_at_once() {
         common::wait([Some(signals.as_fd())], Some(deadline))?;
-        pool.retire(&mut gone);
+        // Before the look at the workers: whose end comes after that look must be heard of again.
         signals.arrived(&pool.tally(gone));
+        pool.retire(&mut gone);
     }
     process::kill_children()?;
     let mut tally = pool.tally(gone);
