@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::stop::Delivery;
 use common::{Outcome, Tally, silence, stop};
@@ -20,44 +20,23 @@ pub(crate) struct Conversations {
     begun: u64,
     /// Those that the server has ended, and whose peers have not acknowledged everything yet.
     undelivered: Vec<Key>,
+    /// How many ticks of the idle timeout have passed.
+    ticks: u32,
     /// The length of a tick; none without an idle timeout.
     tick: Option<Duration>,
-    ticks: u32,
-    next_tick: Instant,
-    /// The time of this turn of the loop, so that nobody needs to look at the clock twice in it.
-    now: Instant,
 }
 
 impl Conversations {
     /// An empty table. An idle timeout of zero means never.
-    pub(crate) fn new(idle_timeout: Duration) -> Self {
-        let now = Instant::now();
+    pub(crate) fn new(ring: &mut Ring, idle_timeout: Duration) -> Self {
         let tick = silence::tick(idle_timeout);
-        Self {
-            open: Slab::new(),
-            begun: 0,
-            undelivered: Vec::new(),
-            tick,
-            ticks: 0,
-            next_tick: now + tick.unwrap_or_default(),
-            now,
-        }
+        tick.into_iter().for_each(|tick| ring.tick_after(tick));
+        Self { open: Slab::new(), begun: 0, undelivered: Vec::new(), ticks: 0, tick }
     }
 
-    /// The time of this turn.
-    pub(crate) fn now(&self) -> Instant {
-        self.now
-    }
-
-    /// A new turn begins.
-    pub(crate) fn set_now(&mut self, now: Instant) {
-        self.now = now;
-    }
-
-    /// When the loop must wake although nothing has completed; `None` if never.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        let look = (!self.undelivered.is_empty()).then(|| self.now + stop::DELIVERY_LOOK);
-        look.into_iter().chain(self.tick.map(|_| self.next_tick)).min()
+    /// How long the loop may sleep if nothing completes; `None` for as long as that takes.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        (!self.undelivered.is_empty()).then_some(stop::DELIVERY_LOOK)
     }
 
     /// Adds a conversation. What its peer sends is received from now on, without another request for it.
@@ -134,15 +113,11 @@ impl Conversations {
         tally.close(outcome);
     }
 
-    /// Ends the conversations whose peers have neither sent nor taken anything for the idle timeout, once a tick. They are closed
-    /// when their requests have been cancelled.
+    /// A tick has passed: ends the conversations whose peers have neither sent nor taken anything for the idle timeout. They are
+    /// closed when their requests have been cancelled.
     pub(crate) fn end_silent(&mut self, ring: &mut Ring) {
-        let Some(tick) = self.tick else { return };
-        if self.now < self.next_tick {
-            return;
-        }
+        self.tick.into_iter().for_each(|tick| ring.tick_after(tick));
         self.ticks = self.ticks.wrapping_add(1);
-        self.next_tick = self.now + tick;
         for (_, open) in &mut self.open {
             if silence::is_over(self.ticks, open.active) {
                 open.end(ring, Outcome::TimedOut);

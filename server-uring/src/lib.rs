@@ -53,7 +53,7 @@ pub fn run(options: &Options) -> Result<()> {
     let mut signals = Signals::new()?;
     let mut ring = Ring::new()?;
     let mut completions = Vec::new();
-    let mut open = Conversations::new(options.server.idle_timeout);
+    let mut open = Conversations::new(&mut ring, options.server.idle_timeout);
     let mut tally = Tally::default();
     let mut pause = AcceptPause::default();
     let listener = common::listen(&options.server)?;
@@ -68,8 +68,8 @@ pub fn run(options: &Options) -> Result<()> {
         let paused = pause.until();
         let places = if paused.is_none() { limit - tally.open() } else { 0 };
         arrivals.request(&mut ring, &listener, places);
-        let signal = turn(&mut ring, &mut completions, &mut open, &mut arrivals, &mut tally, paused)?;
-        if signal {
+        let woken = turn(&mut ring, &mut completions, &mut open, &mut arrivals, &mut tally, paused)?;
+        if woken.signal {
             ring.watch(&signals);
             if signals.arrived(&tally).stop {
                 break;
@@ -85,7 +85,9 @@ pub fn run(options: &Options) -> Result<()> {
         }
 
         // Retire.
-        open.end_silent(&mut ring);
+        if woken.tick {
+            open.end_silent(&mut ring);
+        }
     }
 
     // Drain.
@@ -96,7 +98,7 @@ pub fn run(options: &Options) -> Result<()> {
     open.end_input(&ring);
     let deadline = Instant::now() + options.server.drain_timeout;
     while tally.open() > 0 && Instant::now() < deadline && !signals.stop_at_once() {
-        if turn(&mut ring, &mut completions, &mut open, &mut arrivals, &mut tally, Some(deadline))? {
+        if turn(&mut ring, &mut completions, &mut open, &mut arrivals, &mut tally, Some(deadline))?.signal {
             ring.watch(&signals);
         }
         open.end_delivered(&mut tally);
@@ -107,8 +109,17 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// What a turn of the loop brought besides connections and bytes.
+#[derive(Debug, Default)]
+struct Woken {
+    /// Signals have arrived.
+    signal: bool,
+    /// A tick of the idle timeout has passed.
+    tick: bool,
+}
+
 /// One turn of the loop: hands the requests over, sleeps until something completes, but not beyond `until`, and moves on every
-/// conversation that can be moved. It looks at the clock once. Says whether signals have arrived.
+/// conversation that can be moved. It looks at the clock only where there is a deadline.
 fn turn(
     ring: &mut Ring,
     completions: &mut Vec<Completion>,
@@ -116,22 +127,22 @@ fn turn(
     arrivals: &mut Arrivals,
     tally: &mut Tally,
     until: Option<Instant>,
-) -> Result<bool> {
-    let deadline = until.into_iter().chain(open.deadline()).min();
-    let timeout = deadline.map(|deadline| deadline.saturating_duration_since(open.now()));
+) -> Result<Woken> {
+    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+    let timeout = left.into_iter().chain(open.patience()).min();
     ring.wait(timeout, completions)?;
-    open.set_now(Instant::now());
-    let mut signal = false;
+    let mut woken = Woken::default();
     for completion in completions.drain(..) {
         match completion {
-            Completion::Signals => signal = true,
+            Completion::Signals => woken.signal = true,
+            Completion::Tick => woken.tick = true,
             Completion::Accepted { all, result, more } => arrivals.take(all, result, more),
             Completion::Received { key, result, more } => open.received(ring, key, result, more, tally),
             Completion::Sent { key, buffer, result } => open.sent(ring, key, buffer, result, tally),
             Completion::Room { key } => open.room(ring, key, tally),
         }
     }
-    Ok(signal)
+    Ok(woken)
 }
 
 /// The peer's address, for the log. Who has gone already has none.

@@ -57,6 +57,8 @@ pub(crate) enum Operation {
     Send(Key, u16),
     /// Says that the peer's socket has room again.
     Room(Key),
+    /// Says that a tick has passed.
+    Tick,
 }
 
 /// What has become of a request.
@@ -72,6 +74,8 @@ pub(crate) enum Completion {
     Sent { key: Key, buffer: Filled, result: io::Result<usize> },
     /// There is room to send, or there never will be.
     Room { key: Key },
+    /// A tick has passed.
+    Tick,
 }
 
 impl Operation {
@@ -91,6 +95,7 @@ impl Operation {
             Self::Receive(key) => with_key(4, key, 0),
             Self::Send(key, buffer) => with_key(5, key, buffer),
             Self::Room(key) => with_key(6, key, 0),
+            Self::Tick => with_key(7, none, 0),
         }
     }
 
@@ -113,6 +118,7 @@ impl Operation {
             4 => Self::Receive(key),
             5 => Self::Send(key, u16::try_from(bits & u64::from(u16::MAX)).unwrap_or(0)),
             6 => Self::Room(key),
+            7 => Self::Tick,
             kind => panic!("the kernel answers to a request of kind {kind}, which nobody has made"),
         }
     }
@@ -125,7 +131,8 @@ mod tests {
     #[test]
     fn every_operation_comes_back_as_it_went() {
         let keys = [Key::new(0, 0), Key::new(9_999_999, 77), Key::new((1 << PLACE_BITS) - 1, u64::MAX)];
-        let mut all = vec![Operation::Signals, Operation::AcceptAll, Operation::AcceptOne, Operation::Cancel];
+        let mut all = vec![Operation::Signals, Operation::AcceptAll, Operation::AcceptOne];
+        all.extend([Operation::Cancel, Operation::Tick]);
         for key in keys {
             all.extend([Operation::Receive(key), Operation::Room(key)]);
             all.extend([0, 1, u16::MAX].map(|buffer| Operation::Send(key, buffer)));

@@ -4,8 +4,8 @@
 //! What the kernel may touch, and when:
 //!
 //! - Its own two queues, mapped by the `io_uring` crate, which also keeps their rules.
-//! - The buffers of [`Memory`] and no other memory of this process: no request holds a pointer to anything else, since what is
-//!   sent is sent from there too. Of these it writes only into those that it was lent, and [`Lending`] says which they are.
+//! - The buffers of [`Memory`], from which answers are sent too. Of these it writes only into those that it was lent, and [`Lending`]
+//!   says which they are. No request holds a pointer to anything else but that for a tick, whose length is read while it is handed over.
 //! - It reads and writes them only while this thread is inside [`Ring::wait`] (IORING_SETUP_DEFER_TASKRUN). A [`Filled`] is the
 //!   one right to look at a buffer that is not lent; it cannot be copied, and lending the buffer again takes it away. So there is
 //!   never a reference to bytes that change.
@@ -76,8 +76,12 @@ pub(crate) struct Ring {
     waiting: VecDeque<squeue::Entry>,
     /// Requests that use the memory and have not ended.
     busy: usize,
+    /// The length of a tick, at an address that stays.
+    tick: Box<Timespec>,
     /// How often the kernel has been entered.
     turn: u32,
+    /// How many completions the last time brought.
+    brought: usize,
     /// How the kernel is entered.
     enter: EnterFlags,
 }
@@ -110,7 +114,9 @@ impl Ring {
             lending: Lending::new(),
             waiting: VecDeque::new(),
             busy: 0,
+            tick: Box::default(),
             turn: 0,
+            brought: 0,
         })
     }
 
@@ -118,6 +124,16 @@ impl Ring {
     pub(crate) fn watch(&mut self, signals: &impl AsFd) {
         let poll = opcode::PollAdd::new(fd(signals), u32::from(libc::POLLIN.unsigned_abs()));
         self.push(poll.build(), Operation::Signals);
+    }
+
+    /// Asks to be told once when a tick of this length has passed.
+    ///
+    /// The timeout of [`Ring::wait`] would do too. But it is a timer that the kernel sets and takes back in every sleep: three per cent
+    /// of a request where one client asks.
+    pub(crate) fn tick_after(&mut self, tick: Duration) {
+        *self.tick = Timespec::from(tick);
+        let timeout = opcode::Timeout::new(&raw const *self.tick);
+        self.push(timeout.build(), Operation::Tick);
     }
 
     /// Asks for every connection.
@@ -188,6 +204,11 @@ impl Ring {
         self.turn
     }
 
+    /// Whether the last [`Ring::wait`] brought one completion only.
+    pub(crate) fn brought_one(&self) -> bool {
+        self.brought == 1
+    }
+
     /// Lends one more buffer from now on: there were not enough for all who had something to receive.
     pub(crate) fn lend_more(&mut self) {
         self.lending.want_more();
@@ -223,7 +244,9 @@ impl Ring {
             Err((Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN), _)) => {}
             Err((_, error)) => return Err(error),
         }
-        for entry in self.uring.completion() {
+        let completed = self.uring.completion();
+        self.brought = completed.len();
+        for entry in completed {
             completions.extend(decode(&entry, &mut self.lending, &mut self.memory.filled, &mut self.busy));
         }
         Ok(())
@@ -343,5 +366,6 @@ fn decode(
             Completion::Sent { key, buffer: Filled { buffer, bytes }, result: count }
         }
         Operation::Room(key) => Completion::Room { key },
+        Operation::Tick => Completion::Tick,
     })
 }
