@@ -16,6 +16,8 @@ from pathlib import Path
 HOME = Path(__file__).resolve().parent
 ROOT = HOME.parent.parent
 LISTEN = "-q --listen 127.0.0.1:{port}"
+# The smallest program that uses the same runtime, as seen from where the C programs are.
+PLAIN = "../release/examples/plain"
 
 # What is measured: the floor's program, and how our server is started. Pools have as many workers as there are connections.
 PAIRS = {
@@ -26,6 +28,7 @@ PAIRS = {
     "thread-pool": ("pool {port} {workers}", f"server-thread --workers {{workers}} {LISTEN}"),
     "mio": ("epoll {port}", f"server-mio {LISTEN}"),
     "tokio": ("epoll {port}", f"server-tokio {LISTEN}"),
+    "tokio-plain": (f"{PLAIN} {{port}}", f"server-tokio {LISTEN}"),
     "hybrid": ("epoll {port}", f"server-hybrid --processes 1 {LISTEN}"),
     "uring": ("uring {port}", f"server-uring {LISTEN}"),
     "uring-epoll": ("epoll {port}", f"server-uring {LISTEN}"),
@@ -39,6 +42,8 @@ def build(folder):
     """Builds the floor, the servers and the lab."""
     subprocess.run(["make", "--quiet", "-C", HOME, f"OUT={folder}"], check=True)
     subprocess.run(["cargo", "build", "--release", "--workspace", "--quiet"], cwd=ROOT, check=True)
+    plain = ["--package", "server-tokio", "--example", "plain"]
+    subprocess.run(["cargo", "build", "--release", *plain, "--quiet"], cwd=ROOT, check=True)
 
 
 def rounds(pair, scenario, connections, options, folder):
@@ -50,6 +55,8 @@ def rounds(pair, scenario, connections, options, folder):
         command += ["--connections", str(connections), "--rounds", str(options.rounds)]
         command += ["--duration", options.duration, "--json", document.name]
         command += ["--server", f"floor={folder}/{floor}", "--server", f"ours={binaries}/{ours}"]
+        if options.one_core:
+            command = ["taskset", "--cpu-list", "0", *command, "--no-pin"]
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if done.returncode != 0:
             sys.exit(f"{pair}, {scenario}, {connections} connections: {done.stderr.strip()}")
@@ -72,6 +79,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=10, help="rounds of each (10)")
     parser.add_argument("--duration", default="500ms", help="of one round (500ms)")
     parser.add_argument("--quick", action="store_true", help="two short rounds of one point: shows that it works")
+    parser.add_argument("--one-core", action="store_true", help="all on one core: steadier where one client asks")
     options = parser.parse_args()
     if unknown := [pair for pair in options.pairs if pair not in PAIRS]:
         parser.error(f"there is no {unknown[0]}: give some of {', '.join(PAIRS)}")
