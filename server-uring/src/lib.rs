@@ -4,7 +4,7 @@
 //! - Where does a conversation's state live? In an entry of a table, of some hundred and twenty bytes, and in the kernel: a request
 //!   to receive is always underway. What has been received lies in a buffer that the kernel chose, until the answer is sent from it.
 //! - Who sleeps, and on what? The one thread, in `io_uring_enter`, on all requests at once: those of conversations, of the
-//!   listener, and of the signals.
+//!   listener, of the signals, and of the idle timeout's clock.
 //! - What does one more client cost? Its entry in the table, and what the kernel keeps for its socket and its request.
 //! - What happens at the limit? No request to accept is made; new connections are left where they are: in the kernel's queue.
 //! - How does it stop? It ends every conversation's input, by `shutdown` on its socket, and goes on until all have ended. At the
