@@ -83,7 +83,7 @@ fn doubts(plan: &Plan, measured: &Measured, load_average: f64) -> Vec<String> {
     }
     if plan.duration < SHORT {
         lines.push(format!(
-            "each round measured only {} ms: what happens once in a while may be missing (--duration, --thorough)",
+            "each round measured only {} ms: what happens once in a while may be missing (--duration)",
             plan.duration.as_millis()
         ));
     }
