@@ -120,10 +120,17 @@ fn socket_inodes(pid: i32) -> Vec<u64> {
     descriptors.flatten().filter_map(target).collect()
 }
 
+/// The system's TCP sockets, each at least once where it does not come or go just now.
+///
+/// The kernel shows its tables in pieces: while other processes' connections come and go, one may be in two of them or in none. So
+/// they are read twice.
 fn tcp_sockets() -> Vec<TcpNetEntry> {
-    let mut sockets = procfs::net::tcp().expect("/proc/net/tcp can be read");
-    // Absent where the kernel has no IPv6.
-    sockets.extend(procfs::net::tcp6().unwrap_or_default());
+    let mut sockets = Vec::new();
+    for _ in 0..2 {
+        sockets.extend(procfs::net::tcp().expect("/proc/net/tcp can be read"));
+        // Absent where the kernel has no IPv6.
+        sockets.extend(procfs::net::tcp6().unwrap_or_default());
+    }
     sockets
 }
 
@@ -168,14 +175,10 @@ pub fn has_pending_signal(pid: i32) -> bool {
 }
 
 /// The peers of the TCP connections that a process has open, where none of them comes or goes just now.
-///
-/// The kernel shows its table in pieces: while other processes' connections come and go, one may be in two of them or in none. So
-/// the table is read twice, and what is seen twice counts once.
 pub fn tcp_peers(pid: i32) -> HashSet<SocketAddr> {
     let inodes = socket_inodes(pid);
     let connected = |socket: &TcpNetEntry| socket.state != TcpState::Listen && inodes.contains(&socket.inode);
-    let sockets = [tcp_sockets(), tcp_sockets()].into_iter().flatten();
-    sockets.filter(connected).map(|socket| socket.remote_address).collect()
+    tcp_sockets().into_iter().filter(connected).map(|socket| socket.remote_address).collect()
 }
 
 /// How many descriptors and threads each process of a tree holds, in the order of the numbers, not of the processes.
