@@ -22,16 +22,15 @@ pub(crate) struct Conversations {
     undelivered: Vec<Key>,
     /// How many ticks of the idle timeout have passed.
     ticks: u32,
-    /// The length of a tick; none without an idle timeout.
-    tick: Option<Duration>,
 }
 
 impl Conversations {
     /// An empty table. An idle timeout of zero means never.
     pub(crate) fn new(ring: &mut Ring, idle_timeout: Duration) -> Self {
-        let tick = silence::tick(idle_timeout);
-        tick.into_iter().for_each(|tick| ring.tick_after(tick));
-        Self { open: Slab::new(), begun: 0, undelivered: Vec::new(), ticks: 0, tick }
+        if let Some(tick) = silence::tick(idle_timeout) {
+            ring.begin_ticks(tick);
+        }
+        Self { open: Slab::new(), begun: 0, undelivered: Vec::new(), ticks: 0 }
     }
 
     /// How long the loop may sleep if nothing completes; `None` for as long as that takes.
@@ -116,7 +115,7 @@ impl Conversations {
     /// A tick has passed: ends the conversations whose peers have neither sent nor taken anything for the idle timeout. They are
     /// closed when their requests have been cancelled.
     pub(crate) fn end_silent(&mut self, ring: &mut Ring) {
-        self.tick.into_iter().for_each(|tick| ring.tick_after(tick));
+        ring.next_tick();
         self.ticks = self.ticks.wrapping_add(1);
         for (_, open) in &mut self.open {
             if silence::is_over(self.ticks, open.active) {

@@ -126,12 +126,17 @@ impl Ring {
         self.push(poll.build(), Operation::Signals);
     }
 
-    /// Asks to be told once when a tick of this length has passed.
+    /// Sets the length of a tick, and asks for the first.
     ///
     /// The timeout of [`Ring::wait`] would do too. But it is a timer that the kernel sets and takes back in every sleep: three per cent
     /// of a request where one client asks.
-    pub(crate) fn tick_after(&mut self, tick: Duration) {
+    pub(crate) fn begin_ticks(&mut self, tick: Duration) {
         *self.tick = Timespec::from(tick);
+        self.next_tick();
+    }
+
+    /// Asks to be told once when another tick has passed.
+    pub(crate) fn next_tick(&mut self) {
         let timeout = opcode::Timeout::new(&raw const *self.tick);
         self.push(timeout.build(), Operation::Tick);
     }
