@@ -60,10 +60,10 @@ pub fn run(options: &Options, workers: usize) -> Result<()> {
     drop(listener);
     common::announce_stopping();
     stop::begin();
-    process::signal_children(Signal::SIGTERM)?;
     let deadline = Instant::now() + options.server.drain_timeout;
     pool.retire(&mut tally)?;
     while pool.places.living() > 0 && Instant::now() < deadline && !signals.stop_at_once() {
+        process::signal_children(Signal::SIGTERM)?;
         common::wait([Some(signals.as_fd()), Some(pool.events.as_fd())], Some(deadline))?;
         pool.count(&mut tally)?;
         // Before the look at the workers: whose end comes after that look must be heard of again.

@@ -108,9 +108,9 @@ pub fn run(options: &Options) -> Result<()> {
     common::announce_stopping();
     stop::begin();
     let deadline = Instant::now() + options.server.drain_timeout;
-    process::signal_children(Signal::SIGTERM)?;
     pool.retire(&mut gone);
     while pool.places.living() > 0 && Instant::now() < deadline && !signals.stop_at_once() {
+        process::signal_children(Signal::SIGTERM)?;
         common::wait([Some(signals.as_fd())], Some(deadline))?;
         // Before the look at the workers: whose end comes after that look must be heard of again.
         signals.arrived(&pool.tally(gone));
