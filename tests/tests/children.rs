@@ -29,6 +29,8 @@ const NAME_BYTES: usize = 15;
 fn kill_child(pid: i32) {
     // It may have ended by itself: then nobody has its number yet, since its parent has just been seen with it.
     let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    // Until it has died it may still take a client, who is then lost with it.
+    eventually("the child has died", || !processes::runs(pid));
 }
 
 /// The child that serves `client`.
