@@ -44,5 +44,5 @@ pub fn run(cli: &Cli) -> ExitCode {
         Some(Command::Load(command)) => load::run(command),
         Some(Command::Merge(options)) => merge::run(options),
     };
-    result.unwrap_or_else(|error| common::exit_code(Err(error)))
+    result.unwrap_or_else(|error| serving::exit_code(Err(error)))
 }

@@ -79,7 +79,7 @@ impl Load {
     ///
     /// # Errors
     /// One line that says what to do: if the options contradict each other or there are too few descriptors or ports (a
-    /// [`common::UsageError`]), if a connection is refused or lost, or if none was opened for ten seconds.
+    /// [`serving::UsageError`]), if a connection is refused or lost, or if none was opened for ten seconds.
     pub fn connect(options: &LoadOptions) -> Result<Self> {
         Self::connect_until(options, StopHandle::default())
     }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use common::options::{parse_address, parse_duration};
+use serving::options::{parse_address, parse_duration};
 
 use crate::connect::connect;
 use flow::{Flow, Received, Sent, receive, send};

@@ -20,9 +20,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use common::limit::raise_descriptors;
-use common::options::{parse_address, parse_count, parse_duration};
-use common::{Bell, shout};
+use common::shout;
+use serving::Bell;
+use serving::limit::raise_descriptors;
+use serving::options::{parse_address, parse_count, parse_duration};
 
 use conversation::{Failure, converse};
 

@@ -1,7 +1,8 @@
 //! The transformation beside a plain copy of the same bytes: `cargo bench -p common`.
 //!
-//! Each size is measured in alternating rounds, so that both see the same machine; the best round of each counts. The copy is the
-//! speed of memory: `shout` reads and writes every byte once, and so does the copy.
+//! Each size is measured in alternating rounds, so that both see the same machine; the best round
+//! of each counts. The copy is the speed of memory: `shout` reads and writes every byte once, and
+//! so does the copy.
 
 use std::hint::black_box;
 use std::io::{self, Write};

@@ -1,24 +1,28 @@
 //! The buffer that a conversation borrows while its bytes pass through.
 
-use memmap2::MmapMut;
-
-/// Size in bytes of the part that a [`Buffer`] carries with it: enough for what people and small requests send.
+/// Size in bytes of the part that a [`Buffer`] carries with it: enough for what people and small
+/// requests send.
 const SMALL_BYTES: usize = 2 * 1024;
 
-/// Size in bytes of the part that comes from the kernel: the most that one read can bring.
+/// Size in bytes of the part that is allocated when it is needed: the most that one read can bring.
 ///
-/// Twice 64 KiB, so that a message of 64 KiB does not fill it and a short read still tells the event loop that nothing is left.
+/// Twice 64 KiB, so that a message of 64 KiB does not fill it and a short read still tells the
+/// event loop that nothing is left.
 pub const LARGE_BYTES: usize = 128 * 1024;
+
+/// Size in bytes of a page of memory.
+const PAGE_BYTES: usize = 4096;
 
 /// One per thread, process or event loop, never one per conversation.
 ///
-/// A new one is small and lives where its owner lives, in pages that are touched anyway. When a read fills it, the next one gets
-/// the large part, fresh memory that the kernel hands out page by page; when reads are small again, so is the buffer. So a thread
-/// whose client sends 64 bytes costs no page for its buffer, and one that moves gigabytes does so in big steps.
+/// A new one is small and lives where its owner lives, in pages that are touched anyway. When a
+/// read fills it, the next one gets the large part; when reads are small again, so is the buffer.
+/// So a thread whose client sends 64 bytes costs no page for its buffer, and one that moves
+/// gigabytes does so in big steps.
 #[derive(Debug)]
 pub struct Buffer {
     small: [u8; SMALL_BYTES],
-    large: Option<MmapMut>,
+    large: Option<Large>,
     wanted: Wanted,
 }
 
@@ -41,17 +45,18 @@ impl Buffer {
         Self { small: [0; SMALL_BYTES], large: None, wanted: Wanted::AlwaysLarge }
     }
 
-    /// Where to read into next. Where the system has no memory for the large part, the small one must do.
+    /// Where to read into next. Where the system has no memory for the large part, the small one
+    /// must do.
     #[inline]
     pub fn space(&mut self) -> &mut [u8] {
         if self.wanted == Wanted::Small {
             return &mut self.small;
         }
         if self.large.is_none() {
-            self.large = MmapMut::map_anon(LARGE_BYTES).ok();
+            self.large = Large::allocate();
         }
         match &mut self.large {
-            Some(large) => large,
+            Some(Large { bytes, start }) => &mut bytes[*start..*start + LARGE_BYTES],
             None => &mut self.small,
         }
     }
@@ -62,6 +67,24 @@ impl Buffer {
         if self.wanted != Wanted::AlwaysLarge {
             self.wanted = if count < SMALL_BYTES { Wanted::Small } else { Wanted::Large };
         }
+    }
+}
+
+/// The large part. It begins with a page: the kernel copies much faster into and out of whole ones.
+#[derive(Debug)]
+struct Large {
+    bytes: Box<[u8]>,
+    start: usize,
+}
+
+impl Large {
+    /// `None` where there is no memory for it.
+    fn allocate() -> Option<Self> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(PAGE_BYTES + LARGE_BYTES).ok()?;
+        bytes.resize(PAGE_BYTES + LARGE_BYTES, 0);
+        let start = bytes.as_ptr().align_offset(PAGE_BYTES).min(PAGE_BYTES);
+        Some(Self { bytes: bytes.into_boxed_slice(), start })
     }
 }
 

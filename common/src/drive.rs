@@ -1,34 +1,34 @@
 //! Moves a conversation over a byte stream until it ends or the stream would block.
 //!
-//! On a blocking socket the second never happens before the idle timeout, so one call is the whole conversation: that is
-//! [`converse`]. An event loop calls [`drive`] once per event.
+//! On a blocking socket without a timeout the second never happens, so one call is the whole
+//! conversation. An event loop calls it once per event.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
 
+use crate::Buffer;
 use crate::conversation::{Conversation, Want};
-use crate::{Buffer, Outcome, stop, work};
-
-/// How many received bytes a log line shows at the most, when the log is asked to show them.
-const SHOWN_BYTES: usize = 64;
 
 /// How far one call of [`drive`] may go.
 #[derive(Debug, Clone, Copy)]
 pub struct Turn {
-    /// After this many received bytes the others get their turn ([`Progress::Unfinished`]); checked between reads.
+    /// After this many received bytes the others get their turn ([`Progress::Unfinished`]); checked
+    /// between reads.
     pub bytes: usize,
     /// Whether a read that does not fill the buffer means that nothing is left to read.
     ///
-    /// True under edge-triggered readiness, where it saves a third system call per request (epoll(7)) - *unless* the event also
-    /// said that the peer has closed: then no further edge comes, and one must read on to the end.
+    /// True under edge-triggered readiness, where it saves a third system call per request
+    /// (epoll(7)) - *unless* the event also said that the peer has closed: then no further edge
+    /// comes, and one must read on to the end.
     pub short_read_drains: bool,
 }
 
 impl Turn {
-    /// The most bytes that one of many conversations on a thread may receive in a turn, so that a greedy client starves no other.
+    /// The most bytes that one of many conversations on a thread may receive in a turn, so that a
+    /// greedy client starves no other.
     pub const FAIR_BYTES: usize = 256 * 1024;
 
-    /// For a blocking socket, which nobody else waits for: so long that what is done between turns costs next to nothing.
+    /// For a blocking socket, which nobody else waits for: so long that what is done between turns
+    /// costs next to nothing.
     pub const LONG: Self = Self { bytes: 1024 * 1024, short_read_drains: false };
 }
 
@@ -37,7 +37,8 @@ impl Turn {
 pub enum Progress {
     /// Everything received has been answered, and the peer sends no more: close.
     Ended,
-    /// The stream can do nothing at the moment. On a blocking socket: its timeout has passed, or a signal has woken it.
+    /// The stream can do nothing at the moment. On a blocking socket: its timeout has passed, or a
+    /// signal has woken it.
     Blocked,
     /// The turn's bytes are used up, and there may be more.
     Unfinished,
@@ -45,16 +46,20 @@ pub enum Progress {
     Interrupted,
 }
 
-/// Moves `conversation` on over `stream`, with `buffer` lent for the time of the call.
+/// Moves `conversation` on over `stream`, with `buffer` lent for the time of the call. `answer`
+/// turns what was received into the answer, in place: [`shout`](crate::shout()), or a function that
+/// does more besides.
 ///
 /// # Errors
-/// What reading or writing failed with; the conversation is then over.
+/// What reading, writing or keeping what could not be written failed with; the conversation is then
+/// over.
 #[inline]
 pub fn drive(
     conversation: &mut Conversation,
     stream: &mut (impl Read + Write),
     buffer: &mut Buffer,
     turn: Turn,
+    answer: impl Fn(&mut [u8]),
 ) -> io::Result<Progress> {
     let mut received: usize = 0;
     loop {
@@ -80,12 +85,10 @@ pub fn drive(
                     Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(Progress::Interrupted),
                     Err(error) => return Err(error),
                 };
-                show(&space[..count]);
-                let answer = conversation.receive(&mut space[..count]);
-                work::spend();
+                let answer = conversation.receive(&mut space[..count], &answer);
                 let sent = write_until_blocked(stream, answer)?;
                 if sent < count {
-                    conversation.keep(&answer[sent..]);
+                    conversation.keep(&answer[sent..])?;
                     return Ok(Progress::Blocked);
                 }
                 if turn.short_read_drains && count < space.len() {
@@ -112,47 +115,4 @@ fn write_until_blocked(stream: &mut impl Write, bytes: &[u8]) -> io::Result<usiz
         }
     }
     Ok(written)
-}
-
-/// Logs what a client sent, only where the log is asked for it (`-vv`): escaped, since the bytes are a stranger's, and cut. Who
-/// drives a [`Conversation`] without [`drive`] calls it after each read.
-#[inline]
-pub fn show(received: &[u8]) {
-    if log::log_enabled!(log::Level::Trace) {
-        let shown = &received[..received.len().min(SHOWN_BYTES)];
-        let cut = if shown.len() < received.len() { "..." } else { "" };
-        log::trace!("received {} bytes: \"{}\"{cut}", received.len(), shown.escape_ascii());
-    }
-}
-
-/// Serves one whole conversation on a blocking socket and says how it ended.
-///
-/// `attend` is called now and then, also when a signal was handled while the call slept, and says whether it was woken for it
-/// (see [`stop::Current::was_woken`]). The socket's own timeouts (set on the listener by [`listen`](crate::listen())) end a silent
-/// conversation, so a request costs two system calls and no clock.
-#[inline]
-pub fn converse(mut stream: &TcpStream, buffer: &mut Buffer, mut attend: impl FnMut() -> bool) -> Outcome {
-    let mut conversation = Conversation::new();
-    loop {
-        match drive(&mut conversation, &mut stream, buffer, Turn::LONG) {
-            Ok(Progress::Ended) if !stop::stopping() => return Outcome::Completed,
-            Ok(Progress::Ended) => {
-                attend();
-                let delivered = stop::wait_until_delivered(stream);
-                return if delivered { Outcome::Completed } else { Outcome::Failed };
-            }
-            Ok(progress) => {
-                if !attend() && progress == Progress::Blocked {
-                    return Outcome::TimedOut;
-                }
-                if stop::stopping() {
-                    conversation.end_input_after(stop::unread(stream));
-                }
-            }
-            Err(error) => {
-                log::debug!("conversation failed: {error}");
-                return Outcome::Failed;
-            }
-        }
-    }
 }

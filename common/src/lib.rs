@@ -1,38 +1,20 @@
-//! What every server shares: the conversation, and the rules around it that must be the same everywhere.
+//! The protocol: one conversation, without a socket, a clock or a thread.
 //!
-//! In reading order: [`mod@shout`] and [`conversation`] are the protocol without I/O; [`mod@drive`] moves it over a socket, blocking or not;
-//! [`options`], [`mod@listen`], [`accept`], [`signals`], [`stop`] and [`tally`] are the values and functions that each server's
-//! `run` calls.
+//! In reading order: [`mod@shout`] is what happens to the bytes, [`conversation`] is who says what
+//! next, [`mod@drive`] moves a conversation over any byte stream, blocking or not, and [`buffer`]
+//! is the memory that is lent to it meanwhile.
 //!
-//! Deliberately absent: threads, processes, event loops, a `Server` trait. This crate decides nothing about concurrency; the
-//! accepting, counting and sleeping stay visible in each server, although they repeat.
+//! Deliberately absent: signals, clocks, logs, options, and dependencies but the one by which
+//! [`mod@shout`] uses wide registers without `unsafe`. What a dependable server needs besides is in
+//! the crate `serving`.
+#![forbid(unsafe_code)]
 
-pub mod accept;
 pub mod buffer;
 pub mod conversation;
 pub mod drive;
-pub mod exit;
-pub mod limit;
-pub mod listen;
-pub mod logging;
-pub mod options;
-pub mod process;
 pub mod shout;
-pub mod signals;
-pub mod silence;
-pub mod stop;
-pub mod tally;
-pub mod work;
 
-pub use accept::{AcceptPause, one_waits};
 pub use buffer::Buffer;
 pub use conversation::{Conversation, Want};
-pub use drive::{Progress, Turn, converse, drive, show};
-pub use exit::{UsageError, exit_code};
-pub use limit::{connection_limit, shared_connection_limit};
-pub use listen::{announce, announce_stopping, listen, listen_many};
-pub use logging::{LogOptions, start_logging};
-pub use options::ServerOptions;
+pub use drive::{Progress, Turn, drive};
 pub use shout::shout;
-pub use signals::{Bell, Signals, wait};
-pub use tally::{Outcome, Tally};

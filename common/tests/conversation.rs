@@ -1,10 +1,10 @@
-//! For any bytes, any split of reads, any pattern of short writes, interruptions and would-blocks: the output is the
-//! upper-cased input, in order, once, and nothing is kept when all is written.
+//! For any bytes, any split of reads, any pattern of short writes, interruptions and would-blocks:
+//! the output is the upper-cased input, in order, once, and nothing is kept when all is written.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 
-use common::{Buffer, Conversation, Progress, Turn, Want, drive};
+use common::{Buffer, Conversation, Progress, Turn, Want, drive, shout};
 use proptest::prelude::*;
 
 /// What a socket does on one call.
@@ -16,7 +16,8 @@ enum Step {
     Interrupted,
 }
 
-/// A peer that has said everything already, on a socket that follows a script; after the script it does as it is told.
+/// A peer that has said everything already, on a socket that follows a script; after the script it
+/// does as it is told.
 #[derive(Debug)]
 struct Scripted {
     input: VecDeque<u8>,
@@ -103,9 +104,10 @@ proptest! {
         let mut stream = Scripted { input: input.clone().into(), output: Vec::new(), reads, writes };
         let mut conversation = Conversation::new();
         let mut buffer = if shared { Buffer::shared() } else { Buffer::new() };
-        // Each call but the last uses up a step of a script or moves bytes, so the number of calls is bounded.
+        // Each call but the last uses up a step of a script or moves bytes, so the number of calls
+        // is bounded.
         let mut calls = 0;
-        while drive(&mut conversation, &mut stream, &mut buffer, Turn { bytes, short_read_drains })? != Progress::Ended {
+        while drive(&mut conversation, &mut stream, &mut buffer, Turn { bytes, short_read_drains }, shout)? != Progress::Ended {
             prop_assert!(conversation.unsent().len() <= common::buffer::LARGE_BYTES);
             calls += 1;
             prop_assert!(calls <= input.len() + 200, "the conversation goes round in circles");
@@ -115,21 +117,6 @@ proptest! {
         prop_assert!(conversation.unsent().is_empty());
     }
 
-    /// A stop: what has arrived is answered, and the conversation ends although the peer never does.
-    #[test]
-    fn after_a_stop_what_has_arrived_is_answered_and_little_more(input in input(), writes in steps(), share in 0.0..1.0) {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a length is a length")]
-        let unread = (input.len() as f64 * share) as usize;
-        let mut stream = Scripted { input: input.clone().into(), output: Vec::new(), reads: VecDeque::new(), writes };
-        let mut conversation = Conversation::new();
-        let mut buffer = Buffer::shared();
-        conversation.end_input_after(unread);
-        conversation.end_input_after(usize::MAX);
-        while drive(&mut conversation, &mut stream, &mut buffer, Turn::LONG)? != Progress::Ended {}
-        prop_assert!(stream.output.len() >= unread && stream.output.len() <= unread + common::buffer::LARGE_BYTES);
-        prop_assert!(stream.output == upper_cased(&input[..stream.output.len()]));
-    }
-
     #[test]
     fn nothing_is_read_while_answers_are_unsent(input in input(), taken in 0_usize..100) {
         let writes = VecDeque::from([Step::Move(taken.max(1)), Step::WouldBlock, Step::WouldBlock]);
@@ -137,11 +124,11 @@ proptest! {
         let mut conversation = Conversation::new();
         let mut buffer = Buffer::shared();
         let turn = Turn { bytes: usize::MAX, short_read_drains: false };
-        let progress = drive(&mut conversation, &mut stream, &mut buffer, turn)?;
+        let progress = drive(&mut conversation, &mut stream, &mut buffer, turn, shout)?;
         if progress == Progress::Blocked {
             let left = stream.input.len();
             prop_assert_eq!(conversation.wants(), Want::Write);
-            prop_assert_eq!(drive(&mut conversation, &mut stream, &mut buffer, turn)?, Progress::Blocked);
+            prop_assert_eq!(drive(&mut conversation, &mut stream, &mut buffer, turn, shout)?, Progress::Blocked);
             prop_assert_eq!(stream.input.len(), left, "read although the peer takes nothing");
         }
     }
@@ -163,7 +150,7 @@ fn a_broken_stream_ends_the_conversation_with_its_error() {
             Ok(())
         }
     }
-    let result = drive(&mut Conversation::new(), &mut Broken, &mut Buffer::new(), Turn::LONG);
+    let result = drive(&mut Conversation::new(), &mut Broken, &mut Buffer::new(), Turn::LONG, shout);
     assert_eq!(result.unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
 
@@ -181,6 +168,6 @@ fn only_ascii_letters_change_and_no_length_does() {
 #[should_panic(expected = "received while answers are unsent")]
 fn receiving_while_answers_are_unsent_is_refused() {
     let mut conversation = Conversation::new();
-    conversation.keep(b"HELLO");
-    conversation.receive(&mut [b'x']);
+    conversation.keep(b"HELLO").unwrap();
+    conversation.receive(&mut [b'x'], shout);
 }

@@ -16,7 +16,7 @@ pub enum Model {
     /// A thread per conversation
     Thread,
     /// A fixed pool of threads, as many as connections
-    ThreadPool,
+    Pool,
     /// All conversations on one thread, one event loop
     Mio,
     /// A task per conversation, all on one thread
@@ -34,7 +34,7 @@ impl Model {
         Self::Fork,
         Self::Prefork,
         Self::Thread,
-        Self::ThreadPool,
+        Self::Pool,
         Self::Mio,
         Self::Tokio,
         Self::Uring,
@@ -48,7 +48,7 @@ impl Model {
             Self::Fork => "fork",
             Self::Prefork => "prefork",
             Self::Thread => "thread",
-            Self::ThreadPool => "thread-pool",
+            Self::Pool => "pool",
             Self::Mio => "mio",
             Self::Tokio => "tokio",
             Self::Uring => "uring",
@@ -58,7 +58,7 @@ impl Model {
 
     /// Whether a fixed number of workers serves.
     pub fn is_pool(self) -> bool {
-        matches!(self, Self::Prefork | Self::ThreadPool)
+        matches!(self, Self::Prefork | Self::Pool)
     }
 }
 
@@ -89,20 +89,11 @@ pub enum Start {
 }
 
 impl Contender {
-    /// One of ours, for that many connections. A pool has as many workers as there are connections, because a connection that
-    /// no worker is free for would only wait.
+    /// One of ours, for that many connections. A pool has as many workers as there are connections,
+    /// because a connection that no worker is free for would only wait.
     pub fn own(model: Model, connections: usize) -> Self {
-        let (server, workers) = match model {
-            Model::Iterative => ("iterative", None),
-            Model::Fork => ("fork", None),
-            Model::Prefork => ("fork", Some(connections)),
-            Model::Thread => ("thread", None),
-            Model::ThreadPool => ("thread", Some(connections)),
-            Model::Mio => ("mio", None),
-            Model::Tokio => ("tokio", None),
-            Model::Uring => ("uring", None),
-            Model::Hybrid => ("hybrid", None),
-        };
+        let server = model.name();
+        let workers = model.is_pool().then_some(connections);
         let mut arguments = vec![server.to_owned()];
         arguments.extend(workers.map(|workers| format!("--workers={workers}")));
         Self {
@@ -212,8 +203,8 @@ mod tests {
     #[test]
     fn a_pool_has_a_worker_for_every_connection_and_iterative_has_one_connection() {
         let pool = Contender::own(Model::Prefork, 7);
-        assert_eq!(pool.name, "fork --workers 7");
-        assert_eq!(pool.start.to_string(), "lab serve fork --workers=7");
+        assert_eq!(pool.name, "prefork --workers 7");
+        assert_eq!(pool.start.to_string(), "lab serve prefork --workers=7");
         assert_eq!(pool.connections, 7);
         assert_eq!(Contender::own(Model::Iterative, 7).connections, 1);
     }

@@ -32,7 +32,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
-use common::UsageError;
+use serving::UsageError;
 
 use self::experiments::{
     coroutines::Coroutines, counter::Counter, deadlock::Deadlock, event::Event, gil::Gil, pool::Pool,

@@ -6,5 +6,5 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    common::exit_code(lab::run(&lab::Cli::parse()))
+    serving::exit_code(lab::run(&lab::Cli::parse()))
 }

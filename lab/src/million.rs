@@ -24,7 +24,7 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use common::options::parse_count;
+use serving::options::parse_count;
 
 use crate::contender::Model;
 use crate::interrupt::Interrupt;

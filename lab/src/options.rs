@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 use client::load::parse_size;
-use common::UsageError;
-use common::options::{parse_count, parse_duration};
+use serving::UsageError;
+use serving::options::{parse_count, parse_duration};
 
-use crate::compare::peers;
 use crate::compare::plan::Depth;
 use crate::compare::scenario::{OneAtATime, Profile, Scenario};
+use crate::compare::peers;
 use crate::contender::{Contender, Foreign, Model};
 
 /// Most connections, most requests in flight on each, most threads of the generator, and most rounds.
@@ -164,7 +164,7 @@ impl CompareOptions {
         let most = self.connections.iter().copied().max().unwrap_or(0);
         if most > MOST_WORKERS && self.models.iter().any(|model| model.is_pool()) {
             return Err(UsageError(format!(
-                "a pool has at most {MOST_WORKERS} workers, too few for --connections {most}: leave prefork and thread-pool \
+                "a pool has at most {MOST_WORKERS} workers, too few for --connections {most}: leave prefork and pool \
                  out of --models, or ask for fewer connections"
             )));
         }

@@ -1,4 +1,5 @@
-//! The lab as a server: what it starts itself again with, so that it always measures the code that it was built with.
+//! The lab as a server: what it starts itself again with, so that it always measures the code that
+//! it was built with.
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -25,8 +26,12 @@ enum Server {
     Iterative(server_iterative::Options),
     /// One process per conversation
     Fork(server_fork::Options),
+    /// A fixed pool of processes that accept by themselves
+    Prefork(server_prefork::Options),
     /// One thread per conversation
     Thread(server_thread::Options),
+    /// A fixed pool of threads
+    Pool(server_pool::Options),
     /// All conversations on one event loop
     Mio(server_mio::Options),
     /// One task per conversation
@@ -48,11 +53,14 @@ pub fn run(options: &ServeOptions) -> Result<()> {
     if let Some(cores) = &options.cores {
         pin::run_on(cores)?;
     }
-    // The name by which `top` and `ps` show the process; otherwise that of the path it was started by, `exe`.
+    // The name by which `top` and `ps` show the process; otherwise that of the path it was started
+    // by, `exe`.
     let name = match options.server {
         Server::Iterative(_) => c"lab-iterative",
         Server::Fork(_) => c"lab-fork",
+        Server::Prefork(_) => c"lab-prefork",
         Server::Thread(_) => c"lab-thread",
+        Server::Pool(_) => c"lab-pool",
         Server::Mio(_) => c"lab-mio",
         Server::Tokio(_) => c"lab-tokio",
         Server::Uring(_) => c"lab-uring",
@@ -62,7 +70,9 @@ pub fn run(options: &ServeOptions) -> Result<()> {
     match &options.server {
         Server::Iterative(options) => server_iterative::run(options),
         Server::Fork(options) => server_fork::run(options),
+        Server::Prefork(options) => server_prefork::run(options),
         Server::Thread(options) => server_thread::run(options),
+        Server::Pool(options) => server_pool::run(options),
         Server::Mio(options) => server_mio::run(options),
         Server::Tokio(options) => server_tokio::run(options),
         Server::Uring(options) => server_uring::run(options),

@@ -43,15 +43,15 @@ fn a_short_comparison_measures_every_model() {
     let servers = document["points"][0]["servers"].as_array().unwrap();
     let names: Vec<_> = servers.iter().map(|server| server["name"].as_str().unwrap()).collect();
     let mut all =
-        vec!["iterative", "fork", "fork --workers 4", "thread", "thread --workers 4", "mio", "tokio"];
+        vec!["iterative", "fork", "prefork --workers 4", "thread", "pool --workers 4", "mio", "tokio"];
     all.extend(server_uring::available().is_ok().then_some("uring"));
     all.push("hybrid");
     assert_eq!(names, all);
     // A process or a thread for each of the four connections, or for each of the four workers, and the one that accepts.
     // Of server-hybrid's workers, as many as the cores that it was given, each has a thread beside the one with the loop.
     let expected = |name: &str, processes: u64| match name {
-        "fork" | "fork --workers 4" => (5, 5),
-        "thread" | "thread --workers 4" => (1, 5),
+        "fork" | "prefork --workers 4" => (5, 5),
+        "thread" | "pool --workers 4" => (1, 5),
         "hybrid" => (processes.max(2), processes * 2 - 1),
         _ => (1, 1),
     };

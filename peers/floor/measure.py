@@ -23,9 +23,9 @@ PLAIN = "../release/examples/plain"
 PAIRS = {
     "iterative": ("iterative {port}", f"server-iterative {LISTEN}"),
     "fork": ("fork {port}", f"server-fork {LISTEN}"),
-    "prefork": ("prefork {port} {workers}", f"server-fork --workers {{workers}} {LISTEN}"),
+    "prefork": ("prefork {port} {workers}", f"server-prefork --workers {{workers}} {LISTEN}"),
     "thread": ("thread {port}", f"server-thread {LISTEN}"),
-    "thread-pool": ("pool {port} {workers}", f"server-thread --workers {{workers}} {LISTEN}"),
+    "pool": ("pool {port} {workers}", f"server-pool --workers {{workers}} {LISTEN}"),
     "mio": ("epoll {port}", f"server-mio {LISTEN}"),
     "tokio": ("epoll {port}", f"server-tokio {LISTEN}"),
     "tokio-plain": (f"{PLAIN} {{port}}", f"server-tokio {LISTEN}"),

@@ -1,197 +1,125 @@
-//! Processes, threads in them, and an event loop in each thread: what uses all cores, composed of what is known.
+//! Processes, threads in them, and an event loop in each thread: what uses all cores, composed of
+//! what is known.
 //!
-//! - Where does a conversation's state live? In an entry of a table of one event loop, as in `server-mio`.
-//! - Who sleeps, and on what? Each loop in `epoll_wait` on its own sockets, its own listener, and its inbox; each worker process's
-//!   main thread, and the parent, in `poll` on signals.
-//! - What does one more client cost? What it costs `server-mio`.
-//! - What happens at the limit? No loop looks at its listener; a place that is freed goes to a loop that wants one, wherever it is.
-//! - How does it stop? The parent sends each worker process a SIGTERM; each rings its loops, which stop as `server-mio` does. At the
-//!   drain deadline workers are killed.
+//! - Where does a conversation's state live? In an entry of a table of one event loop, as in
+//!   `server-mio`.
+//! - Who sleeps, and on what? Each loop in `epoll_wait` on its own sockets and its inbox; each
+//!   worker's main thread in `poll` on signals; the parent in `poll` on the listener, on signals,
+//!   and on the pipe in which loops report ends.
+//! - What does one more client cost? What it costs `server-mio`, and its socket's way from the
+//!   parent to a loop.
+//! - What happens at the limit? The parent counts, and does not look at the listener; clients wait
+//!   in the kernel's queue.
+//! - How does it stop? The parent sends each worker a SIGTERM, and each of its loops stops as
+//!   `server-mio` does. What is left at the end is killed.
 //!
-//! Every loop has a listener of its own on the one address (SO_REUSEPORT), made by the parent before the first fork and kept by it: a
-//! worker that dies leaves its clients in the queue to its successor.
-#![deny(unsafe_op_in_unsafe_fn)]
+//! The parent accepts, and passes each socket to the loop with the fewest conversations (Stevens,
+//! UNP, 30.9). So the limit is exact, loops share nothing, and what a dead worker had is known.
+#![forbid(unsafe_code)]
 
-mod ledger;
+mod conversations;
+mod options;
 mod post;
-mod shared;
 mod worker;
 
-use std::net::TcpListener;
-use std::ops::Range;
 use std::os::fd::AsFd;
 use std::thread;
-use std::time::Instant;
 
-use anyhow::Result;
-use clap::{Parser, ValueEnum};
-use common::process::{self, Places};
-use common::{ServerOptions, Signals, Tally, stop};
-use nix::sys::signal::Signal;
+use anyhow::{Context, Result};
+use mio::net::TcpListener;
+use serving::process::{self, Forked};
+use serving::{Admission, Drain, Signals, Tally, tcp};
 
-use crate::ledger::Ledger;
-use crate::post::{Inbox, Post};
-use crate::worker::{Desk, House};
+use crate::conversations::Conversations;
+pub use crate::options::Options;
 
-/// Serves all clients in the event loops of several threads in several processes: what they send comes back upper-cased.
-#[derive(Debug, Parser)]
-#[command(name = "server-hybrid", version, about)]
-pub struct Options {
-    /// What every server can be told.
-    #[command(flatten)]
-    pub server: ServerOptions,
+/// The most connections accepted before they are passed on, and ends are heard.
+const ADMISSIONS_PER_TURN: usize = 256;
 
-    /// Worker processes [default: as many as this process may use cores]
-    #[arg(long, env = "SHOUT_PROCESSES", value_name = "P", help_heading = "Workers")]
-    #[arg(value_parser = common::options::parse_count::<1_000>)]
-    pub processes: Option<usize>,
-
-    /// Threads in each worker process, each with an event loop
-    #[arg(long, env = "SHOUT_THREADS", value_name = "T", default_value = "1", help_heading = "Workers")]
-    #[arg(value_parser = common::options::parse_count::<1_000>)]
-    pub threads: usize,
-
-    /// How clients are spread over the event loops
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = Balance::HandOver, help_heading = "Workers")]
-    pub balance: Balance,
-}
-
-/// How clients are spread over the event loops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Balance {
-    /// By the kernel's hash of their addresses, which is uneven by chance
-    Hash,
-    /// The same, and who gets a client while another clearly has fewer hands it over
-    HandOver,
-}
+/// Descriptors that a loop keeps for itself: its inbox, its event queue, and the alarm of the idle
+/// timeout.
+const DESCRIPTORS_PER_LOOP: usize = 3;
 
 /// Serves until a signal stops it.
 ///
 /// # Errors
-/// If the server cannot start, or the system takes its signals away.
+/// If the server cannot start, or the system takes its listener away.
 pub fn run(options: &Options) -> Result<()> {
     // Prepare.
-    common::start_logging(&options.server.log);
+    serving::start_logging(&options.server.log);
+    let cores = thread::available_parallelism().map_or(1, Into::into);
+    let (processes, threads) = (options.processes.unwrap_or(cores), options.threads);
+    let own = DESCRIPTORS_PER_LOOP * threads;
+    let (limit, share) = serving::shared_connection_limit(&options.server, processes, own)?;
     process::require_one_thread()?;
-    let processes =
-        options.processes.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
-    let loops = processes * options.threads;
-    // A worker keeps everybody's post, and of its own loops the listener, the inbox, the event queue and the alarm.
-    let own = loops + 4 * options.threads;
-    let (limit, share) = common::shared_connection_limit(&options.server, processes, own)?;
     let mut signals = Signals::new()?;
-    let mut pool = Pool::new(options, processes, limit, share)?;
-    let mut gone = Tally::default();
-    common::announce(&pool.listeners[0])?;
+    let mut open =
+        Conversations::new(processes, threads, share).context("cannot make the inboxes of the loops")?;
+    let mut tally = Tally::default();
+    let mut admission = Admission::new(limit);
+    let listener = TcpListener::from_std(serving::listen(&options.server)?);
+    serving::announce(&listener)?;
 
-    loop {
-        // Admit.
-        if let Some(place) = pool.places.start_missing(process::fork) {
-            pool.work(place, &mut signals);
-        }
-
+    while !admission.is_over(open.load(&tally)) {
         // Wait.
-        let [signal] = common::wait([Some(signals.as_fd())], pool.places.next_start())?;
-        let arrived = if signal { signals.arrived(&pool.tally(gone)) } else { Default::default() };
-        if arrived.stop {
-            break;
+        let watched = admission.has_room(open.load(&tally)).then_some(listener.as_fd());
+        let until = admission.until().into_iter().chain(open.until()).min();
+        let [mut arrival, signal, event] =
+            serving::wait([watched, Some(signals.as_fd()), Some(open.as_fd())], until)?;
+        // Counted first, so that a status that is asked for is not older than the question.
+        if event {
+            open.count(&mut tally)?;
         }
+        if signal && signals.ask_to_stop(&tally) {
+            admission.end(&listener);
+            open.end();
+        }
+
+        // Admit.
+        while let Some(place) = open.next_empty() {
+            match process::fork() {
+                Ok(Forked::Child) => {
+                    drop((listener, signals));
+                    worker::work(place, open, options)
+                }
+                Ok(Forked::Parent(child)) => open.started(place, child),
+                Err(error) => open.not_started(&error),
+            }
+        }
+        for _ in 0..ADMISSIONS_PER_TURN.min(share) {
+            if !arrival || !admission.has_room(tally.open()) {
+                break;
+            }
+            let Some(fewest) = open.fewest() else { break };
+            if let Some((stream, peer)) = admission.accept(|| listener.accept())? {
+                log::debug!("serving {peer}");
+                tally.accept();
+                open.begin(fewest, stream);
+            }
+            arrival = tcp::is_readable(&listener);
+        }
+        open.pass();
 
         // Retire.
-        if arrived.child {
-            pool.retire(&mut gone);
+        if signal {
+            open.retire(&mut tally)?;
         }
     }
 
     // Drain.
-    pool.listeners.clear();
-    common::announce_stopping();
-    stop::begin();
-    let deadline = Instant::now() + options.server.drain_timeout;
-    pool.retire(&mut gone);
-    while pool.places.living() > 0 && Instant::now() < deadline && !signals.stop_at_once() {
-        process::signal_children(Signal::SIGTERM)?;
-        common::wait([Some(signals.as_fd())], Some(deadline))?;
-        // Before the look at the workers: whose end comes after that look must be heard of again.
-        signals.arrived(&pool.tally(gone));
-        pool.retire(&mut gone);
+    drop(listener);
+    serving::announce_stopping();
+    let mut drain = Drain::begin(options.server.drain_timeout);
+    while open.is_served() && !drain.is_over() && !signals.stop_at_once() {
+        if drain.looks_again() {
+            open.end_input(drain);
+        }
+        serving::wait([Some(signals.as_fd()), Some(open.as_fd())], Some(drain.next_look()))?;
+        signals.ask_to_stop(&tally);
+        open.retire(&mut tally)?;
     }
-    process::kill_children()?;
-    let mut tally = pool.tally(gone);
+    open.cut(&mut tally)?;
     tally.cut_open();
     tally.log();
     Ok(())
-}
-
-/// The worker processes, and what they and their successors inherit, a piece for each event loop.
-#[derive(Debug)]
-struct Pool<'a> {
-    options: &'a Options,
-    places: Places,
-    listeners: Vec<TcpListener>,
-    inboxes: Vec<Inbox>,
-    post: Post,
-    ledger: Ledger,
-    /// The most conversations of one loop.
-    share: usize,
-}
-
-impl<'a> Pool<'a> {
-    fn new(options: &'a Options, processes: usize, limit: usize, share: usize) -> Result<Self> {
-        let loops = processes * options.threads;
-        let (post, inboxes) = post::open(loops)?;
-        Ok(Self {
-            options,
-            places: Places::new(processes),
-            listeners: common::listen_many(&options.server, loops)?,
-            inboxes,
-            post,
-            ledger: Ledger::new(loops, limit)?,
-            share: (share / options.threads).max(1),
-        })
-    }
-
-    /// The loops of the process in a place.
-    fn loops(&self, index: usize) -> Range<usize> {
-        let threads = self.options.threads;
-        index * threads..(index + 1) * threads
-    }
-
-    /// A worker's life, in the child: it keeps its own listeners and inboxes, and closes the others'.
-    fn work(&mut self, index: usize, signals: &mut Signals) -> ! {
-        let loops = self.loops(index);
-        let listeners: Vec<_> = self.listeners.drain(..).skip(loops.start).take(loops.len()).collect();
-        let inboxes: Vec<_> = self.inboxes.drain(..).skip(loops.start).take(loops.len()).collect();
-        let desks = loops.zip(listeners.into_iter().zip(inboxes));
-        let desks = desks.map(|(index, (listener, inbox))| Desk { index, listener, inbox }).collect();
-        let house = House { options: self.options, ledger: self.ledger, post: &self.post, share: self.share };
-        worker::work(index, house, desks, signals)
-    }
-
-    /// Empties the places of workers that have ended, and counts the conversations that ended with them as failed.
-    fn retire(&mut self, gone: &mut Tally) {
-        while let Some((pid, _)) = process::reap() {
-            let Some(index) = self.places.ended(pid) else { continue };
-            for index in self.loops(index) {
-                let (mut tally, lucky) = self.ledger.bury(index);
-                tally.cut_open();
-                *gone = sum([*gone, tally]);
-                lucky.into_iter().for_each(|index| self.post.ring(index));
-            }
-        }
-    }
-
-    /// What all have counted, those that are `gone` and those that live.
-    fn tally(&self, gone: Tally) -> Tally {
-        let loops = self.places.count() * self.options.threads;
-        sum((0..loops).map(|index| self.ledger.tally(index)).chain([gone]))
-    }
-}
-
-fn sum(tallies: impl IntoIterator<Item = Tally>) -> Tally {
-    let mut sum = [0; 4];
-    for tally in tallies {
-        sum.iter_mut().zip(tally.counts()).for_each(|(sum, count)| *sum += count);
-    }
-    Tally::from_counts(sum)
 }

@@ -3,8 +3,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    common::exit_code(server_hybrid::run(&server_hybrid::Options::parse()))
+    serving::exit_code(server_hybrid::run(&serving::parse()))
 }

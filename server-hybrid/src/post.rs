@@ -1,104 +1,180 @@
-//! How event loops reach each other, also those of other processes: an inbox for each, made before the first fork, so that the
-//! successor of a loop that has died finds what it had not read.
+//! What processes tell each other: the parent passes sockets down, and workers report ends up.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut, PipeWriter, Write};
 use std::mem::MaybeUninit;
-use std::net::TcpStream;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixDatagram;
+use std::net::TcpStream as StdStream;
+use std::os::fd::{AsFd, OwnedFd};
 
+use mio::net::TcpStream;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, sendmsg,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
+use serving::Tally;
 
-use crate::ledger::Sender;
+/// The most sockets that one message can pass (SCM_MAX_FD, unix(7)).
+pub(crate) const MOST_PER_MESSAGE: usize = 253;
 
-/// The length of a letter in bytes: who sends it, and which life of it.
-const LETTER_BYTES: usize = 8;
-
-/// Puts letters into the inboxes of all loops.
-#[derive(Debug)]
-pub(crate) struct Post(Vec<UnixDatagram>);
-
-/// Where a loop finds letters.
-#[derive(Debug)]
-pub(crate) struct Inbox(UnixDatagram);
-
-/// What a loop is told.
-#[derive(Debug)]
-pub(crate) enum Letter {
-    /// There is something to see in the ledger, or a stop.
-    Look,
-    /// Serve this client. There is none where this process has no descriptor left for it: then it is lost.
-    Client(Option<TcpStream>, Sender),
-}
-
-/// Post for `loops` loops, and their inboxes.
+/// Two ends: the sockets that are passed into one are received from the other. Neither ever waits,
+/// and a message is received whole.
 ///
 /// # Errors
 /// If there are no descriptors.
-pub(crate) fn open(loops: usize) -> io::Result<(Post, Vec<Inbox>)> {
-    let mut post = Vec::with_capacity(loops);
-    let mut inboxes = Vec::with_capacity(loops);
-    for _ in 0..loops {
-        let (outside, inside) = UnixDatagram::pair()?;
-        outside.set_nonblocking(true)?;
-        inside.set_nonblocking(true)?;
-        post.push(outside);
-        inboxes.push(Inbox(inside));
-    }
-    Ok((Post(post), inboxes))
+pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
 }
 
-impl Post {
-    /// Wakes a loop. Publish the fact first, then ring.
-    pub(crate) fn ring(&self, index: usize) {
-        // It fails only where the inbox is full, and then the loop is going to wake anyway.
-        let _ = self.0[index].send(&[]);
+/// Passes at most [`MOST_PER_MESSAGE`] sockets to another process, all or none. The caller's own
+/// descriptors stay open.
+///
+/// # Errors
+/// `EAGAIN` where nobody has received for long, `ETOOMANYREFS` where too many sockets are on their
+/// way (unix(7)).
+pub(crate) fn pass(outbox: &impl AsFd, streams: &[TcpStream]) -> io::Result<()> {
+    let mut sockets = [outbox.as_fd(); MOST_PER_MESSAGE];
+    sockets.iter_mut().zip(streams).for_each(|(socket, stream)| *socket = stream.as_fd());
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_PER_MESSAGE))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(&sockets[..streams.len()]));
+    // A byte for each socket, so that the receiver knows how many there should be.
+    let bytes = &[0; MOST_PER_MESSAGE][..streams.len()];
+    sendmsg(outbox, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Receives the sockets of the next message into `streams`, and says how many were passed; `None`
+/// where there is no message. A process that has no descriptor left gets fewer than were passed,
+/// and the others are closed.
+pub(crate) fn receive(inbox: &impl AsFd, streams: &mut Vec<TcpStream>) -> Option<usize> {
+    let mut bytes = [0; MOST_PER_MESSAGE];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_PER_MESSAGE))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut slices = [IoSliceMut::new(&mut bytes)];
+    let message = recvmsg(inbox, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC).ok()?;
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(sockets) = message {
+            streams.extend(sockets.map(|socket| TcpStream::from_std(StdStream::from(socket))));
+        }
+    }
+    (message.bytes > 0).then_some(message.bytes)
+}
+
+/// What an event loop tells its parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// Which loop it is, among those of all workers.
+    pub(crate) index: u32,
+    /// Whether it wants more clients.
+    pub(crate) serves: bool,
+    /// How many conversations have ended since its last record: completed, failed, timed out.
+    pub(crate) ended: [u32; 3],
+}
+
+impl Record {
+    /// The length of a record, which a pipe takes and gives whole (PIPE_BUF, pipe(7)).
+    pub(crate) const BYTES: usize = 20;
+
+    fn encode(self) -> [u8; Self::BYTES] {
+        let [completed, failed, timed_out] = self.ended;
+        let numbers = [self.index, self.serves.into(), completed, failed, timed_out];
+        let mut bytes = [0; Self::BYTES];
+        for (place, number) in bytes.chunks_exact_mut(4).zip(numbers) {
+            place.copy_from_slice(&number.to_ne_bytes());
+        }
+        bytes
     }
 
-    /// Hands a client over to a loop. The caller's own descriptor of it stays open.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut numbers = bytes.chunks_exact(4).map(|number| number.try_into().map(u32::from_ne_bytes));
+        let mut next = || numbers.next()?.ok();
+        Some(Self { index: next()?, serves: next()? != 0, ended: [next()?, next()?, next()?] })
+    }
+}
+
+/// How one event loop reports: what has changed since it last did.
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    pipe: &'a PipeWriter,
+    last: Record,
+    counts: [u64; 4],
+}
+
+impl<'a> Report<'a> {
+    /// The reports of loop `index`, which has none made yet.
+    pub(crate) fn new(pipe: &'a PipeWriter, index: u32) -> Self {
+        let last = Record { index, serves: false, ended: [0; 3] };
+        Self { pipe, last, counts: Tally::default().counts() }
+    }
+
+    /// Reports what `tally` has counted, and whether the loop wants more clients, where either is
+    /// news.
     ///
     /// # Errors
-    /// `EAGAIN` where the inbox is full, `ETOOMANYREFS` where too many are on their way (unix(7)): serve it yourself then.
-    pub(crate) fn hand_over(&self, index: usize, client: &impl AsFd, sender: Sender) -> io::Result<()> {
-        let mut letter = [0; LETTER_BYTES];
-        letter[..4].copy_from_slice(&sender.index.to_ne_bytes());
-        letter[4..].copy_from_slice(&sender.life.to_ne_bytes());
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        let client = [client.as_fd()];
-        ancillary.push(SendAncillaryMessage::ScmRights(&client));
-        sendmsg(&self.0[index], &[IoSlice::new(&letter)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    /// If there is no parent any more.
+    pub(crate) fn tell(&mut self, tally: &Tally, serves: bool) -> io::Result<()> {
+        let (now, before) = (tally.counts(), std::mem::replace(&mut self.counts, tally.counts()));
+        // More than a process has descriptors cannot end between two reports.
+        let since = |count: usize| u32::try_from(now[count] - before[count]).unwrap_or(u32::MAX);
+        let record = Record { serves, ended: [since(1), since(2), since(3)], ..self.last };
+        if record.ended != [0; 3] || serves != self.last.serves {
+            self.pipe.write_all(&record.encode())?;
+        }
+        self.last = record;
         Ok(())
     }
 }
 
-impl Inbox {
-    /// The next letter; `None` where there is none.
-    pub(crate) fn next(&self) -> Option<Letter> {
-        let mut bytes = [0; LETTER_BYTES];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let mut slices = [IoSliceMut::new(&mut bytes)];
-        let message = recvmsg(&self.0, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC).ok()?;
-        if message.bytes < LETTER_BYTES {
-            return Some(Letter::Look);
-        }
-        let client = ancillary.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut clients) => clients.next(),
-            _ => None,
-        });
-        let [a, b, c, d, e, f, g, h] = bytes;
-        let sender =
-            Sender { index: u32::from_ne_bytes([a, b, c, d]), life: u32::from_ne_bytes([e, f, g, h]) };
-        Some(Letter::Client(client.map(|client: OwnedFd| client.into()), sender))
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::os::fd::AsRawFd;
 
-impl AsFd for Inbox {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    use super::*;
+
+    #[test]
+    fn a_record_survives_the_pipe() {
+        for serves in [false, true] {
+            let record = Record { index: 999_999, serves, ended: [1, 0, u32::MAX] };
+            assert_eq!(Record::decode(&record.encode()), Some(record));
+        }
+        assert_eq!(Record::decode(&[0; Record::BYTES - 1]), None);
+    }
+
+    #[test]
+    fn sockets_are_received_in_the_messages_in_which_they_were_passed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connect = |_| {
+            let client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (server, _) = listener.accept().unwrap();
+            (client, TcpStream::from_std(server))
+        };
+        let (clients, servers): (Vec<_>, Vec<_>) = (0..MOST_PER_MESSAGE).map(connect).unzip();
+        let (outbox, inbox) = pair().unwrap();
+        let mut received = Vec::new();
+        assert_eq!(receive(&inbox, &mut received), None);
+        pass(&outbox, &servers).unwrap();
+        pass(&outbox, &servers[..3]).unwrap();
+        drop(servers);
+        assert_eq!(receive(&inbox, &mut received), Some(MOST_PER_MESSAGE));
+        assert_eq!(received.len(), MOST_PER_MESSAGE);
+        for (client, server) in clients.iter().zip(&received) {
+            assert_eq!(client.local_addr().unwrap(), server.peer_addr().unwrap());
+        }
+        assert_eq!(receive(&inbox, &mut received), Some(3));
+        assert_eq!(receive(&inbox, &mut received), None);
+        assert!(received.iter().all(|stream| stream.as_raw_fd() > 2));
+    }
+
+    #[test]
+    fn an_inbox_that_is_full_refuses_and_never_waits() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (outbox, inbox) = pair().unwrap();
+        let streams = [TcpStream::from_std(client)];
+        let passed = (0..1_000_000).take_while(|_| pass(&outbox, &streams).is_ok()).count();
+        let mut received = Vec::new();
+        assert!((1..1_000_000).contains(&passed));
+        assert_eq!((0..=passed).filter_map(|_| receive(&inbox, &mut received)).sum::<usize>(), passed);
     }
 }

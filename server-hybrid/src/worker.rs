@@ -1,225 +1,164 @@
 //! A worker process, and the event loops in its threads.
 
-use std::net::TcpListener as StdListener;
-use std::os::fd::{AsFd, AsRawFd};
+use std::fmt::Display;
+use std::io::PipeWriter;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Barrier;
 use std::thread;
 use std::time::Instant;
 
 use anyhow::Result;
-use common::process::{self, FAILED, Name};
-use common::{AcceptPause, Outcome, Signals, Tally, stop};
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll};
-use nix::errno::Errno;
-use server_mio::{ADMISSIONS_PER_TURN, Conversations, EVENTS_PER_WAIT, LISTENER, SIGNALS, turn};
+use mio::{Events, Interest, Poll, Registry};
+use rustix::io::Errno;
+use server_mio::{EVENTS_PER_WAIT, LISTENER, SIGNALS, turn};
+use serving::process::{self, FAILED, Name};
+use serving::{Bell, Drain, Outcome, Pause, Signals, Tally, tcp};
 
-use crate::ledger::{Account, Ledger};
-use crate::post::{Inbox, Letter, Post};
-use crate::{Balance, Options};
+use crate::Options;
+use crate::conversations::Conversations;
+use crate::post::{self, Report};
 
 /// Stack of a thread in bytes, of which only the touched pages cost memory.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// What one event loop works with: its own, which its successor will inherit.
+/// What all loops of a worker share.
 #[derive(Debug)]
-pub(crate) struct Desk {
-    /// Its place among the loops of all processes.
-    pub(crate) index: usize,
-    pub(crate) listener: StdListener,
-    pub(crate) inbox: Inbox,
+struct Shared<'a> {
+    options: &'a Options,
+    report: PipeWriter,
+    /// All loops say that they serve when all can, and none before: half a worker serves nobody.
+    ready: Barrier,
+    /// Rung at a stop.
+    bell: Bell,
 }
 
-/// What all loops work with.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct House<'a> {
-    pub(crate) options: &'a Options,
-    pub(crate) ledger: Ledger,
-    pub(crate) post: &'a Post,
-    /// The most conversations of one loop, by the descriptors of its process.
-    pub(crate) share: usize,
-}
-
-/// A worker process's life: it starts a thread for each desk, sleeps until it is told to stop, and ends when they have.
-pub(crate) fn work(number: usize, house: House<'_>, desks: Vec<Desk>, signals: &mut Signals) -> ! {
-    Name::of(&format_args!("worker {number}")).show();
-    // The parent's handlers write into the parent's pipe; they go with its `Signals`.
-    let heard = Signals::new().and_then(|own| {
-        *signals = own;
-        process::hear_only_sigterm()
-    });
-    let loops: Vec<usize> = desks.iter().map(|desk| desk.index).collect();
-    let worked = heard.and_then(|()| {
-        thread::scope(|scope| {
-            for (thread, desk) in desks.into_iter().enumerate() {
-                let builder = thread::Builder::new().name(format!("loop {number}.{thread}"));
-                builder.stack_size(STACK_BYTES).spawn_scoped(scope, move || serve_or_die(house, desk))?;
-            }
-            while !signals.arrived(&Tally::default()).stop {
-                common::wait([Some(signals.as_fd())], None)?;
-            }
-            stop::begin();
-            loops.iter().for_each(|&index| house.post.ring(index));
-            Ok(())
-        })
-    });
-    match worked {
-        Ok(()) => process::exit(0),
-        Err(error) => {
-            log::error!("a worker cannot work: {error}");
-            process::exit(FAILED)
+/// A worker's life: it starts a thread for each loop, sleeps until it is told to stop, and ends
+/// when they have.
+pub(crate) fn work(place: usize, open: Conversations, options: &Options) -> ! {
+    Name::of(&format_args!("worker {place}")).show();
+    let (loops, report) = open.into_worker(place);
+    let mut signals = Signals::new().unwrap_or_else(|error| die(&error));
+    process::hear_only_sigterm().unwrap_or_else(|error| die(&error));
+    let (ready, bell) = (Barrier::new(loops.len()), Bell::new().unwrap_or_else(|error| die(&error)));
+    let shared = &Shared { options, report, ready, bell };
+    thread::scope(|scope| {
+        for (thread, (index, inbox)) in loops.into_iter().enumerate() {
+            let builder =
+                thread::Builder::new().name(format!("loop {place}.{thread}")).stack_size(STACK_BYTES);
+            let started = builder.spawn_scoped(scope, move || serve_or_die(shared, index, &inbox));
+            // Not an error to return: the scope would wait for the threads that have started, for
+            // ever.
+            started.unwrap_or_else(|error| die(&error));
         }
-    }
+        while !signals.ask_to_stop(&Tally::default()) {
+            serving::wait([Some(signals.as_fd())], None).unwrap_or_else(|error| die(&error));
+        }
+        Drain::begin(options.server.drain_timeout);
+        shared.bell.ring();
+    });
+    process::exit(0)
 }
 
-/// Threads share their process's fate: where one cannot go on, the process ends, and is replaced.
-fn serve_or_die(house: House<'_>, desk: Desk) {
-    match panic::catch_unwind(AssertUnwindSafe(|| serve(house, desk))) {
+/// Threads share their process's fate: where one cannot go on, the process ends at once, and is
+/// replaced.
+fn die(error: &impl Display) -> ! {
+    log::error!("a worker cannot work: {error:#}");
+    process::exit(FAILED)
+}
+
+fn serve_or_die(shared: &Shared<'_>, index: u32, inbox: &OwnedFd) {
+    match panic::catch_unwind(AssertUnwindSafe(|| serve(shared, index, inbox))) {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            log::error!("{error:#}");
-            process::exit(FAILED);
-        }
+        Ok(Err(error)) => die(&error),
         Err(_) => process::exit(FAILED),
     }
 }
 
-/// One event loop: that of `server-mio`, with places and clients that are shared with others.
-fn serve(
-    House { options, ledger, post, share }: House<'_>,
-    Desk { index, listener, inbox }: Desk,
-) -> Result<()> {
+/// One event loop: that of `server-mio`, whose connections come out of an inbox.
+fn serve(shared: &Shared<'_>, index: u32, inbox: &OwnedFd) -> Result<()> {
     // Prepare.
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(EVENTS_PER_WAIT);
-    let mut open = Conversations::new(poll.registry(), options.server.idle_timeout)?;
-    let mut account = Account::open(ledger, index);
+    let mut open = server_mio::Conversations::new(poll.registry(), &shared.options.server)?;
     let mut tally = Tally::default();
-    let mut pause = AcceptPause::default();
-    let mut listener = TcpListener::from_std(listener);
-    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-    poll.registry().register(&mut SourceFd(&inbox.as_fd().as_raw_fd()), SIGNALS, Interest::READABLE)?;
-    // A predecessor may have left clients in both.
-    let (mut arrival, mut mail) = (true, true);
+    let mut arrivals =
+        Arrivals { inbox, streams: Vec::with_capacity(post::MOST_PER_MESSAGE), pause: Pause::default() };
+    let mut report = Report::new(&shared.report, index);
+    poll.registry().register(&mut SourceFd(&inbox.as_raw_fd()), LISTENER, Interest::READABLE)?;
+    poll.registry().register(&mut SourceFd(&shared.bell.as_fd().as_raw_fd()), SIGNALS, Interest::READABLE)?;
+    shared.ready.wait();
+    let mut arrival = false;
 
-    while !stop::stopping() {
-        // Admit.
-        if std::mem::take(&mut mail) {
-            take_over(&inbox, &account, &poll, &mut open, &mut tally, &mut pause);
-        }
-        let mut admissions = 0;
-        while arrival && admissions < ADMISSIONS_PER_TURN && pause.until().is_none() {
-            // Its own process's descriptors may be used up while others have some left.
-            let room = tally.open() < share
-                || (options.balance == Balance::HandOver && account.others_have_room(share));
-            if !room || !account.take(tally.open()) {
-                break;
-            }
-            let Some((stream, peer)) = pause.accept(|| listener.accept())? else {
-                // Unless a pause cut the look short, the queue is empty.
-                arrival = pause.until().is_some();
-                break;
-            };
-            // Edge-triggered: when the queue is empty, the next arrival is a new edge.
-            arrival = common::one_waits(&listener);
-            admissions += 1;
-            if options.balance == Balance::HandOver
-                && hand_over(&stream, &mut account, post, tally.open(), share)
-            {
-                continue;
-            }
-            tally.accept();
-            log::debug!("serving {peer}");
-            begin(stream, &poll, &mut open, &mut tally, &mut pause);
-        }
-        settle(&mut account, &tally, post);
-
+    while Drain::current().is_none() {
         // Wait.
-        let until = if admissions == ADMISSIONS_PER_TURN { Some(Instant::now()) } else { pause.until() };
-        let woken = turn(&mut poll, &mut events, &mut open, &mut tally, until)?;
-        arrival |= woken.arrival;
-        mail |= woken.signal;
+        report.tell(&tally, true)?;
+        let until = arrival.then(|| arrivals.pause.until().unwrap_or_else(Instant::now));
+        arrival |= turn(&mut poll, &mut events, &mut open, until)?.arrival;
+
+        // Admit.
+        if arrival && arrivals.pause.until().is_none() {
+            arrivals.begin(poll.registry(), &mut open, &mut tally);
+            // Edge-triggered: when the inbox is empty, the next arrival is a new edge.
+            arrival = tcp::is_readable(inbox);
+        }
 
         // Retire.
-        if woken.tick {
-            open.end_silent(&mut tally);
-        }
-        settle(&mut account, &tally, post);
+        open.retire(&mut tally);
     }
 
     // Drain.
-    drop(listener);
-    account.close();
-    take_over(&inbox, &account, &poll, &mut open, &mut tally, &mut pause);
-    open.end_input();
-    let deadline = Instant::now() + options.server.drain_timeout;
-    while tally.open() > 0 && Instant::now() < deadline {
-        settle(&mut account, &tally, post);
-        turn(&mut poll, &mut events, &mut open, &mut tally, Some(deadline))?;
-        open.end_delivered(&mut tally);
+    let mut drain = Drain::begin(shared.options.server.drain_timeout);
+    // What was passed before the stop is in the inbox by now.
+    while arrivals.begin(poll.registry(), &mut open, &mut tally) {}
+    report.tell(&tally, false)?;
+    while tally.open() > 0 && !drain.is_over() {
+        if drain.looks_again() {
+            open.end_input(drain);
+        }
+        turn(&mut poll, &mut events, &mut open, Some(drain.next_look()))?;
+        while arrivals.begin(poll.registry(), &mut open, &mut tally) {}
+        open.retire(&mut tally);
+        report.tell(&tally, false)?;
     }
+    // The parent counts what is open still.
     tally.cut_open();
-    settle(&mut account, &tally, post);
     Ok(())
 }
 
-/// Hands a client that was just accepted over to a loop that has clearly fewer of them, if one is found; says whether it did.
-fn hand_over(stream: &TcpStream, account: &mut Account, post: &Post, open: usize, share: usize) -> bool {
-    let Some(index) = account.less_busy(open, share) else { return false };
-    if post.hand_over(index, stream, account.sender()).is_err() {
-        account.keep(index);
-        return false;
-    }
-    account.hand_over();
-    true
+/// The clients that the parent passes.
+#[derive(Debug)]
+struct Arrivals<'a> {
+    inbox: &'a OwnedFd,
+    streams: Vec<TcpStream>,
+    pause: Pause,
 }
 
-/// Reads the loop's letters: serves the clients that others have handed over, with the places that they had.
-fn take_over(
-    inbox: &Inbox,
-    account: &Account,
-    poll: &Poll,
-    open: &mut Conversations,
-    tally: &mut Tally,
-    pause: &mut AcceptPause,
-) {
-    while let Some(letter) = inbox.next() {
-        let Letter::Client(client, sender) = letter else { continue };
-        account.take_over(sender);
-        tally.accept();
-        match client {
-            Some(client) => {
-                if let Ok(peer) = client.peer_addr() {
-                    log::debug!("serving {peer}");
-                }
-                begin(TcpStream::from_std(client), poll, open, tally, pause);
-            }
-            None => {
-                pause.begin("take a connection over", &Errno::EMFILE.into());
+impl Arrivals<'_> {
+    /// Begins the conversations of one message, if there is one.
+    fn begin(
+        &mut self,
+        registry: &Registry,
+        open: &mut server_mio::Conversations,
+        tally: &mut Tally,
+    ) -> bool {
+        let Some(passed) = post::receive(self.inbox, &mut self.streams) else { return false };
+        // The parent passes no more than there are descriptors for; but who is lost must be
+        // counted, or a place is.
+        for _ in self.streams.len()..passed {
+            self.pause.begin("receive a connection", &Errno::MFILE.into());
+            tally.accept();
+            tally.close(Outcome::Failed);
+        }
+        for stream in self.streams.drain(..) {
+            tally.accept();
+            if let Err(error) = open.begin(registry, stream) {
+                self.pause.begin("watch a connection", &error);
                 tally.close(Outcome::Failed);
             }
         }
-    }
-}
-
-/// Begins a conversation that is counted already.
-fn begin(
-    stream: TcpStream,
-    poll: &Poll,
-    open: &mut Conversations,
-    tally: &mut Tally,
-    pause: &mut AcceptPause,
-) {
-    if let Err(error) = open.begin(poll.registry(), stream) {
-        pause.begin("watch a connection", &error);
-        tally.close(Outcome::Failed);
-    }
-}
-
-/// Publishes what has been counted, then tells those that have got a place by it.
-fn settle(account: &mut Account, tally: &Tally, post: &Post) {
-    for index in account.settle(tally) {
-        post.ring(index);
+        true
     }
 }

@@ -1,28 +1,30 @@
 //! One conversation at a time: the baseline that the others are measured against.
 //!
 //! - Where does a conversation's state live? In the local variables of the one thread.
-//! - Who sleeps, and on what? The one thread: in `read` or `write` on the conversation's socket; between conversations in `poll`
-//!   on the listener and on signals.
-//! - What does one more client cost? A place in the kernel's queue, and the time until all before it have left.
-//! - What happens at the limit? The limit is one. While a conversation is open, nobody looks at the listener.
-//! - How does it stop? The signal's handler ends the conversation's input, by `shutdown` on its socket; the thread answers what is
-//!   left and finds the signal in `poll`. At the drain deadline a timer's signal shuts the socket both ways.
+//! - Who sleeps, and on what? The one thread: in `read` or `write` on the conversation's socket;
+//!   between conversations in `poll` on the listener and on signals.
+//! - What does one more client cost? A place in the kernel's queue, and the time until all before
+//!   it have left.
+//! - What happens at the limit? The limit is one. While a conversation is open, nobody looks at the
+//!   listener.
+//! - How does it stop? A signal wakes the thread from its conversation. From then on the socket
+//!   does not block, and the thread ends the conversation's input itself when its client pauses.
 #![forbid(unsafe_code)]
 
+mod conversations;
+mod options;
+
 use std::os::fd::AsFd;
+use std::time::Instant;
 
 use anyhow::Result;
-use clap::Parser;
-use common::{AcceptPause, Buffer, ServerOptions, Signals, Tally, stop};
+use serving::{Admission, Drain, Signals, Tally};
 
-/// Serves one client after the other: what it sends comes back upper-cased.
-#[derive(Debug, Parser)]
-#[command(name = "server-iterative", version, about)]
-pub struct Options {
-    /// What every server can be told.
-    #[command(flatten)]
-    pub server: ServerOptions,
-}
+use crate::conversations::Conversations;
+pub use crate::options::Options;
+
+/// How many conversations are open at once.
+const LIMIT: usize = 1;
 
 /// Serves until a signal stops it.
 ///
@@ -30,51 +32,46 @@ pub struct Options {
 /// If the server cannot start, or the system takes its listener away.
 pub fn run(options: &Options) -> Result<()> {
     // Prepare.
-    common::start_logging(&options.server.log);
-    common::connection_limit(&options.server, 1)?;
+    serving::start_logging(&options.server.log);
+    serving::connection_limit(&options.server, LIMIT)?;
     let mut signals = Signals::new()?;
-    stop::obey_signals(options.server.drain_timeout)?;
-    let mut buffer = Buffer::new();
+    let mut open = Conversations::new(&options.server)?;
     let mut tally = Tally::default();
-    let mut pause = AcceptPause::default();
-    let listener = common::listen(&options.server)?;
-    common::announce(&listener)?;
-    let mut queue = Some(listener);
+    let mut admission = Admission::new(LIMIT);
+    let listener = serving::listen(&options.server)?;
+    serving::announce(&listener)?;
 
-    while let Some(listener) = &queue {
+    while !admission.is_over(tally.open()) {
         // Wait.
-        let paused = pause.until();
-        let watched = paused.is_none().then_some(listener.as_fd());
-        let [arrival, signal] = common::wait([watched, Some(signals.as_fd())], paused)?;
-        if signal && signals.arrived(&tally).stop {
-            break;
+        open.converse();
+        let watched = admission.has_room(tally.open()).then_some(listener.as_fd());
+        let until = if tally.open() > 0 { Some(Instant::now()) } else { admission.until() };
+        let [arrival, signal] = serving::wait([watched, Some(signals.as_fd())], until)?;
+        if signal && signals.ask_to_stop(&tally) {
+            admission.end(&listener);
         }
 
         // Admit.
-        if !arrival {
-            continue;
+        if arrival && let Some((stream, peer)) = admission.accept(|| listener.accept())? {
+            log::debug!("serving {peer}");
+            tally.accept();
+            open.begin(stream);
         }
-        let Some((stream, peer)) = pause.accept(|| listener.accept())? else { continue };
-        tally.accept();
-        log::debug!("serving {peer}");
-        let current = stop::Current::new(&stream);
-        let outcome = common::converse(&stream, &mut buffer, || {
-            let woken = current.was_woken();
-            if signals.arrived(&tally).stop {
-                queue = None;
-            }
-            woken
-        });
 
         // Retire.
-        drop(current);
-        drop(stream);
-        tally.close(outcome);
+        open.retire(&mut tally);
     }
 
     // Drain.
-    drop(queue);
-    common::announce_stopping();
+    drop(listener);
+    serving::announce_stopping();
+    let drain = Drain::begin(options.server.drain_timeout);
+    while tally.open() > 0 && !drain.is_over() && !signals.stop_at_once() {
+        open.converse();
+        signals.ask_to_stop(&tally);
+        open.retire(&mut tally);
+    }
+    tally.cut_open();
     tally.log();
     Ok(())
 }

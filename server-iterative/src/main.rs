@@ -3,8 +3,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    common::exit_code(server_iterative::run(&server_iterative::Options::parse()))
+    serving::exit_code(server_iterative::run(&serving::parse()))
 }

@@ -3,8 +3,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    common::exit_code(server_tokio::run(&server_tokio::Options::parse()))
+    serving::exit_code(server_tokio::run(&serving::parse()))
 }

@@ -1,11 +1,12 @@
 //! Who has which buffer: an account without memory, so that it can be tested without a kernel.
 
-/// How many buffers there are: at most so many conversations are received from in one turn, and the others in the next. Most of
-/// them are never used, and one that is not used is not even memory; all of them are only where a thousand clients send at once.
+/// How many buffers there are: at most so many conversations are received from in one turn, and the
+/// others in the next. Most of them are never used, and one that is not used is not even memory;
+/// all of them are only where a thousand clients send at once.
 pub(crate) const BUFFERS: u16 = 1024;
 
-/// How many are lent to the kernel at first: what one greedy client may have in a turn. It takes them in turn, so a few are soon in
-/// the processor's caches, and many never.
+/// How many are lent to the kernel at first: what one greedy client may have in a turn. It takes
+/// them in turn, so a few are soon in the processor's caches, and many never.
 const LENT_AT_FIRST: u16 = 4;
 
 /// Who has a buffer.
@@ -19,12 +20,14 @@ enum Owner {
     Server,
 }
 
-/// The account of all buffers. Each is with the kernel, or with the server, or idle; it goes round in this order, and a step
-/// that is left out or made twice is a panic here rather than a buffer that two use.
+/// The account of all buffers. Each is with the kernel, or with the server, or idle; it goes round
+/// in this order, and a step that is left out or made twice is a panic here rather than a buffer
+/// that two use.
 #[derive(Debug)]
 pub(crate) struct Lending {
     owners: Vec<Owner>,
-    /// Used again in the reverse order, so that the one that was used last, and is in the caches, is the next.
+    /// Used again in the reverse order, so that the one that was used last, and is in the caches,
+    /// is the next.
     idle: Vec<u16>,
     lent: u16,
     /// How many the kernel shall have.
@@ -77,12 +80,6 @@ impl Lending {
     /// From now on the kernel has one more.
     pub(crate) fn want_more(&mut self) {
         self.wanted = BUFFERS.min(self.wanted + 1);
-    }
-
-    /// How many are with nobody.
-    #[cfg(test)]
-    pub(crate) fn idle(&self) -> usize {
-        self.idle.len()
     }
 
     #[inline]

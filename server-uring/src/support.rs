@@ -8,7 +8,8 @@ use io_uring::{Builder, IoUring, cqueue, squeue};
 /// Requests that fit into the submission queue; more wait in this process for a moment.
 const REQUESTS: u32 = 512;
 
-/// Completions that fit into the completion queue. More are kept by the kernel until there is room, at a price.
+/// Completions that fit into the completion queue. More are kept by the kernel until there is room,
+/// at a price.
 const COMPLETIONS: u32 = 4096;
 
 /// What to do in any case.
@@ -16,8 +17,8 @@ const OTHERWISE: &str = "or run server-mio, which needs no io_uring";
 
 /// Whether the server could be started here, as far as io_uring is concerned.
 ///
-/// The question is asked in a thread of its own: the kernel takes a ring away some time later, and interrupts whatever call the thread
-/// that it belonged to sleeps in.
+/// The question is asked in a thread of its own: the kernel takes a ring away some time later, and
+/// interrupts whatever call the thread that it belonged to sleeps in.
 ///
 /// # Errors
 /// One line that says what is missing and what to do.
@@ -26,9 +27,10 @@ pub fn available() -> Result<()> {
     probe.join().unwrap_or_else(|_| Err(anyhow!("io_uring cannot be tried")))
 }
 
-/// Opens an io_uring that one thread uses, and whose requests go on only in that thread, when it enters the kernel to wait: so
-/// nothing is interrupted, and much is done at once. Linux has that since 6.1, and with it all the rest that is needed here
-/// (requests that complete more than once: 6.0; buffers that the kernel chooses: 5.19), so this is the one question to be asked.
+/// Opens an io_uring that one thread uses, and whose requests go on only in that thread, when it
+/// enters the kernel to wait: so nothing is interrupted, and much is done at once. Linux has that
+/// since 6.1, and with it all the rest that is needed here (requests that complete more than once:
+/// 6.0; buffers that the kernel chooses: 5.19), so this is the one question to be asked.
 ///
 /// # Errors
 /// One line that says what is missing and what to do.

@@ -148,7 +148,8 @@ impl Client {
         heard.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
-    /// Sends `pattern` over and over without ever reading, until the server takes no more; returns how many bytes it took.
+    /// Sends `pattern` over and over without ever reading, until the server takes no more; returns
+    /// how many bytes it took.
     ///
     /// # Panics
     /// If the server takes more than `most` bytes.

@@ -6,7 +6,7 @@ use crate::server::{Exit, Server};
 use crate::{Model, eventually, processes};
 
 /// Variables of the developer's environment that would change what a server does.
-const FOREIGN_VARIABLES: [&str; 15] = [
+const FOREIGN_VARIABLES: [&str; 16] = [
     "RUST_LOG",
     "RUST_LOG_STYLE",
     "NO_COLOR",
@@ -19,19 +19,21 @@ const FOREIGN_VARIABLES: [&str; 15] = [
     "SHOUT_MAX_CONNECTIONS",
     "SHOUT_IDLE_TIMEOUT",
     "SHOUT_DRAIN_TIMEOUT",
+    "SHOUT_WORK",
     "SHOUT_WORKERS",
     "SHOUT_PROCESSES",
     "SHOUT_THREADS",
 ];
 
-/// How a server is to be started. Without further words: on a free port of 127.0.0.1, with [`WORKERS`](crate::model::WORKERS)
-/// where the model has a fixed number of them.
+/// How a server is to be started. Without further words: on a free port of 127.0.0.1, with
+/// [`WORKERS`](crate::model::WORKERS) where the model has a fixed number of them.
 #[derive(Debug)]
 pub struct Launch {
     model: Model,
     listen: Option<String>,
     options: Vec<String>,
     limit: Option<usize>,
+    plain: bool,
     variables: Vec<(String, String)>,
     script: Option<String>,
     stdin: Stdio,
@@ -45,6 +47,7 @@ impl Launch {
             listen: Some("127.0.0.1:0".to_owned()),
             options: Vec::new(),
             limit: None,
+            plain: false,
             variables: Vec::new(),
             script: None,
             stdin: Stdio::null(),
@@ -69,13 +72,20 @@ impl Launch {
         self
     }
 
+    /// A plain server, which knows no options: its only argument is the address.
+    pub fn plain(mut self) -> Self {
+        self.plain = true;
+        self
+    }
+
     /// With an environment variable.
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// By a shell that first runs `script`, whose last command must be `exec "$0" "$@"` with what it wants around it.
+    /// By a shell that first runs `script`, whose last command must be `exec "$0" "$@"` with what
+    /// it wants around it.
     pub fn script(mut self, script: &str) -> Self {
         self.script = Some(script.to_owned());
         self
@@ -156,10 +166,11 @@ impl Launch {
             command.env_remove(variable);
         }
         if let Some(address) = self.listen {
-            command.arg("--listen").arg(address);
+            command.args((!self.plain).then_some("--listen")).arg(address);
         }
+        let limit_options = if self.plain { Vec::new() } else { self.model.limit_options(self.limit) };
         command
-            .args(self.model.limit_options(self.limit))
+            .args(limit_options)
             .args(self.options)
             .envs(self.variables)
             .stdin(self.stdin)

@@ -1,13 +1,17 @@
-//! The harness of the contract tests: real server processes, real sockets, and what /proc tells about them.
+//! The harness of the contract tests: real server processes, real sockets, and what /proc tells
+//! about them.
 //!
-//! In reading order: [`model`] names the servers, [`promises!`] runs a promise against each of them; [`launch`] starts one,
-//! [`server`] holds it, [`log`] waits for its lines; [`client`] talks to it, [`processes`] looks at it from outside.
+//! In reading order: [`model`] names the servers, [`promises!`] runs a promise against each of
+//! them; [`launch`] starts one, [`server`] holds it, [`log`] waits for its lines; [`client`] talks
+//! to it, [`processes`] looks at it from outside.
 //!
-//! - **No stale binary.** Each program is compiled as a binary of this package too, from the same `main.rs`; Cargo.toml says
-//!   how and why. The promises name them by `CARGO_BIN_EXE_tested-*`.
-//! - **Every wait has a deadline** ([`DEADLINE`]), generous, so that a loaded machine passes. No sleep stands for an event:
-//!   what can be waited for is waited for; what must *not* happen is looked at for a short, named time.
-//! - **Each test starts its own server** on port 0, and ends it and all its processes, also when it fails.
+//! - **No stale binary.** Each program is compiled as a binary of this package too, from the same
+//!   `main.rs`; Cargo.toml says how and why. The promises name them by `CARGO_BIN_EXE_tested-*`.
+//! - **Every wait has a deadline** ([`DEADLINE`]), generous, so that a loaded machine passes. No
+//!   sleep stands for an event: what can be waited for is waited for; what must *not* happen is
+//!   looked at for a short, named time.
+//! - **Each test starts its own server** on port 0, and ends it and all its processes, also when it
+//!   fails.
 #![forbid(unsafe_code)]
 
 pub mod client;
@@ -33,8 +37,9 @@ pub use nix::sys::signal::Signal;
 /// Makes one test per server out of each named function `fn(Model)`, so that a failure reads
 /// `a_client_that_resets_harms_no_other::fork`.
 ///
-/// `promises!(only fork prefork: name)` is for what only these models can promise. A function that is not named here is
-/// unused, which the compiler reports: no promise is forgotten.
+/// `promises!(plain: name)` is for the plain servers, which start by [`Launch::plain`].
+/// `promises!(only [fork prefork]: name)` is for what only these models can promise. A function
+/// that is not named here is unused, which the compiler reports: no promise is forgotten.
 #[macro_export]
 macro_rules! promises {
     (only $models:tt: $($promise:ident),* $(,)?) => {
@@ -61,13 +66,13 @@ macro_rules! promises {
         $crate::Model { kind: $crate::Kind::Fork, program: env!("CARGO_BIN_EXE_tested-server-fork") }
     };
     (@model prefork) => {
-        $crate::Model { kind: $crate::Kind::Prefork, program: env!("CARGO_BIN_EXE_tested-server-fork") }
+        $crate::Model { kind: $crate::Kind::Prefork, program: env!("CARGO_BIN_EXE_tested-server-prefork") }
     };
     (@model thread) => {
         $crate::Model { kind: $crate::Kind::Thread, program: env!("CARGO_BIN_EXE_tested-server-thread") }
     };
     (@model pool) => {
-        $crate::Model { kind: $crate::Kind::Pool, program: env!("CARGO_BIN_EXE_tested-server-thread") }
+        $crate::Model { kind: $crate::Kind::Pool, program: env!("CARGO_BIN_EXE_tested-server-pool") }
     };
     (@model mio) => {
         $crate::Model { kind: $crate::Kind::Mio, program: env!("CARGO_BIN_EXE_tested-server-mio") }
@@ -83,6 +88,38 @@ macro_rules! promises {
     };
     (@model hybrid) => {
         $crate::Model { kind: $crate::Kind::Hybrid, program: env!("CARGO_BIN_EXE_tested-server-hybrid") }
+    };
+    (@model plain_iterative) => {
+        $crate::Model { kind: $crate::Kind::Iterative, program: env!("CARGO_BIN_EXE_tested-plain-iterative") }
+    };
+    (@model plain_fork) => {
+        $crate::Model { kind: $crate::Kind::Fork, program: env!("CARGO_BIN_EXE_tested-plain-fork") }
+    };
+    (@model plain_prefork) => {
+        $crate::Model { kind: $crate::Kind::Prefork, program: env!("CARGO_BIN_EXE_tested-plain-prefork") }
+    };
+    (@model plain_thread) => {
+        $crate::Model { kind: $crate::Kind::Thread, program: env!("CARGO_BIN_EXE_tested-plain-thread") }
+    };
+    (@model plain_pool) => {
+        $crate::Model { kind: $crate::Kind::Pool, program: env!("CARGO_BIN_EXE_tested-plain-pool") }
+    };
+    (@model plain_mio) => {
+        $crate::Model { kind: $crate::Kind::Mio, program: env!("CARGO_BIN_EXE_tested-plain-mio") }
+    };
+    (@model plain_tokio) => {
+        $crate::Model { kind: $crate::Kind::Tokio, program: env!("CARGO_BIN_EXE_tested-plain-tokio") }
+    };
+    (@model plain_uring) => {
+        $crate::Model { kind: $crate::Kind::Uring, program: env!("CARGO_BIN_EXE_tested-plain-uring") }
+    };
+    (@model plain_hybrid) => {
+        $crate::Model { kind: $crate::Kind::Hybrid, program: env!("CARGO_BIN_EXE_tested-plain-hybrid") }
+    };
+    (plain: $($promise:ident),* $(,)?) => {
+        $( $crate::promises!(@promise $promise [
+            plain_iterative plain_fork plain_prefork plain_thread plain_pool plain_mio plain_tokio plain_uring plain_hybrid
+        ]); )*
     };
     ($($promise:ident),* $(,)?) => {
         $( $crate::promises!(@promise $promise [iterative fork prefork thread pool mio tokio tokio_workers uring hybrid]); )*

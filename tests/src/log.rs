@@ -24,7 +24,8 @@ struct State {
 }
 
 impl Lines {
-    /// Collects the lines of `stream` until it ends. Bytes that are not UTF-8 become replacement characters.
+    /// Collects the lines of `stream` until it ends. Bytes that are not UTF-8 become replacement
+    /// characters.
     pub(crate) fn collect(stream: impl Read + Send + 'static) -> Self {
         let lines = Self::default();
         let shared = lines.clone();

@@ -87,7 +87,8 @@ impl Model {
         }
     }
 
-    /// The options that limit it to `limit` conversations at once; the iterative server has one place whatever it is told.
+    /// The options that limit it to `limit` conversations at once; the iterative server has one
+    /// place whatever it is told.
     pub(crate) fn limit_options(self, limit: Option<usize>) -> Vec<String> {
         match (self.kind, limit) {
             (Kind::Prefork | Kind::Pool, limit) => {
@@ -111,7 +112,8 @@ impl Model {
         }
     }
 
-    /// How many conversations it serves at once when it was started with [`Launch::limit`](crate::Launch::limit).
+    /// How many conversations it serves at once when it was started with
+    /// [`Launch::limit`](crate::Launch::limit).
     pub fn places(self, limit: usize) -> usize {
         if self.kind == Kind::Iterative { 1 } else { limit }
     }

@@ -1,13 +1,16 @@
-//! What /proc tells about a server's processes. A process that ends while it is looked at counts as gone.
+//! What /proc tells about a server's processes. A process that ends while it is looked at counts as
+//! gone.
 
 use std::collections::HashSet;
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
 use procfs::net::{TcpNetEntry, TcpState};
-use procfs::process::{FDTarget, Process, Stat, all_processes};
+use procfs::process::{FDTarget, Limit, LimitValue, Limits, Process, Stat, all_processes};
+use rustix::process::{Resource, Rlimit, prlimit};
 
 /// State letter of a process that has ended and that nobody has reaped (proc_pid_stat(5)).
 const ZOMBIE: char = 'Z';
@@ -49,6 +52,42 @@ pub fn tree(pid: i32) -> Vec<i32> {
     pids
 }
 
+/// How large the address space of a process is, in bytes.
+pub fn address_space_bytes(pid: i32) -> u64 {
+    stat(pid).map_or(0, |stat| stat.vsize)
+}
+
+/// Sets the soft limit of a running process on its descriptors; the hard one stays, so that it can
+/// be raised again.
+///
+/// # Errors
+/// If the hard one is lower.
+pub fn limit_descriptors(pid: i32, soft: u64) -> io::Result<()> {
+    set_soft_limit(pid, Resource::Nofile, |limits| limits.max_open_files, Some(soft))
+}
+
+/// The same for the bytes of its address space; `None` is as many as it likes.
+///
+/// # Errors
+/// If the hard limit is lower.
+pub fn limit_address_space(pid: i32, soft: Option<u64>) -> io::Result<()> {
+    set_soft_limit(pid, Resource::As, |limits| limits.max_address_space, soft)
+}
+
+fn set_soft_limit(
+    pid: i32,
+    resource: Resource,
+    of: impl Fn(Limits) -> Limit,
+    soft: Option<u64>,
+) -> io::Result<()> {
+    let limits = Process::new(pid).and_then(|process| process.limits()).expect("the process runs");
+    let maximum = match of(limits).hard_limit {
+        LimitValue::Value(hard) => Some(hard),
+        LimitValue::Unlimited => None,
+    };
+    Ok(prlimit(rustix::process::Pid::from_raw(pid), resource, Rlimit { current: soft, maximum }).map(drop)?)
+}
+
 /// How many descriptors a process has open.
 ///
 /// # Panics
@@ -66,7 +105,8 @@ pub fn threads(pid: i32) -> usize {
     usize::try_from(threads).expect("a count is not negative")
 }
 
-/// Processor time that the process, its running children, and the children that it has reaped have used.
+/// Processor time that the process, its running children, and the children that it has reaped have
+/// used.
 pub fn cpu_time(pid: i32) -> Duration {
     let ticks: i64 = tree(pid)
         .into_iter()
@@ -80,10 +120,11 @@ pub fn cpu_time(pid: i32) -> Duration {
     Duration::from_millis(u64::try_from(ticks).unwrap_or(0) * 1000 / ticks_per_second)
 }
 
-/// Memory of the process and its running children in bytes, without that of files; pages that several share count once.
+/// Memory of the process and its running children in bytes, without that of files; pages that
+/// several share count once.
 ///
-/// The program's own pages are a file's: who shares them, and so a process's part of them, changes with every other server that another
-/// test starts or ends.
+/// The program's own pages are a file's: who shares them, and so a process's part of them, changes
+/// with every other server that another test starts or ends.
 pub fn memory_bytes(pid: i32) -> u64 {
     let kibibytes = |pid| {
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
@@ -122,8 +163,8 @@ fn socket_inodes(pid: i32) -> Vec<u64> {
 
 /// The system's TCP sockets, each at least once where it does not come or go just now.
 ///
-/// The kernel shows its tables in pieces: while other processes' connections come and go, one may be in two of them or in none. So
-/// they are read twice.
+/// The kernel shows its tables in pieces: while other processes' connections come and go, one may
+/// be in two of them or in none. So they are read twice.
 fn tcp_sockets() -> Vec<TcpNetEntry> {
     let mut sockets = Vec::new();
     for _ in 0..2 {
@@ -174,14 +215,16 @@ pub fn has_pending_signal(pid: i32) -> bool {
     status.is_ok_and(|status| status.sigpnd != 0 || status.shdpnd != 0)
 }
 
-/// The peers of the TCP connections that a process has open, where none of them comes or goes just now.
+/// The peers of the TCP connections that a process has open, where none of them comes or goes just
+/// now.
 pub fn tcp_peers(pid: i32) -> HashSet<SocketAddr> {
     let inodes = socket_inodes(pid);
     let connected = |socket: &TcpNetEntry| socket.state != TcpState::Listen && inodes.contains(&socket.inode);
     tcp_sockets().into_iter().filter(connected).map(|socket| socket.remote_address).collect()
 }
 
-/// How many descriptors and threads each process of a tree holds, in the order of the numbers, not of the processes.
+/// How many descriptors and threads each process of a tree holds, in the order of the numbers, not
+/// of the processes.
 pub fn holdings(pid: i32) -> Vec<(usize, usize)> {
     let mut of_each: Vec<_> = tree(pid).into_iter().map(|pid| (descriptors(pid), threads(pid))).collect();
     of_each.sort_unstable();

@@ -158,7 +158,8 @@ impl Server {
         tally
     }
 
-    /// Waits until its workers have all started, and no process or thread is on its first or last steps any more.
+    /// Waits until its workers have all started, and no process or thread is on its first or last
+    /// steps any more.
     ///
     /// Only for a server that was started with the model's own number of workers.
     #[track_caller]
@@ -171,15 +172,16 @@ impl Server {
         });
     }
 
-    /// Sends SIGTERM and waits until the process has taken it; what the server then does may take longer.
+    /// Sends SIGTERM and waits until the process has taken it; what the server then does may take
+    /// longer.
     #[track_caller]
     pub fn begin_stop(&self) {
         self.signal(Signal::SIGTERM);
         eventually("the signal is taken", || !processes::has_pending_signal(self.pid()));
     }
 
-    /// Stops it by SIGTERM and checks what every stop promises: exit code 0, the status as the last line, nothing open, the sum
-    /// right, and not a word on stdout but the address.
+    /// Stops it by SIGTERM and checks what every stop promises: exit code 0, the status as the last
+    /// line, nothing open, the sum right, and not a word on stdout but the address.
     #[track_caller]
     pub fn stop(self) -> Tally {
         self.signal(Signal::SIGTERM);
@@ -225,8 +227,9 @@ impl Drop for Server {
         if self.exited.is_some() {
             return;
         }
-        // The parent first, so that it cannot replace a child. Its children are remembered from before, because they have
-        // another parent afterwards; those of the right parent's program only.
+        // The parent first, so that it cannot replace a child. Its children are remembered from
+        // before, because they have another parent afterwards; those of the right parent's program
+        // only.
         let children = if self.model.has_children() { processes::children(self.pid()) } else { Vec::new() };
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -27,7 +27,8 @@ promises!(only [prefork hybrid]: workers_that_die_again_and_again_are_replaced_e
 const NAME_BYTES: usize = 15;
 
 fn kill_child(pid: i32) {
-    // It may have ended by itself: then nobody has its number yet, since its parent has just been seen with it.
+    // It may have ended by itself: then nobody has its number yet, since its parent has just been
+    // seen with it.
     let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     // Until it has died it may still take a client, who is then lost with it.
     eventually("the child has died", || !processes::runs(pid));
@@ -101,7 +102,8 @@ fn a_killed_child_ends_only_its_own_conversation(model: Model) {
     assert_eq!((tally.completed, tally.failed), (4, 1), "{tally:?}");
 }
 
-/// A socket that a sibling has inherited stays open when its own child has ended: that client would never see its end.
+/// A socket that a sibling has inherited stays open when its own child has ended: that client would
+/// never see its end.
 fn a_child_holds_no_client_but_its_own(model: Model) {
     let server = Server::start(model, &[]);
     let address = server.address();
@@ -123,7 +125,8 @@ fn a_child_holds_no_client_but_its_own(model: Model) {
         );
     }
     assert!(processes::tcp_peers(server.pid()).is_empty(), "the parent serves nobody");
-    // In the order in which they came: the last one's process would still hold the first one's socket.
+    // In the order in which they came: the last one's process would still hold the first one's
+    // socket.
     for client in clients {
         client.finish();
     }
@@ -153,7 +156,8 @@ fn a_signal_to_the_whole_group_is_the_parents_to_understand(model: Model) {
         kill(Pid::from_raw(child), signal).expect("the child runs");
         client.ask(b"not for a child to obey");
     }
-    // Told to stop by itself, it finishes its conversation as the parent would have it do; the parent goes on.
+    // Told to stop by itself, it finishes its conversation as the parent would have it do; the
+    // parent goes on.
     kill(Pid::from_raw(child), Signal::SIGTERM).expect("the child runs");
     client.expect_end();
     let next = Client::connect(server.address());

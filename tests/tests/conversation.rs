@@ -15,6 +15,7 @@ promises!(
     conversations_at_once_do_not_mix,
     a_client_that_resets_harms_no_other,
     a_client_that_leaves_at_once_harms_no_other,
+    a_client_that_resets_before_it_has_said_a_word_has_not_failed,
     urgent_data_neither_harms_nor_keeps_the_server_busy,
 );
 
@@ -105,7 +106,8 @@ fn mebibytes_in_one_go_come_back_while_they_are_sent(model: Model) {
     client.finish();
 }
 
-/// Without no-delay nearly every such answer takes 40 ms. The machine may be busy, so only the quicker ones are looked at.
+/// Without no-delay nearly every such answer takes 40 ms. The machine may be busy, so only the
+/// quicker ones are looked at.
 fn an_answer_of_several_writes_does_not_wait_for_an_acknowledgement(model: Model) {
     const ROUNDS: usize = 20;
     let server = Server::start(model, &[]);
@@ -153,7 +155,8 @@ fn a_client_that_resets_harms_no_other(model: Model) {
     let unharmed = || bystander.iter().for_each(|other| other.ask(b"still here?"));
     unharmed();
 
-    // Before a word, perhaps before it is accepted; then with answers that it has not read; then in the middle of a request.
+    // Before a word, perhaps before it is accepted; then with answers that it has not read; then in
+    // the middle of a request.
     Client::connect(server.address()).reset();
     unharmed();
     let client = Client::connect(server.address());
@@ -190,6 +193,16 @@ fn a_client_that_leaves_at_once_harms_no_other(model: Model) {
     let tally =
         server.eventually_counts("all have ended", |tally| tally.accepted == LEAVERS + 1 && tally.open == 0);
     assert_eq!(tally.completed, LEAVERS + 1, "who leaves between requests has had a whole conversation");
+    server.stop();
+}
+
+/// As the checks of load balancers do.
+fn a_client_that_resets_before_it_has_said_a_word_has_not_failed(model: Model) {
+    const CHECKS: u64 = 20;
+    let server = Server::start(model, &[]);
+    (0..CHECKS).for_each(|_| Client::connect(server.address()).reset());
+    let tally = server.eventually_counts("all are over", |tally| tally.accepted == CHECKS && tally.open == 0);
+    assert_eq!((tally.completed, tally.failed), (CHECKS, 0), "{tally:?}");
     server.stop();
 }
 

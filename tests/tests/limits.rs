@@ -97,7 +97,8 @@ fn a_place_freed_by_a_broken_connection_is_reused_too(model: Model) {
     server.stop();
 }
 
-/// The kernel drops a connection request that finds the queue full, and the client's system asks again only a second later.
+/// The kernel drops a connection request that finds the queue full, and the client's system asks
+/// again only a second later.
 fn hundreds_of_clients_can_wait_in_the_queue(model: Model) {
     const CLIENTS: usize = 300;
     const AT_ONCE: Duration = Duration::from_millis(900);

@@ -16,7 +16,8 @@ promises!(
     a_server_without_standard_streams_sends_its_log_to_no_client,
 );
 
-/// What a hostile client might send to whoever reads the log: it clears the screen, and forges a line.
+/// What a hostile client might send to whoever reads the log: it clears the screen, and forges a
+/// line.
 const HOSTILE: &[u8] = b"secret\x1b[2J\r\n[ERROR] forged\0\xff";
 
 fn converse(server: &Server, request: &[u8]) {
@@ -108,7 +109,8 @@ fn a_server_without_stderr_serves(model: Model) {
     assert_eq!(server.wait_exit().code, Some(0));
 }
 
-/// A reader that has gone, as in `server | head -0`: writing fails then, and would end a careless program by SIGPIPE or a panic.
+/// A reader that has gone, as in `server | head -0`: writing fails then, and would end a careless
+/// program by SIGPIPE or a panic.
 fn a_server_whose_output_nobody_reads_serves(model: Model) {
     let (reader, mut writer) = std::io::pipe().expect("there is a pipe");
     drop(reader);

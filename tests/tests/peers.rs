@@ -57,7 +57,8 @@ fn python_suffices() -> Result<(), String> {
     if asked.status.success() { Ok(()) } else { Err("python3 is older than 3.9, or broken".to_owned()) }
 }
 
-/// Waits for the end, and says whether all has passed. At the deadline it is killed with the servers that it has started.
+/// Waits for the end, and says whether all has passed. At the deadline it is killed with the
+/// servers that it has started.
 fn ended_well(run: &mut Child) -> bool {
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -74,7 +75,8 @@ fn ended_well(run: &mut Child) -> bool {
     }
 }
 
-/// What was skipped and why; unittest tells each skipped test in a line, and a skipped class test by test.
+/// What was skipped and why; unittest tells each skipped test in a line, and a skipped class test
+/// by test.
 fn skips(report: &str) -> impl Iterator<Item = &str> {
     report.lines().filter(|line| line.contains(" ... skipped "))
 }

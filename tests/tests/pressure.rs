@@ -1,4 +1,5 @@
-//! Promises about clients that are slower or greedier than others: memory is bounded, and nobody waits for them.
+//! Promises about clients that are slower or greedier than others: memory is bounded, and nobody
+//! waits for them.
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -33,7 +34,8 @@ fn most_in_socket_buffers() -> usize {
     2 * (largest("tcp_rmem") + largest("tcp_wmem"))
 }
 
-/// What is sent over and over: of a length that no buffer has, so that a lost or doubled piece shows.
+/// What is sent over and over: of a length that no buffer has, so that a lost or doubled piece
+/// shows.
 fn pattern() -> Vec<u8> {
     const LENGTH: usize = 65_521;
     Random::new(17).bytes(LENGTH)
@@ -48,7 +50,8 @@ fn a_slow_reader_is_held_back_and_then_gets_every_byte_right(model: Model) {
     let most = most_in_socket_buffers() + usize::try_from(KEPT_BYTES).expect("it fits");
     let taken = client.send_until_held_back(&pattern(), most);
     let grown = processes::memory_bytes(server.pid()).saturating_sub(before);
-    // A task that moves from thread to thread uses the buffers of all, and the C library keeps for each what it has freed.
+    // A task that moves from thread to thread uses the buffers of all, and the C library keeps for
+    // each what it has freed.
     let threads = if model.kind == Kind::TokioWorkers { WORKERS as u64 } else { 1 };
     assert!(grown <= threads * KEPT_BYTES, "the server keeps {grown} bytes for a client that does not read");
     processes::assert_stands_still(server.pid());
@@ -60,7 +63,8 @@ fn a_slow_reader_is_held_back_and_then_gets_every_byte_right(model: Model) {
     assert_eq!(server.stop().completed, 1);
 }
 
-/// One less than there are places; the iterative server, which has one, serves the other afterwards.
+/// One less than there are places; the iterative server, which has one, serves the other
+/// afterwards.
 fn slow_readers_stop_no_other(model: Model) {
     let server = Server::start(model, &[]);
     let slow: Vec<Client> = (1..model.at_once(3)).map(|_| Client::connect_small(server.address())).collect();
@@ -77,7 +81,8 @@ fn slow_readers_stop_no_other(model: Model) {
     server.stop();
 }
 
-/// Sends and receives at full speed, never waiting for an answer, until `enough`; counts the bytes received.
+/// Sends and receives at full speed, never waiting for an answer, until `enough`; counts the bytes
+/// received.
 fn be_greedy(client: &Client, enough: &AtomicBool, received: &AtomicU64) {
     let begun = Instant::now();
     let go_on = || !enough.load(Ordering::SeqCst) && begun.elapsed() < DEADLINE;
@@ -129,7 +134,8 @@ fn a_greedy_client_starves_no_other(model: Model) {
         );
         eater.join().expect("the greedy client gets all its answers");
     });
-    // The iterative server owes the polite client nothing before the greedy one has left, and everything then.
+    // The iterative server owes the polite client nothing before the greedy one has left, and
+    // everything then.
     serve_polite();
     server.stop();
 }

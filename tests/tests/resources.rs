@@ -1,4 +1,5 @@
-//! Promises about what a server takes from the system: it gives everything back, and survives when there is no more.
+//! Promises about what a server takes from the system: it gives everything back, and survives when
+//! there is no more.
 
 use std::process::Command;
 use std::thread;
@@ -11,35 +12,21 @@ promises!(
     no_zombie_is_left_when_a_hundred_end_at_once,
     two_hundred_clients_are_served_with_sixty_four_descriptors,
     a_server_that_runs_out_of_descriptors_waits_and_then_goes_on,
+    a_pause_ends_by_itself_without_any_other_event,
     a_server_with_clients_of_every_kind_stands_still,
     a_server_with_too_few_descriptors_says_what_to_do,
 );
 promises!(only [iterative thread pool mio tokio tokio_workers uring hybrid]: a_limit_beyond_the_descriptors_is_refused_with_the_remedy);
+promises!(only [iterative fork prefork thread pool mio tokio tokio_workers hybrid]:
+    an_accept_that_is_forbidden_neither_spins_nor_makes_the_server_deaf,
+);
+promises!(only [mio tokio tokio_workers uring hybrid]:
+    slow_readers_for_whom_there_is_no_memory_are_ended_and_the_server_goes_on,
+);
 promises!(only [mio tokio tokio_workers uring hybrid]: four_thousand_idle_conversations_cost_next_to_no_memory);
 promises!(only [fork prefork]: a_limit_beyond_the_descriptors_costs_the_parent_nothing);
 promises!(only [thread]: a_server_that_cannot_start_a_thread_survives);
 promises!(only [tokio_workers]: threads_that_the_system_does_not_give_are_told_of);
-
-/// Whether the program that changes another process's limits is here; says so where it is not.
-fn prlimit_is_missing() -> bool {
-    let missing = Command::new("prlimit").arg("--version").output().is_err();
-    if missing {
-        tests::skip("there is no prlimit (util-linux) here");
-    }
-    missing
-}
-
-/// Sets the soft limit of a running process; the hard one stays, so that it can be raised again.
-fn set_soft_limit(pid: i32, resource: &str, value: &str) {
-    assert!(can_set_soft_limit(pid, resource, value), "prlimit sets --{resource} of {pid} to {value}");
-}
-
-/// The same, where the hard limit may be lower; says whether it is done.
-fn can_set_soft_limit(pid: i32, resource: &str, value: &str) -> bool {
-    let status =
-        Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--{resource}={value}:")]).status();
-    status.is_ok_and(|status| status.success())
-}
 
 fn two_thousand_connections_leave_no_descriptor_thread_or_process_behind(model: Model) {
     const THREADS: u64 = 4;
@@ -110,24 +97,26 @@ fn a_server_that_runs_out_of_descriptors_waits_and_then_goes_on(model: Model) {
     const URING_REQUESTS: usize = 32;
     /// How long it has none to give.
     const LACK: Duration = Duration::from_millis(1500);
-    if prlimit_is_missing() {
-        return;
-    }
-    // With few places server-uring asks for one connection at a time, and each request has the limit of when it was made.
+    // With few places server-uring asks for one connection at a time, and each request has the
+    // limit of when it was made.
     let few_places: &[&str] = if model.kind == Kind::Uring { &["--max-connections", "100"] } else { &[] };
     let server = Server::start(model, few_places);
     // The iterative server would not look for another.
     let open = model.serves_several().then(|| Client::connect(server.address()));
     open.iter().for_each(|client| client.ask(b"hello"));
     server.eventually_rests();
-    // What accepts: the one process, or the workers. A child that serves one client accepts none.
+    // What accepts: the one process, or the workers. A child that serves one client, or many,
+    // accepts none.
     let accepting = match model.kind {
-        Kind::Prefork | Kind::Hybrid => processes::children(server.pid()),
+        Kind::Prefork => processes::children(server.pid()),
         _ => vec![server.pid()],
     };
-    accepting.iter().for_each(|&pid| set_soft_limit(pid, "nofile", "3"));
-    // A worker that sleeps in accept has its next descriptor already (accept(2) takes it first): each spends it on a client. So do
-    // the requests of server-uring that were made before.
+    let set_descriptors = |soft| {
+        accepting.iter().for_each(|&pid| processes::limit_descriptors(pid, soft).expect("it can be set"));
+    };
+    set_descriptors(3);
+    // A worker that sleeps in accept has its next descriptor already (accept(2) takes it first):
+    // each spends it on a client. So do the requests of server-uring that were made before.
     let already = match model.kind {
         Kind::Prefork => accepting.len() - 1,
         Kind::Uring => URING_REQUESTS,
@@ -152,7 +141,7 @@ fn a_server_that_runs_out_of_descriptors_waits_and_then_goes_on(model: Model) {
     let used = processes::cpu_time(server.pid()).saturating_sub(used_before);
     assert!(used < LACK / 5, "it spins: {used:?} of processor time");
 
-    accepting.iter().for_each(|&pid| set_soft_limit(pid, "nofile", "1024"));
+    set_descriptors(1024);
     client.expect_answer(b"anybody there?");
     let lasted = begun.elapsed();
     client.finish();
@@ -163,7 +152,43 @@ fn a_server_that_runs_out_of_descriptors_waits_and_then_goes_on(model: Model) {
     server.stop();
 }
 
-/// Silent, stuck, with its input ended and its answers unread, and gone: none gives the server work.
+/// No tick of the idle timeout wakes the server, and nobody comes or leaves.
+fn a_pause_ends_by_itself_without_any_other_event(model: Model) {
+    const SOON: Duration = Duration::from_secs(2);
+    // With few places server-uring asks for one connection at a time, and each request has the
+    // limit of when it was made.
+    let server = Server::start(model, &["--idle-timeout=0s", "--max-connections=100"]);
+    let first = Client::connect(server.address());
+    first.ask(b"hello");
+    first.finish();
+    server.eventually_counts("it is over", |tally| tally.completed == 1);
+    server.eventually_rests();
+    let all = processes::tree(server.pid());
+    let set_descriptors = |soft| {
+        all.iter().for_each(|&pid| processes::limit_descriptors(pid, soft).expect("it can be set"));
+    };
+    set_descriptors(3);
+    // The clients before it get what was asked for before the limit sank, and make room for the
+    // next.
+    let client = loop {
+        let client = Client::connect(server.address());
+        client.send(b"anybody there?");
+        if client.hears_nothing_for(Duration::from_millis(300)) {
+            break client;
+        }
+        client.expect_answer(b"anybody there?");
+        client.finish();
+    };
+    let raised = Instant::now();
+    set_descriptors(1024);
+    client.expect_answer(b"anybody there?");
+    assert!(raised.elapsed() <= SOON, "only after {:?}", raised.elapsed());
+    client.finish();
+    server.stop();
+}
+
+/// Silent, stuck, with its input ended and its answers unread, and gone: none gives the server
+/// work.
 fn a_server_with_clients_of_every_kind_stands_still(model: Model) {
     let server = Server::start(model, &[]);
     processes::assert_stands_still(server.pid());
@@ -196,7 +221,8 @@ fn a_server_with_too_few_descriptors_says_what_to_do(model: Model) {
     assert!(errors.len() == 1 && errors[0].contains("ulimit"), "{:?}", exit.log);
 }
 
-/// The pool's workers are fewer; it is the limit that must be refused all the same, since it promises what cannot be had.
+/// The pool's workers are fewer; it is the limit that must be refused all the same, since it
+/// promises what cannot be had.
 fn a_limit_beyond_the_descriptors_is_refused_with_the_remedy(model: Model) {
     let exit = Launch::of(model)
         .script("ulimit -n 1000; exec \"$0\" \"$@\"")
@@ -216,21 +242,20 @@ fn a_limit_beyond_the_descriptors_costs_the_parent_nothing(model: Model) {
     server.stop();
 }
 
-/// What a loop or a runtime keeps for a conversation in which nothing happens is no page, and no buffer.
+/// What a loop or a runtime keeps for a conversation in which nothing happens is no page, and no
+/// buffer.
 fn four_thousand_idle_conversations_cost_next_to_no_memory(model: Model) {
     const CONVERSATIONS: usize = 4000;
-    // An entry, with what a table that grows by doubling has to spare; or a task, and a runtime's record of its socket.
+    // An entry, with what a table that grows by doubling has to spare; or a task, and a runtime's
+    // record of its socket.
     let most_bytes_each = match model.kind {
         Kind::Tokio | Kind::TokioWorkers => 2048,
         _ => 512,
     };
-    if prlimit_is_missing() {
-        return;
-    }
     let own = i32::try_from(std::process::id()).expect("a process number is positive");
     // For the models that are tested in this process at the same time, too.
-    let descriptors = (4 * CONVERSATIONS).to_string();
-    if !can_set_soft_limit(own, "nofile", &descriptors) {
+    let descriptors = 4 * CONVERSATIONS;
+    if processes::limit_descriptors(own, descriptors as u64).is_err() {
         tests::skip(&format!("this process may not open {descriptors} descriptors"));
         return;
     }
@@ -256,14 +281,11 @@ fn four_thousand_idle_conversations_cost_next_to_no_memory(model: Model) {
 
 /// Without room for another stack, a client loses its connection; the server and the others go on.
 fn a_server_that_cannot_start_a_thread_survives(model: Model) {
-    if prlimit_is_missing() {
-        return;
-    }
     let server = Server::start(model, &[]);
     let first = Client::connect(server.address());
     first.ask(b"hello");
     // One kibibyte: it has far more already, so no mapping is granted any more.
-    set_soft_limit(server.pid(), "as", "1024");
+    processes::limit_address_space(server.pid(), Some(1024)).expect("it can be set");
     for _ in 0..3 {
         let unlucky = Client::connect(server.address());
         let (answer, _) = unlucky.receive_to_any_end();
@@ -272,7 +294,7 @@ fn a_server_that_cannot_start_a_thread_survives(model: Model) {
     }
     let told = server.log().so_far().iter().filter(|line| line.contains("cannot start a thread")).count();
     assert!((1..=3).contains(&told), "{told} lines in the log");
-    set_soft_limit(server.pid(), "as", "unlimited");
+    processes::limit_address_space(server.pid(), None).expect("it can be set");
     let next = Client::connect(server.address());
     next.ask(b"there is room again");
     next.finish();
@@ -287,4 +309,58 @@ fn threads_that_the_system_does_not_give_are_told_of(model: Model) {
     assert_eq!((exit.code, exit.output.len()), (Some(1), 0), "{exit:?}");
     let errors = exit.lines_with("error: ");
     assert!(errors.len() == 1 && errors[0].contains("cannot start 4 threads"), "{:?}", exit.log);
+}
+
+/// As by a container's profile. Each error is one that a server cannot know the meaning of.
+fn an_accept_that_is_forbidden_neither_spins_nor_makes_the_server_deaf(model: Model) {
+    if Command::new("python3").arg("--version").output().is_err() {
+        tests::skip("there is no python3 to set a filter");
+        return;
+    }
+    let forbid = concat!(env!("CARGO_MANIFEST_DIR"), "/programs/forbid.py");
+    for error in ["EPERM", "ENOSYS"] {
+        let script = format!("exec python3 {forbid} {error} accept accept4 -- \"$0\" \"$@\"");
+        let server = Launch::of(model).script(&script).start();
+        let client = Client::connect(server.address());
+        client.send(b"anybody there?");
+        server.log().wait_for("word of it", |lines| {
+            lines.iter().any(|line| line.contains("cannot accept")).then_some(())
+        });
+        processes::assert_stands_still(server.pid());
+        let lines = server.log().so_far().iter().filter(|line| line.contains("cannot accept")).count();
+        assert!(lines <= 3 * processes::tree(server.pid()).len(), "{lines} lines in the log");
+        assert_eq!(server.status().accepted, 0);
+        server.stop();
+    }
+}
+
+/// What is kept for each is a buffer's worth; it must come from somewhere.
+fn slow_readers_for_whom_there_is_no_memory_are_ended_and_the_server_goes_on(model: Model) {
+    const READERS: usize = 20;
+    let server = Server::start(model, &["--idle-timeout=0s"]);
+    let polite = Client::connect(server.address());
+    polite.ask(b"hello");
+    // What one of them needs is there from now on.
+    let first = Client::connect_small(server.address());
+    first.send_until_held_back(&[b'x'; 50_000], usize::MAX);
+    first.reset();
+    server.eventually_counts("it is over", |tally| tally.open == 1);
+    for pid in processes::tree(server.pid()) {
+        let most = processes::address_space_bytes(pid) + 512 * 1024;
+        processes::limit_address_space(pid, Some(most)).expect("it can be set");
+    }
+    let readers: Vec<Client> = (0..READERS).map(|_| Client::connect_small(server.address())).collect();
+    for reader in &readers {
+        // Until it is held back, or its conversation has ended.
+        reader.stream().set_write_timeout(Some(Duration::from_millis(50))).expect("a deadline can be set");
+        while std::io::Write::write(&mut reader.stream(), &[b'x'; 50_000]).is_ok() {}
+    }
+    polite.ask(b"you are still served");
+    let tally = server.status();
+    assert!(tally.failed > 0, "there was memory for all: {tally:?}");
+    readers.into_iter().for_each(Client::reset);
+    server.eventually_counts("they are over", |tally| tally.open == 1);
+    polite.ask(b"and from now on, too");
+    polite.finish();
+    server.stop();
 }

@@ -1,4 +1,5 @@
-//! Promises about service managers: a socket that is handed over (LISTEN_FDS), and what they are told (NOTIFY_SOCKET).
+//! Promises about service managers: a socket that is handed over (LISTEN_FDS), and what they are
+//! told (NOTIFY_SOCKET).
 
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -13,9 +14,12 @@ promises!(
     something_else_than_a_listening_socket_is_refused,
     the_manager_is_told_when_clients_can_connect_and_when_the_server_stops,
     a_manager_that_is_not_there_harms_nobody,
+    a_manager_that_does_not_listen_holds_nobody_up,
+    a_second_socket_that_is_handed_over_is_refused,
 );
 
-/// Hands the standard input over as the first descriptor after the standard ones; the variables are those of sd_listen_fds(3).
+/// Hands the standard input over as the first descriptor after the standard ones; the variables are
+/// those of sd_listen_fds(3).
 const HAND_OVER: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
 
 fn a_socket_that_is_handed_over_is_served(model: Model) {
@@ -85,7 +89,8 @@ fn the_manager_is_told_when_clients_can_connect_and_when_the_server_stops(model:
     let (manager, path, _directory) = manager();
     let server = Launch::of(model).variable("NOTIFY_SOCKET", &path).start();
     assert_eq!(told(&manager).trim(), "READY=1");
-    // Held open, so that it can be seen that the word of stopping does not wait for the end of the last conversation.
+    // Held open, so that it can be seen that the word of stopping does not wait for the end of the
+    // last conversation.
     let client = Client::connect_small(server.address());
     client.send(&[b'x'; 300_000]);
     client.wait_arrived();
@@ -103,4 +108,26 @@ fn a_manager_that_is_not_there_harms_nobody(model: Model) {
     client.ask(b"hello");
     client.finish();
     server.stop();
+}
+
+fn a_manager_that_does_not_listen_holds_nobody_up(model: Model) {
+    let (_manager, path, _directory) = manager();
+    let other = UnixDatagram::unbound().expect("there is a socket");
+    other.set_nonblocking(true).expect("it can be tried without waiting");
+    while other.send_to(b"more than anybody reads", &path).is_ok() {}
+    let server = Launch::of(model).variable("NOTIFY_SOCKET", &path).start();
+    let client = Client::connect(server.address());
+    client.ask(b"hello");
+    client.finish();
+    server.stop();
+}
+
+/// Its clients would wait for ever.
+fn a_second_socket_that_is_handed_over_is_refused(model: Model) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let script = HAND_OVER.replace("exec 3<&0", "exec 4<&0 3<&0").replace("LISTEN_FDS=1", "LISTEN_FDS=2");
+    let exit = Launch::of(model).script(&script).stdin(OwnedFd::from(listener)).run();
+    assert_eq!((exit.code, exit.output.len()), (Some(1), 0), "{exit:?}");
+    let errors = exit.lines_with("error: ");
+    assert!(errors.len() == 1 && errors[0].contains("LISTEN_FDS"), "{:?}", exit.log);
 }

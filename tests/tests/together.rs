@@ -184,7 +184,8 @@ fn a_crowd_that_comes_and_goes_is_served_to_the_last_one(model: Model) {
     assert!(tally.completed >= 150 * count, "{tally:?}");
 }
 
-/// A client whose server stops has lost its connection, and says so; what it had asked before is answered.
+/// A client whose server stops has lost its connection, and says so; what it had asked before is
+/// answered.
 fn a_stop_amid_clients_is_clean_on_both_sides(model: Model) {
     let server = Server::start(model, &[]);
     let start = |_| Running::start(&server, "talk", &["--interval", "1ms"], Stdio::null());

@@ -1,4 +1,5 @@
-//! Promises about completions: where there is no io_uring, the server says so, and buffers that all share are used up by nobody.
+//! Promises about completions: where there is no io_uring, the server says so, and buffers that all
+//! share are used up by nobody.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -11,44 +12,35 @@ use tests::{Client, Launch, Model, Random, Server, Signal, processes, promises, 
 
 promises!(only [uring]:
     a_server_that_may_not_use_io_uring_says_what_to_do,
+    a_kernel_that_takes_no_requests_makes_the_server_neither_spin_nor_end_nor_deaf,
+    a_successor_can_bind_as_soon_as_the_server_has_ended,
     a_limit_is_kept_where_one_request_accepts_more_than_there_are_places,
     no_thread_of_the_kernel_works_for_the_server,
 );
 promises!(only [mio uring]: clients_of_every_temper_get_every_byte_right);
 
-/// Runs its arguments with io_uring_setup failing with the errno that comes first, by a filter of system calls (seccomp(2)).
-const FORBID: &str = r#"
-import ctypes, os, struct, sys
-libc = ctypes.CDLL(None, use_errno=True)
-SETUP, ALLOW, ERRNO = 425, 0x7FFF0000, 0x00050000
-program = [(0x20, 0, 0, 0), (0x15, 0, 1, SETUP), (0x06, 0, 0, ERRNO | int(sys.argv[1])), (0x06, 0, 0, ALLOW)]
-code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
-class Program(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]
-filter = Program(len(program), ctypes.addressof(code))
-assert libc.prctl(38, 1, 0, 0, 0) == 0, "no new privileges"
-assert libc.prctl(22, 2, ctypes.byref(filter)) == 0, "a filter of system calls"
-os.execv(sys.argv[2], sys.argv[2:])
-"#;
-
-/// Whether a filter of system calls can be installed; says so where not.
-fn filters_are_missing() -> bool {
-    let works = Command::new("python3").args(["-c", FORBID, "1", "/bin/true"]).output();
-    let missing = !works.is_ok_and(|output| output.status.success());
-    if missing {
+/// What starts a server in which a system call fails; `None`, and a word about it, where nothing
+/// can be forbidden.
+fn forbidding(call: &str, error: &str) -> Option<String> {
+    let forbid = concat!("python3 ", env!("CARGO_MANIFEST_DIR"), "/programs/forbid.py");
+    let works = Command::new("sh").args(["-c", &format!("{forbid} EPERM {call} -- /bin/true")]).output();
+    if !works.is_ok_and(|output| output.status.success()) {
         tests::skip("io_uring cannot be forbidden here: there is no python3, or no seccomp");
+        return None;
     }
-    missing
+    Some(format!("exec {forbid} {error} {call} -- \"$0\" \"$@\""))
 }
 
 fn a_server_that_may_not_use_io_uring_says_what_to_do(model: Model) {
-    if filters_are_missing() {
-        return;
-    }
-    let words = [(1, "kernel.io_uring_disabled"), (38, "has none"), (22, "Linux 6.1"), (12, "ulimit -l")];
-    for (errno, word) in words {
-        let script = format!("exec python3 -c \"$FORBID\" {errno} \"$0\" \"$@\"");
-        let exit = Launch::of(model).variable("FORBID", FORBID).script(&script).run();
+    let words = [
+        ("EPERM", "kernel.io_uring_disabled"),
+        ("ENOSYS", "has none"),
+        ("EINVAL", "Linux 6.1"),
+        ("ENOMEM", "ulimit -l"),
+    ];
+    for (error, word) in words {
+        let Some(script) = forbidding("io_uring_setup", error) else { return };
+        let exit = Launch::of(model).script(&script).run();
         assert_eq!((exit.code, exit.output.len()), (Some(1), 0), "{exit:?}");
         assert_eq!(exit.log.len(), 1, "{:?}", exit.log);
         let line = &exit.log[0];
@@ -57,10 +49,41 @@ fn a_server_that_may_not_use_io_uring_says_what_to_do(model: Model) {
     }
 }
 
-/// Hands the standard input over as a socket that listens, whose queue is longer than the option says.
+/// For lack of memory. It tries again, and still hears signals, although no request tells of them.
+fn a_kernel_that_takes_no_requests_makes_the_server_neither_spin_nor_end_nor_deaf(model: Model) {
+    for error in ["EAGAIN", "EBUSY", "ENOMEM", "EBADR"] {
+        let Some(script) = forbidding("io_uring_enter", error) else { return };
+        let server = Launch::of(model).script(&script).start();
+        let told = |line: &String| line.contains("cannot hand requests to the kernel");
+        server.log().wait_for("word of it", |lines| lines.iter().any(told).then_some(()));
+        processes::assert_stands_still(server.pid());
+        assert!(server.log().so_far().iter().filter(|line| told(line)).count() <= 3);
+        assert_eq!(server.status().accepted, 0);
+        server.stop();
+    }
+}
+
+/// Requests to accept hold the listener open, until they have ended.
+fn a_successor_can_bind_as_soon_as_the_server_has_ended(model: Model) {
+    for limit in ["10", "100"] {
+        let options = ["--max-connections", limit, "--backlog", "50"];
+        let mut server = Server::start(model, &options);
+        for _ in 0..20 {
+            let address = server.address();
+            server.stop();
+            let successor = Launch::of(model).options(&options).listen(Some(&address.to_string()));
+            server = successor.start();
+        }
+        server.stop();
+    }
+}
+
+/// Hands the standard input over as a socket that listens, whose queue is longer than the option
+/// says.
 const HAND_OVER: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
 
-/// While there are more places than the queue is long, one request accepts whoever comes, and does not know the limit.
+/// While there are more places than the queue is long, one request accepts whoever comes, and does
+/// not know the limit.
 fn a_limit_is_kept_where_one_request_accepts_more_than_there_are_places(model: Model) {
     const PLACES: u64 = 50;
     const CLIENTS: u64 = 80;
@@ -90,7 +113,8 @@ fn a_limit_is_kept_where_one_request_accepts_more_than_there_are_places(model: M
     assert_eq!(server.stop().completed, CLIENTS);
 }
 
-/// A request that cannot be waited for otherwise is given to a thread of the kernel, which counts as one of the server's.
+/// A request that cannot be waited for otherwise is given to a thread of the kernel, which counts
+/// as one of the server's.
 fn no_thread_of_the_kernel_works_for_the_server(model: Model) {
     let server = Server::start(model, &[]);
     for bytes in [1, 1000, 100_000] {
@@ -108,7 +132,8 @@ fn no_thread_of_the_kernel_works_for_the_server(model: Model) {
     server.stop();
 }
 
-/// One conversation of random sizes: some read at once, some late and in small pieces, some break off.
+/// One conversation of random sizes: some read at once, some late and in small pieces, some break
+/// off.
 fn converse_at_random(server: &Server, seed: u64) {
     const LARGEST: usize = 400_000;
     let mut random = Random::new(seed);

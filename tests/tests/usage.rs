@@ -1,4 +1,5 @@
-//! Promises about how a server is called: what it accepts, how it refuses, and the exit codes that go with that.
+//! Promises about how a server is called: what it accepts, how it refuses, and the exit codes that
+//! go with that.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -16,7 +17,7 @@ promises!(
     both_families_are_served_on_the_unspecified_ipv6_address,
     a_name_that_resolves_can_be_listened_on,
 );
-promises!(only [fork prefork thread pool tokio]: wrong_numbers_of_workers_are_refused);
+promises!(only [prefork pool tokio]: wrong_numbers_of_workers_are_refused);
 
 /// One line that begins with `error: ` and says all of `words`, and nothing on stdout.
 #[track_caller]
@@ -59,7 +60,8 @@ fn wrong_usage_is_refused_with_exit_code_2_and_names_the_option(model: Model) {
 
 fn wrong_numbers_of_workers_are_refused(model: Model) {
     for workers in ["0", "-1", "many", "99999999999"] {
-        // The harness says --workers itself where the model needs it, and an option may be said only once.
+        // The harness says --workers itself where the model needs it, and an option may be said
+        // only once.
         let exit = Launch::of(Model { kind: tests::Kind::Fork, ..model })
             .options(&[&format!("--workers={workers}")])
             .run();
@@ -100,6 +102,8 @@ fn the_environment_can_say_what_an_option_says(model: Model) {
     client.expect_end();
     server.eventually_counts("it is timed out", |tally| tally.timed_out == 1);
     server.stop();
+    // A variable that is empty is one that is not set.
+    Launch::of(model).variable("SHOUT_IDLE_TIMEOUT", "").variable("SHOUT_MAX_CONNECTIONS", "").start().stop();
     // An option wins; a wrong variable is as wrong as a wrong option.
     Launch::of(model).variable("SHOUT_LISTEN", "192.0.2.1:0").start().stop();
     let exit = Launch::of(model).variable("SHOUT_IDLE_TIMEOUT", "5").run();

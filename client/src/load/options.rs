@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use bytesize::ByteSize;
 use clap::{Args, Parser};
-use common::UsageError;
-use common::options::{parse_address, parse_count, parse_duration};
+use serving::UsageError;
+use serving::options::{parse_address, parse_count, parse_duration};
 
 /// The most bytes that one request may have.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;

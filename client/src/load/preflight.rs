@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use common::UsageError;
-use common::limit::raise_descriptors;
+use serving::UsageError;
+use serving::limit::raise_descriptors;
 
 use super::options::LoadOptions;
 use crate::connect::explain_connect;

@@ -338,7 +338,7 @@ fn contradictions_are_usage_errors() {
     let refused = |change: fn(&mut LoadOptions)| {
         let mut options = options(address);
         change(&mut options);
-        Load::connect(&options).unwrap_err().is::<common::UsageError>()
+        Load::connect(&options).unwrap_err().is::<serving::UsageError>()
     };
     assert!(refused(|options| options.message = Some(String::new())));
     assert!(refused(|options| options.size = 0));

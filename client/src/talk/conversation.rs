@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use common::Bell;
+use serving::Bell;
 
 use super::printable::{excerpt, printable};
 use super::{STOP_PATIENCE, Talk, complain};
@@ -73,7 +73,7 @@ enum Pause {
 fn sleep(stream: &TcpStream, stop: &Bell, pause: Duration) -> Pause {
     let end = Instant::now() + pause;
     loop {
-        match common::wait([Some(stop.as_fd()), Some(stream.as_fd())], Some(end)) {
+        match serving::wait([Some(stop.as_fd()), Some(stream.as_fd())], Some(end)) {
             Ok([true, _]) => return Pause::Stopped,
             Ok([_, true]) => return Pause::Readable,
             // A signal for the whole process can end the sleep early. Without memory to watch with, there is nothing to hear.
@@ -123,7 +123,7 @@ fn part(stream: &TcpStream) -> Result<(), Failure> {
     // Fails only where the connection is broken already, and then there is nothing to end.
     let _ = stream.shutdown(Shutdown::Write);
     let end = Instant::now() + STOP_PATIENCE;
-    match common::wait([Some(stream.as_fd())], Some(end)) {
+    match serving::wait([Some(stream.as_fd())], Some(end)) {
         Ok([true]) => match surplus(stream) {
             0 => Ok(()),
             _ => Err(unasked(stream)),

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use client::load::Errors;
-use common::UsageError;
 use serde::{Deserialize, Serialize};
+use serving::UsageError;
 
 use crate::compare::baseline::Comparison;
 use crate::compare::scenario::Scenario;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use client::load::LoadOptions;
-use common::UsageError;
 use indicatif::{ProgressBar, ProgressStyle};
+use serving::UsageError;
 
 use crate::compare::plan::{Plan, PlannedPoint, Step};
 use crate::compare::scenario::Scenario;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use common::UsageError;
+use serving::UsageError;
 
 use crate::compare::scenario::{OneAtATime, Scenario};
 use crate::contender::Contender;
@@ -233,7 +233,7 @@ fn overhead(point: &PlannedPoint, step: Step) -> Duration {
     let contender = &point.contenders[step.contender];
     let each = match contender.id.as_str() {
         "fork" | "prefork" | "py-multiprocess" => Duration::from_micros(1500),
-        "thread" | "thread-pool" | "py-multithread" => Duration::from_micros(100),
+        "thread" | "pool" | "py-multithread" => Duration::from_micros(100),
         _ => Duration::from_micros(30),
     };
     let start = if contender.start.is_foreign() { 150 } else { 40 };

@@ -8,8 +8,9 @@ use crate::contender::Model;
 /// Descriptors that a process keeps for other things than connections.
 pub const RESERVED_DESCRIPTORS: u64 = 64;
 
-/// The share of a source address's ports that is used, as a divisor. The kernel looks through every second port for a free one before it
-/// looks at the others, so beyond a half each connection would cost a search through half of them.
+/// The share of a source address's ports that is used, as a divisor. The kernel looks through every
+/// second port for a free one before it looks at the others, so beyond a half each connection would
+/// cost a search through half of them.
 const PORTS_DIVISOR: u64 = 2;
 
 /// The most connections that are being opened or closed at once, over all clients.
@@ -21,8 +22,14 @@ const QUEUE_DIVISOR: u64 = 2;
 /// The longest queue that our servers ask for (`--backlog`).
 const BACKLOG: u64 = 4096;
 
-/// How many times the root of its share a process may get more than that: beyond six it is one in a thousand million.
-const DEVIATIONS: u64 = 6;
+/// Descriptors of an event loop besides its conversations: its inbox, its event queue, its alarm.
+const DESCRIPTORS_PER_LOOP: u64 = 3;
+
+/// Descriptors of the server's parent for everything else.
+const RESERVED_IN_PARENT: u64 = 32;
+
+/// The most connections that the parent accepts before it passes them on.
+const ACCEPTED_AT_ONCE: u64 = 256;
 
 /// The most processes that `server-hybrid` can have.
 const MOST_PROCESSES: u64 = 1_000;
@@ -60,7 +67,8 @@ impl Layout {
     pub fn of(connections: u64, wish: &Wish, limits: &Limits) -> Self {
         let usable = usable_descriptors(limits);
         let cores = limits.cores as u64;
-        // As many as there are cores, since one process's event loop would be the limit of what clients ask.
+        // As many as there are cores, since one process's event loop would be the limit of what
+        // clients ask.
         let client_processes = connections.div_ceil(usable).max(cores).min(connections).max(1);
         let server_processes = match wish.processes {
             _ if !spreads(wish.model) => 1,
@@ -79,7 +87,8 @@ impl Layout {
         }
     }
 
-    /// Connections of client process `index`, and the number of the first of them: each a piece of the whole, as equal as can be.
+    /// Connections of client process `index`, and the number of the first of them: each a piece of
+    /// the whole, as equal as can be.
     pub fn share(&self, index: u64) -> (u64, u64) {
         let start = |index: u64| {
             let start = u128::from(self.connections) * u128::from(index) / u128::from(self.client_processes);
@@ -109,7 +118,8 @@ pub fn spreads(model: Model) -> bool {
     model == Model::Hybrid
 }
 
-/// The fewest processes that can hold that many, but one for each core; where no number of them can, the one that comes closest.
+/// The fewest processes that can hold that many, but one for each core; where no number of them
+/// can, the one that comes closest.
 fn fewest_processes(connections: u64, limits: &Limits) -> u64 {
     let fewest =
         connections.div_ceil(usable_descriptors(limits)).max(limits.cores as u64).min(MOST_PROCESSES);
@@ -118,15 +128,13 @@ fn fewest_processes(connections: u64, limits: &Limits) -> u64 {
     suits.or_else(|| (fewest..=MOST_PROCESSES).min_by_key(needed)).unwrap_or(fewest)
 }
 
-/// Descriptors that one of so many processes needs when they hold that many conversations together.
-///
-/// The kernel chooses among them by a hash of addresses and ports, so one gets more than its share by chance: by a few times the root
-/// of it, but hardly by more than an eighth, beyond which it hands over to another. So each has places for them. Each can also reach
-/// every other; and their parent keeps a listener and both ends of an inbox for each.
+/// Descriptors that one of so many processes needs when they hold that many conversations together,
+/// each the same share. Their parent keeps both ends of an inbox for each, and what it has accepted
+/// and not passed on yet.
 pub fn spread_descriptors(connections: u64, processes: u64) -> u64 {
     let share = connections.div_ceil(processes);
-    let by_chance = (share / 8).min(DEVIATIONS * share.isqrt()) + 1;
-    (share + by_chance + processes).max(3 * processes) + RESERVED_DESCRIPTORS
+    let in_parent = 2 * processes + share.min(ACCEPTED_AT_ONCE) + RESERVED_IN_PARENT;
+    in_parent.max(share + DESCRIPTORS_PER_LOOP + RESERVED_DESCRIPTORS)
 }
 
 /// What one more conversation costs the server besides its socket.
@@ -145,7 +153,7 @@ pub struct Cost {
 /// What a model's conversation costs, as measured and rounded up; `None` if it cannot hold many.
 pub fn cost(model: Model) -> Option<Cost> {
     match model {
-        Model::Iterative | Model::Prefork | Model::ThreadPool => None,
+        Model::Iterative | Model::Prefork | Model::Pool => None,
         Model::Fork => Some(Cost { bytes: 140 << 10, tasks: 1, descriptors: 0, maps: 0 }),
         // Its stack and the one for signals, each with a guard page.
         Model::Thread => Some(Cost { bytes: 36 << 10, tasks: 1, descriptors: 1, maps: 4 }),

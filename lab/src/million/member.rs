@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Args;
 use client::load::{LoadOptions, Payload, histogram, splitmix};
-use common::limit::raise_descriptors;
 use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token};
 use nix::sys::prctl;
+use serving::limit::raise_descriptors;
 
 use super::connection::{BUFFER_BYTES, Connection, Fault, MESSAGE_BYTES, Turn};
 use super::words::{Account, Order, Part, Word, hear, say};

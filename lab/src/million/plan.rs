@@ -1,8 +1,8 @@
 //! Whether that many connections fit, and what stops them: a pure function of the limits.
 
 use anyhow::{Result, bail};
-use common::UsageError;
 use serde::Serialize;
+use serving::UsageError;
 
 use super::layout::{Cost, Layout, RESERVED_DESCRIPTORS, Wish, cost, queue, spread_descriptors};
 use super::limits::Limits;

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use common::limit::raise_descriptors;
+use serving::limit::raise_descriptors;
 
 use super::crowd::{Crowd, Phase};
 use super::document::{Document, Workers};

@@ -1,12 +1,15 @@
 //! The ring against a real kernel; where there is no io_uring, each test says that it is skipped.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
-use common::Tally;
+use clap::Parser;
+use serving::{ServerOptions, Tally};
 
 use super::*;
+use crate::Options;
 use crate::conversations::Conversations;
+use crate::listener::Listener;
 
 /// A ring, if there can be one.
 fn ring() -> Option<Ring> {
@@ -26,48 +29,72 @@ fn connection() -> (TcpStream, TcpStream) {
     (client, listener.accept().unwrap().0)
 }
 
-/// Waits until there are `count` completions.
-fn completions(ring: &mut Ring, count: usize) -> Vec<Completion> {
-    let mut completions = Vec::new();
+/// Waits for the next completion.
+fn completion(ring: &mut Ring) -> Completion {
     let deadline = Instant::now() + Duration::from_secs(10);
-    while completions.len() < count {
-        assert!(Instant::now() < deadline, "{} of {count} completions", completions.len());
-        ring.wait(Some(Duration::from_secs(1)), &mut completions).unwrap();
+    loop {
+        if let Some(completion) = ring.next() {
+            return completion;
+        }
+        assert!(Instant::now() < deadline, "nothing completes");
+        ring.wait(Some(Duration::from_secs(1))).unwrap();
     }
-    completions
+}
+
+/// Waits for the next completion that concerns a conversation.
+fn event(ring: &mut Ring) -> (u32, Event) {
+    match completion(ring) {
+        Completion::Conversation(place, event) => (place, event),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// No idle timeout, any port, and a queue of this length.
+fn options(backlog: &str) -> ServerOptions {
+    let listen = ["--listen", "127.0.0.1:0", "--idle-timeout", "0s"];
+    Options::parse_from(["server-uring", "--backlog", backlog].into_iter().chain(listen)).server
+}
+
+/// Ends all requests to accept, and lets in as many as there are `places`.
+fn end(ring: &mut Ring, listener: &mut Listener, places: usize) {
+    while listener.end(ring, places) {
+        let Completion::Accepted { all, result, more } = completion(ring) else { continue };
+        listener.take(all, result, more);
+    }
+}
+
+/// The address of a listener.
+fn address(listener: &Listener) -> SocketAddr {
+    socket2::SockRef::from(listener).local_addr().unwrap().as_socket().unwrap()
 }
 
 #[test]
 fn more_requests_than_the_queues_have_places_for_all_complete() {
-    const REQUESTS: u64 = 10_000;
     let Some(mut ring) = ring() else { return };
     let (_client, server) = connection();
-    for number in 0..REQUESTS {
-        ring.wait_for_room(&server, Key::new(0, number));
+    for place in 0..10_000 {
+        ring.wait_for_room(&server, place);
     }
-    let completions = completions(&mut ring, 10_000);
-    for (number, completion) in (0..).zip(completions) {
-        let expected = Key::new(0, number);
-        assert!(matches!(completion, Completion::Room { key } if key == expected), "{completion:?}");
+    for expected in 0..10_000 {
+        let (place, event) = event(&mut ring);
+        assert!(matches!(event, Event::Room) && place == expected, "{expected}: {event:?} at {place}");
     }
+    assert!(!ring.has_lost() && ring.busy == 0);
 }
 
 #[test]
 fn buffers_go_round_and_round() {
     let Some(mut ring) = ring() else { return };
     let (mut client, server) = connection();
-    let key = Key::new(0, 0);
-    ring.receive(&server, key);
+    ring.receive(&server, 0);
     for round in 0..3 * u32::from(BUFFERS) {
         client.write_all(&round.to_be_bytes()).unwrap();
-        let Some(Completion::Received { result: Ok(Some(mut filled)), more: true, .. }) =
-            completions(&mut ring, 1).pop()
-        else {
+        let (0, Event::Received { result: Ok(Some(mut filled)), more: true }) = event(&mut ring) else {
             panic!("nothing received in round {round}")
         };
         ring.bytes_mut(&mut filled).reverse();
-        ring.send(&server, key, filled);
-        let Some(Completion::Sent { buffer, result: Ok(4), .. }) = completions(&mut ring, 1).pop() else {
+        ring.send(&server, 0, filled);
+        let (0, Event::Sent { buffer, result: Ok(4) }) = event(&mut ring) else {
             panic!("nothing sent in round {round}")
         };
         ring.give_back(buffer);
@@ -82,50 +109,72 @@ fn buffers_go_round_and_round() {
 fn a_dropped_ring_waits_for_the_end_of_its_requests_and_not_longer() {
     let Some(mut ring) = ring() else { return };
     let connections: Vec<_> = (0..50).map(|_| connection()).collect();
-    for (number, (_, server)) in (0..).zip(&connections) {
-        ring.receive(server, Key::new(0, number));
+    for (place, (_, server)) in (0..).zip(&connections) {
+        ring.receive(server, place);
     }
-    ring.wait(Some(Duration::ZERO), &mut Vec::new()).unwrap();
+    ring.tell_tick(Some(Duration::from_secs(60)));
+    ring.wait(Some(Duration::ZERO)).unwrap();
     // One more is not even with the kernel yet.
-    ring.receive(&connections[0].1, Key::new(1, 0));
-    assert_eq!(ring.busy, 51);
+    ring.receive(&connections[0].1, 50);
+    assert_eq!(ring.busy, 52);
     let begun = Instant::now();
     drop(ring);
     assert!(begun.elapsed() < LAST_WAIT, "the requests did not end");
 }
 
 #[test]
-fn a_completion_for_a_predecessor_harms_nobody_and_its_buffer_comes_back() {
+fn the_port_is_free_as_soon_as_the_requests_to_accept_have_ended_and_the_listener_is_closed() {
     let Some(mut ring) = ring() else { return };
-    let ((mut predecessor, first), (mut client, second)) = (connection(), connection());
-    let mut tally = Tally::default();
-    ring.receive(&first, Key::new(0, 7));
-    predecessor.write_all(b"from the past").unwrap();
-    let Some(Completion::Received { key, result, more }) = completions(&mut ring, 1).pop() else {
-        panic!("nothing received")
-    };
-    // The place has another owner by now.
-    let mut open = Conversations::new(&mut ring, Duration::ZERO);
-    tally.accept();
-    open.begin(&mut ring, second);
-    let idle = ring.lending.idle();
-    open.received(&mut ring, key, result, more, &mut tally);
-    assert_eq!(ring.lending.idle(), idle + 1);
-    open.room(&mut ring, key, &mut tally);
+    for backlog in ["1", "65535"] {
+        let mut listener = Listener::new(&options(backlog)).unwrap();
+        let address = address(&listener);
+        listener.request(&mut ring, 1000);
+        ring.wait(Some(Duration::ZERO)).unwrap();
+        end(&mut ring, &mut listener, 0);
+        drop(listener);
+        assert!(TcpListener::bind(address).is_ok(), "something holds the listener");
+    }
+}
 
-    let mut receive = |ring: &mut Ring, tally: &mut Tally| {
-        let Some(Completion::Received { key, result, more }) = completions(ring, 1).pop() else {
-            panic!("nothing received")
-        };
-        open.received(ring, key, result, more, tally);
-    };
+#[test]
+fn what_a_cancelled_request_brings_and_who_waits_is_let_in_as_far_as_there_are_places() {
+    let Some(mut ring) = ring() else { return };
+    let mut listener = Listener::new(&options("20")).unwrap();
+    listener.request(&mut ring, 2);
+    ring.wait(Some(Duration::ZERO)).unwrap();
+    let address = address(&listener);
+    let _clients: Vec<_> = (0..10).map(|_| TcpStream::connect(address).unwrap()).collect();
+    end(&mut ring, &mut listener, 7);
+    assert_eq!((0..10).filter(|_| listener.accept().is_ok()).count(), 7);
+}
+
+#[test]
+fn when_completions_are_lost_every_conversation_ends_and_the_next_ones_are_served() {
+    let Some(mut ring) = ring() else { return };
+    let ((mut client, server), mut tally) = (connection(), Tally::default());
+    let mut open = Conversations::new(&mut ring, &options("1"));
+    tally.accept();
+    open.begin(&mut ring, server).unwrap();
+    client.write_all(b"lost").unwrap();
+    ring.wait(Some(Duration::from_secs(1))).unwrap();
+    ring = Ring::new().unwrap();
+    open.fail_all(&mut ring);
+    open.retire(&mut tally);
+    assert_eq!(tally.counts(), [1, 0, 1, 0]);
+    assert!(!matches!(client.read(&mut [0]), Ok(1..)), "half an answer is a wrong one");
+
+    let (mut client, server) = connection();
+    tally.accept();
+    open.begin(&mut ring, server).unwrap();
     client.write_all(b"hello").unwrap();
-    receive(&mut ring, &mut tally);
+    let (place, received) = event(&mut ring);
+    open.turn(&mut ring, place, received);
     let mut answer = [0; 5];
     client.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HELLO");
     client.shutdown(std::net::Shutdown::Write).unwrap();
-    receive(&mut ring, &mut tally);
-    assert_eq!(tally.open(), 0);
-    assert_eq!(ring.busy, 1, "the predecessor's request alone is left");
+    let (place, end) = event(&mut ring);
+    open.turn(&mut ring, place, end);
+    open.retire(&mut tally);
+    assert_eq!((tally.counts(), ring.busy), ([2, 1, 1, 0], 0));
 }

@@ -31,7 +31,7 @@ const KNOWN: [(&str, &str, Marker); 9] = [
     ("fork", "red", Square),
     ("prefork", "orange", Down),
     ("thread", "blue", Diamond),
-    ("thread-pool", "sky", Up),
+    ("pool", "sky", Up),
     ("mio", "green", Circle),
     ("tokio", "pink", Square),
     ("uring", "grey", Diamond),

@@ -9,7 +9,7 @@ pub(super) const PROFILE: Profile = Profile {
             cores, and the question is who uses more than one of them.",
     connections: [&[20], &[1, 20], &[1, 4, 20, 100]],
     pinned: false,
-    arguments: &["--burn=20us"],
+    arguments: &["--work=20us"],
     metrics: &[Metric::Rate, Metric::Cores, Metric::P99, Metric::Memory],
     ..requests::PROFILE
 };

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use common::options::parse_duration;
 use nix::unistd::gettid;
+use serving::options::parse_duration;
 
 use super::{name, ways};
 use crate::lesson::Experiment;

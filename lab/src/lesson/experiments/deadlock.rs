@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
-use common::options::parse_duration;
+use serving::options::parse_duration;
 
 use self::drawing::draw;
 use super::{name, on_threads, ways};

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum as _};
-use common::UsageError;
-use common::options::{parse_count, parse_duration};
+use serving::UsageError;
+use serving::options::{parse_count, parse_duration};
 
 use self::lock::InterpreterLock;
 use self::ran::{Ran, cpu_ns, faster, find};

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use common::UsageError;
-use common::options::{parse_count, parse_duration};
+use serving::UsageError;
+use serving::options::{parse_count, parse_duration};
 
 use self::processes::{ProcessPool, Task, Word};
 use self::threads::ThreadPool;

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use common::UsageError;
-use common::options::{parse_count, parse_duration};
+use serving::UsageError;
+use serving::options::{parse_count, parse_duration};
 
 use self::bounded::Bounded;
 use self::pipe::Keeper;

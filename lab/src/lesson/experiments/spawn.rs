@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, ValueEnum};
-use common::options::{parse_count, parse_duration};
 use nix::unistd::{getpid, gettid};
+use serving::options::{parse_count, parse_duration};
 
 use super::{name, ways};
 use crate::lesson::Experiment;

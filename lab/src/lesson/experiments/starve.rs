@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use common::options::parse_duration;
+use serving::options::parse_duration;
 
 use super::{name, on_threads, ways};
 use crate::lesson::Experiment;

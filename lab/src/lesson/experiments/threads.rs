@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
-use common::options::{parse_count, parse_duration};
 use nix::unistd::getpid;
 use procfs::process::Process;
+use serving::options::{parse_count, parse_duration};
 
 use self::kin::{GoOn, Kin, Seen, Word};
 use super::{name, on_threads, ways};

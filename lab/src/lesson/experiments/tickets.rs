@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
-use common::UsageError;
-use common::options::{parse_count, parse_duration};
 use serde::{Deserialize, Serialize};
+use serving::UsageError;
+use serving::options::{parse_count, parse_duration};
 
 use self::buyer::{Buyer, End, GoOn, Word};
 use self::shop::Shop;

@@ -150,18 +150,18 @@ fn few_ports_make_more_source_addresses_and_a_short_queue_a_narrow_window() {
 }
 
 #[test]
-fn a_model_with_processes_takes_as_many_as_the_descriptors_ask_for_with_places_for_an_uneven_spread() {
+fn a_model_with_processes_takes_as_many_as_the_descriptors_ask_for() {
     let make = |limits: &Limits| Plan::make(Some(A_MILLION), &wish(Model::Hybrid), limits).unwrap();
     let plan = make(&machine());
     plan.check().unwrap();
     let processes = plan.layout.server_processes;
-    assert!((52..56).contains(&processes), "{processes}");
+    assert_eq!(processes, 51);
     let mut narrow = machine();
     narrow.descriptors = 10_000;
     let more = make(&narrow);
     more.check().unwrap();
-    assert!(more.layout.server_processes > 2 * processes && more.layout.client_processes > 100);
-    // With so few, every process would reach all others and no client.
+    assert!(more.layout.server_processes > 100 && more.layout.client_processes > 100);
+    // With so few, the parent could not hold the inboxes of as many processes as that takes.
     narrow.descriptors = 300;
     let line = refusal(&make(&narrow));
     assert!(line.contains("descriptors") && line.contains("ulimit -Hn"), "{line}");

@@ -1,0 +1,13 @@
+//! What the server can be told.
+
+use clap::Parser;
+use serving::ServerOptions;
+
+/// Serves every client in a process of its own: what it sends comes back upper-cased.
+#[derive(Debug, Parser)]
+#[command(name = "server-fork", version, about)]
+pub struct Options {
+    /// What every server can be told.
+    #[command(flatten)]
+    pub server: ServerOptions,
+}

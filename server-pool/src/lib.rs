@@ -1,0 +1,93 @@
+//! A fixed pool of threads, each of which serves one conversation after the other.
+//!
+//! - Where does a conversation's state live? In the local variables of its thread.
+//! - Who sleeps, and on what? Each thread in `read` or `write` on its own socket, or on the queue
+//!   of conversations; the main thread in `poll` on the listener, on signals, and on the bell that
+//!   threads ring when one has ended.
+//! - What does one more client cost? A place in the kernel's queue: the threads are there before
+//!   their clients.
+//! - What happens at the limit? The limit is the number of threads. When all are busy, the main
+//!   thread does not look at the listener; clients wait in the kernel's queue.
+//! - How does it stop? The main thread looks at every conversation's socket, and ends its input, by
+//!   `shutdown`, when the client pauses; each thread answers what is left. What is open at the end
+//!   goes with the process.
+#![forbid(unsafe_code)]
+
+mod conversations;
+mod options;
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::{Context, Result};
+use serving::{Admission, Drain, Signals, Tally};
+
+use crate::conversations::{Conversations, Queue};
+pub use crate::options::Options;
+
+/// Stack of a thread in bytes, of which only the touched pages cost memory. The deepest call is the
+/// formatting of a log line, which the tests reach with every level of the log on.
+const STACK_BYTES: usize = 128 * 1024;
+
+/// Serves until a signal stops it.
+///
+/// # Errors
+/// If the server cannot start, or the system takes its listener away.
+pub fn run(options: &Options) -> Result<()> {
+    // Prepare.
+    serving::start_logging(&options.server.log);
+    let limit = serving::connection_limit(&options.server, 1)?.min(options.workers);
+    let mut signals = Signals::new()?;
+    let mut open = Conversations::new(&options.server)?;
+    let mut tally = Tally::default();
+    let mut admission = Admission::new(limit);
+    let queue = Arc::new(Queue::new());
+    for started in 0..options.workers {
+        let queue = Arc::clone(&queue);
+        let thread = thread::Builder::new().stack_size(STACK_BYTES);
+        thread
+            .spawn(move || queue.serve())
+            .with_context(|| format!("cannot start more than {started} of {} threads", options.workers))?;
+    }
+    let listener = serving::listen(&options.server)?;
+    serving::announce(&listener)?;
+
+    while !admission.is_over(tally.open()) {
+        // Wait.
+        let watched = admission.has_room(tally.open()).then_some(listener.as_fd());
+        let [arrival, signal, ended] =
+            serving::wait([watched, Some(signals.as_fd()), Some(open.as_fd())], admission.until())?;
+        if signal && signals.ask_to_stop(&tally) {
+            admission.end(&listener);
+        }
+
+        // Admit.
+        if arrival && let Some((stream, peer)) = admission.accept(|| listener.accept())? {
+            log::debug!("serving {peer}");
+            tally.accept();
+            queue.push(open.begin(stream));
+        }
+
+        // Retire.
+        if ended {
+            open.retire(&mut tally);
+        }
+    }
+
+    // Drain.
+    drop(listener);
+    serving::announce_stopping();
+    let mut drain = Drain::begin(options.server.drain_timeout);
+    while tally.open() > 0 && !drain.is_over() && !signals.stop_at_once() {
+        if drain.looks_again() {
+            open.end_input(drain);
+        }
+        serving::wait([Some(signals.as_fd()), Some(open.as_fd())], Some(drain.next_look()))?;
+        signals.ask_to_stop(&tally);
+        open.retire(&mut tally);
+    }
+    tally.cut_open();
+    tally.log();
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! Who is let in, and when: the limit, the errors of `accept`, and the last ones at a stop.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+
+use crate::pause::Pause;
+use crate::tcp;
+
+/// So many connections may break in the queue one after the other before that, too, is a reason to
+/// pause.
+const MOST_BROKEN_IN_A_ROW: u32 = 64;
+
+/// How long, at a stop, those who wait in the listener's queue are let in.
+const LAST_ADMISSIONS: Duration = Duration::from_secs(1);
+
+/// Why `accept` brought no connection, by errno (accept(2)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AcceptError {
+    /// Nobody waits in the queue, or a signal ended the wait for somebody.
+    QueueEmpty,
+    /// This one connection broke before it was accepted: take the next.
+    Connection,
+    /// The listener itself is unusable.
+    Listener,
+    /// The system has run out of descriptors or memory, or refuses for a reason of its own: wait,
+    /// or the loop spins.
+    Other,
+}
+
+impl AcceptError {
+    fn of(error: &io::Error) -> Self {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EAGAIN | Errno::EINTR) => Self::QueueEmpty,
+            Some(Errno::EBADF | Errno::EINVAL | Errno::ENOTSOCK | Errno::EFAULT) | None => Self::Listener,
+            // What accept(2) names: an abort, a firewall, and errors of the new connection that
+            // Linux passes on.
+            Some(
+                Errno::ECONNABORTED
+                | Errno::ECONNRESET
+                | Errno::EPERM
+                | Errno::EPROTO
+                | Errno::ETIMEDOUT
+                | Errno::ENETDOWN
+                | Errno::ENETUNREACH
+                | Errno::ENONET
+                | Errno::ENOPROTOOPT
+                | Errno::EHOSTDOWN
+                | Errno::EHOSTUNREACH
+                | Errno::EOPNOTSUPP,
+            ) => Self::Connection,
+            Some(_) => Self::Other,
+        }
+    }
+}
+
+/// Decides whether the server looks at its listener.
+#[derive(Debug)]
+pub struct Admission {
+    /// The most conversations that may be open at once.
+    limit: usize,
+    pause: Pause,
+    /// Once a stop has come: how many of those who waited then are still to be let in, and until
+    /// when. Another process may have taken them, where the listener was handed over.
+    last: Option<(usize, Instant)>,
+    /// How many connections have broken in the queue, one after the other.
+    broken: u32,
+}
+
+impl Admission {
+    /// Lets clients in while fewer than `limit` conversations are open.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, pause: Pause::default(), last: None, broken: 0 }
+    }
+
+    /// Whether another client may be let in beside the `open` ones, now.
+    pub fn has_room(&self, open: usize) -> bool {
+        self.room(open) > 0
+    }
+
+    /// How many more clients may be let in beside the `open` ones, now.
+    pub fn room(&self, open: usize) -> usize {
+        let most = match self.last {
+            _ if self.pause.until().is_some() => 0,
+            Some((_, until)) if until <= Instant::now() => 0,
+            Some((last, _)) => last,
+            None => usize::MAX,
+        };
+        self.limit.saturating_sub(open).min(most)
+    }
+
+    /// How long the server may sleep without looking at its listener: not at all while the last
+    /// ones are let in, not beyond a pause.
+    pub fn until(&self) -> Option<Instant> {
+        self.last.map(|_| Instant::now()).or(self.pause.until())
+    }
+
+    /// Sorts the result of an `accept` call: a connection, or `None` when there is nothing to
+    /// accept for now.
+    ///
+    /// A connection that broke in the queue is skipped: `accept` is called again. What else fails
+    /// begins a pause.
+    ///
+    /// # Errors
+    /// If the listener itself is unusable.
+    #[inline]
+    pub fn accept<S>(&mut self, mut accept: impl FnMut() -> io::Result<S>) -> Result<Option<S>> {
+        loop {
+            let error = match accept() {
+                Ok(accepted) => {
+                    self.broken = 0;
+                    self.last = self.last.map(|(last, until)| (last.saturating_sub(1), until));
+                    return Ok(Some(accepted));
+                }
+                Err(error) => error,
+            };
+            match AcceptError::of(&error) {
+                AcceptError::Connection if self.broken < MOST_BROKEN_IN_A_ROW => self.broken += 1,
+                AcceptError::QueueEmpty => break,
+                AcceptError::Connection | AcceptError::Other => {
+                    self.broken = 0;
+                    self.pause("accept a connection", &error);
+                    break;
+                }
+                AcceptError::Listener => return Err(error).context("cannot accept connections any more"),
+            }
+        }
+        self.last = self.last.map(|(_, until)| (0, until));
+        Ok(None)
+    }
+
+    /// Lets nobody in for a moment because `action` failed for lack of something; logged at most
+    /// once a second.
+    pub fn pause(&mut self, action: &str, error: &io::Error) {
+        self.pause.begin(action, error);
+    }
+
+    /// A stop has come: from now on only those are let in who wait in the listener's queue already,
+    /// and only if there is room.
+    pub fn end(&mut self, listener: &impl AsFd) {
+        self.last.get_or_insert((tcp::waiting(listener), Instant::now() + LAST_ADMISSIONS));
+    }
+
+    /// Whether a stop has come and nobody is to be let in any more.
+    pub fn is_over(&self, open: usize) -> bool {
+        self.last.is_some() && !self.has_room(open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fail(errno: Errno) -> io::Result<()> {
+        Err(errno.into())
+    }
+
+    #[test]
+    fn an_error_that_nobody_knows_pauses_and_never_spins() {
+        for errno in [Errno::ENOSYS, Errno::EPERM, Errno::EMFILE, Errno::ENOBUFS, Errno::EUCLEAN] {
+            let mut admission = Admission::new(10);
+            let mut calls = 0;
+            let accepted = admission.accept(|| {
+                calls += 1;
+                fail(errno)
+            });
+            assert!(accepted.is_ok_and(|accepted| accepted.is_none()));
+            assert!(calls <= MOST_BROKEN_IN_A_ROW + 1, "{errno}: {calls} calls");
+            assert!(!admission.has_room(0), "{errno} begins no pause");
+            assert!(admission.until().is_some(), "{errno}: nothing ends the pause");
+        }
+    }
+
+    #[test]
+    fn connections_that_break_one_by_one_pause_too() {
+        let mut admission = Admission::new(10);
+        for _ in 0..=MOST_BROKEN_IN_A_ROW {
+            assert!(admission.has_room(0));
+            let mut results = [fail(Errno::EPERM)].into_iter();
+            let accepted = admission.accept(|| results.next().unwrap_or_else(|| fail(Errno::EAGAIN)));
+            assert!(accepted.is_ok_and(|accepted| accepted.is_none()));
+        }
+        assert!(!admission.has_room(0));
+    }
+
+    #[test]
+    fn a_connection_that_broke_in_the_queue_is_skipped_without_a_pause() {
+        let mut admission = Admission::new(10);
+        let mut results = [fail(Errno::ECONNABORTED), Ok(())].into_iter();
+        let accepted = admission.accept(|| results.next().unwrap_or_else(|| fail(Errno::EAGAIN)));
+        assert!(accepted.is_ok_and(|accepted| accepted.is_some()) && admission.has_room(9));
+        assert!(!admission.has_room(10), "the limit is the limit");
+    }
+
+    #[test]
+    fn an_unusable_listener_is_told() {
+        assert!(Admission::new(1).accept(|| fail(Errno::EBADF)).is_err());
+    }
+}

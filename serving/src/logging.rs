@@ -1,0 +1,35 @@
+//! The log: lines on stderr, as much as was asked for.
+
+use clap::{ArgAction, Args};
+use log::LevelFilter;
+
+/// How much is logged; `RUST_LOG` wins over both.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Log")]
+pub struct LogOptions {
+    /// Log more: -v who is served and what breaks, -vv also what clients send (escaped and cut)
+    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Log less: -q only warnings and errors, -qq only errors
+    #[arg(short, long, action = ArgAction::Count)]
+    pub quiet: u8,
+}
+
+/// Starts logging to stderr. In colour only where stderr is a terminal and `NO_COLOR` is not set.
+///
+/// A line is written before the server goes on. Where stderr is a pipe that is full and that nobody
+/// empties, the server waits for its reader, also with a signal: log less, or into something that
+/// never blocks, such as a file or the journal.
+pub fn start_logging(options: &LogOptions) {
+    let level = match (options.quiet, options.verbose) {
+        (0, 0) => LevelFilter::Info,
+        (0, 1) => LevelFilter::Debug,
+        (0, _) => LevelFilter::Trace,
+        (1, _) => LevelFilter::Warn,
+        _ => LevelFilter::Error,
+    };
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(level).parse_default_env().format_target(false);
+    // Fails only where a log exists already, which then is what the caller wants.
+    let _ = builder.try_init();
+}

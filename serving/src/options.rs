@@ -1,0 +1,131 @@
+//! The options that every server has.
+
+use std::env;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use clap::builder::Resettable;
+use clap::{Args, Parser};
+
+use crate::logging::LogOptions;
+
+/// The longest time that an option takes: a year. Longer ones are typing errors, and would overflow
+/// a clock.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// What every server can be told, the same in each.
+#[derive(Debug, Clone, Args)]
+pub struct ServerOptions {
+    /// Address to listen on, as IP:PORT with an IPv6 address in brackets; port 0 takes a free one
+    ///
+    /// `[::]:8080` serves IPv6 and IPv4. Ignored where a service manager hands over a socket
+    /// (LISTEN_FDS).
+    #[arg(long, env = "SHOUT_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(value_parser = parse_listen_address, help_heading = "Listening")]
+    pub listen: SocketAddr,
+
+    /// Connections that may wait in the kernel's queue; net.core.somaxconn bounds it
+    #[arg(long, env = "SHOUT_BACKLOG", value_name = "N", default_value_t = 4096)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=65_535), help_heading = "Listening")]
+    pub backlog: u32,
+
+    /// Conversations open at once; surplus clients wait in the kernel's queue [default: what the
+    /// descriptor limit allows]
+    #[arg(long, env = "SHOUT_MAX_CONNECTIONS", value_name = "N")]
+    #[arg(value_parser = parse_count::<10_000_000>, help_heading = "Limits")]
+    pub max_connections: Option<usize>,
+
+    /// Close a peer that neither sends nor acknowledges bytes for this long, such as 90s or 5m; 0s
+    /// means never
+    #[arg(long, env = "SHOUT_IDLE_TIMEOUT", value_name = "TIME", default_value = "60s")]
+    #[arg(value_parser = parse_duration, help_heading = "Limits")]
+    pub idle_timeout: Duration,
+
+    /// At a stop, let open conversations go on for this long; they end when their clients pause
+    #[arg(long, env = "SHOUT_DRAIN_TIMEOUT", value_name = "TIME", default_value = "10s")]
+    #[arg(value_parser = parse_duration, help_heading = "Limits")]
+    pub drain_timeout: Duration,
+
+    /// Each request also computes for this long, such as 20us
+    #[arg(long, env = "SHOUT_WORK", value_name = "TIME", default_value = "0s")]
+    #[arg(value_parser = parse_duration, help_heading = "Limits")]
+    pub work: Duration,
+
+    /// How much is logged.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// Reads the command line and the environment of a server. A variable that is empty counts as one
+/// that is not set.
+pub fn parse<T: Parser>() -> T {
+    let is_empty = |name: &std::ffi::OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
+    let mut command = T::command().mut_args(|arg| match arg.get_env() {
+        Some(name) if is_empty(name) => arg.env(Resettable::Reset),
+        _ => arg,
+    });
+    let parsed = T::from_arg_matches_mut(&mut command.get_matches_mut());
+    parsed.unwrap_or_else(|error| error.format(&mut command).exit())
+}
+
+/// Reads an address: a socket address, or a name that resolves to one. An IPv6 address may have a
+/// scope, as `[fe80::1%eth0]:80`.
+///
+/// # Errors
+/// A line that says what the option takes.
+pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    resolve(text).into_iter().next().ok_or_else(|| WRONG_ADDRESS.to_owned())
+}
+
+/// Reads an address to listen on: as [`parse_address`], but a name must have only one.
+///
+/// # Errors
+/// A line that says what the option takes, or which addresses there are to choose from.
+pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
+    match resolve(text)[..] {
+        [] => Err(WRONG_ADDRESS.to_owned()),
+        [address] => Ok(address),
+        ref several => {
+            let several: Vec<String> = several.iter().map(SocketAddr::to_string).collect();
+            Err(format!("this name has several addresses, choose one of {}", several.join(", ")))
+        }
+    }
+}
+
+const WRONG_ADDRESS: &str = "takes IP:PORT, such as 127.0.0.1:8080 or [::1]:8080";
+
+/// All addresses that a text stands for, each once.
+fn resolve(text: &str) -> Vec<SocketAddr> {
+    let in_brackets = text.strip_prefix('[').and_then(|text| text.split_once("]:"));
+    let resolved = match in_brackets {
+        // A scope is a name that only the system knows.
+        Some((host, port)) => port.parse::<u16>().ok().and_then(|port| (host, port).to_socket_addrs().ok()),
+        None => text.to_socket_addrs().ok(),
+    };
+    let mut addresses: Vec<SocketAddr> = resolved.into_iter().flatten().collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
+/// Reads a time with its unit, such as `500ms` or `2m 30s`, of at most a year.
+///
+/// # Errors
+/// A line that says what the option takes.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration <= LONGEST => Ok(duration),
+        _ => Err("takes a time with its unit, such as 500ms, 60s or 5m, of at most a year".to_owned()),
+    }
+}
+
+/// Reads a count from 1 to `MOST`.
+///
+/// # Errors
+/// A line that says what the option takes.
+pub fn parse_count<const MOST: usize>(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (1..=MOST).contains(&count) => Ok(count),
+        _ => Err(format!("takes a whole number from 1 to {MOST}")),
+    }
+}
