@@ -70,7 +70,17 @@ class Server:
         self.test = test
 
     def _end(self):
+        # Held still first, so that it starts no child that is not seen; afterwards they have another parent.
+        pid = self.process.pid
+        self.process.send_signal(signal.SIGSTOP)
+        eventually("it is held still, or has ended", lambda: parents().get(pid, (0, "X"))[1] in "TZX")
+        children = self.children()
         self.process.kill()
+        for child in children:
+            try:
+                os.kill(child, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         self.process.communicate(timeout=DEADLINE_SECONDS)
 
     def connect(self):
@@ -424,6 +434,59 @@ class CoroutineWithoutGevent(unittest.TestCase):
         self.assertRegex(run.stderr, rb"^error: [^\n]*-m pip install gevent\n$")
 
 
+class Plain:
+    """What the smallest programs promise, those of plain/."""
+
+    name = None
+
+    def start(self):
+        return Server(self, f"plain/{self.name}", "127.0.0.1:0")
+
+    def test_it_is_a_page_of_8_to_15_lines(self):
+        with open(os.path.join(HERE, "plain", f"{self.name}.py"), encoding="utf-8") as source:
+            count = len(source.readlines())
+        self.assertTrue(8 <= count <= 15, f"plain/{self.name}.py has {count} lines")
+
+    def test_any_bytes_in_any_pieces_come_back_upper_cased(self):
+        server, dice = self.start(), random.Random(20_260_714)
+        client = server.connect()
+        server.ask(client, bytes(range(256)))
+        for _ in range(100):
+            request = dice.randbytes(dice.randint(1, 6000))
+            cut = dice.randint(0, len(request))
+            client.sendall(request[:cut])
+            client.sendall(request[cut:])
+            self.assertEqual(receive(client, len(request)), request.upper())
+
+    def test_a_client_that_ends_its_input_gets_its_answers_and_then_a_clean_end(self):
+        server = self.start()
+        for request in b"", b"one", b"x" * 300_000:
+            client = server.connect()
+            sender = threading.Thread(target=lambda: (client.sendall(request), client.shutdown(socket.SHUT_WR)))
+            sender.start()
+            self.assertEqual(receive(client, len(request) + 1), request.upper())
+            sender.join(DEADLINE_SECONDS)
+
+    def test_a_client_that_resets_harms_no_other(self):
+        server = self.start()
+        for _ in range(20):
+            client = server.connect()
+            client.sendall(b"x" * 10_000)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+        server.ask(server.connect(), b"and the next")
+
+    def test_two_hundred_clients_at_once_are_all_served(self):
+        server = self.start()
+        clients = [server.connect() for _ in range(200)]
+        for number, client in enumerate(clients):
+            client.sendall(b"client %d" % number)
+        for number, client in enumerate(clients):
+            self.assertEqual(receive(client, len(b"client %d" % number)), b"CLIENT %d" % number)
+            # A pool sees the next one then.
+            client.close()
+
+
 class Sequential(Promises, ShortOfDescriptors, unittest.TestCase):
     name = "sequential"
 
@@ -438,6 +501,31 @@ class Multithread(Promises, OutOfDescriptors, ShortOfDescriptors, Fairness, unit
 
 @unittest.skipUnless(importlib.util.find_spec("gevent"), "gevent is not here: python3 -m pip install gevent")
 class Coroutine(Promises, OutOfDescriptors, ShortOfDescriptors, Fairness, unittest.TestCase):
+    name = "coroutine"
+
+
+class PlainIterative(Plain, unittest.TestCase):
+    name = "iterative"
+
+
+class PlainFork(Plain, unittest.TestCase):
+    name = "fork"
+
+
+class PlainPrefork(Plain, unittest.TestCase):
+    name = "prefork"
+
+
+class PlainThread(Plain, unittest.TestCase):
+    name = "thread"
+
+
+class PlainPool(Plain, unittest.TestCase):
+    name = "pool"
+
+
+@unittest.skipUnless(importlib.util.find_spec("gevent"), "gevent is not here: python3 -m pip install gevent")
+class PlainCoroutine(Plain, unittest.TestCase):
     name = "coroutine"
 
 

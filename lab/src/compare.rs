@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`scenario`], what the servers are asked to do; [`plan`], what is measured in which order; [`measure`] carries it
 //! out; [`document`], all that was found; [`metric`] and [`verdict`], what can be compared and when it differs; [`words`], what the
-//! figures say; [`baseline`], the change against an earlier run; [`html`], the report to look at. [`peers`] are Python's.
+//! figures say; [`baseline`], the change against an earlier run; [`html`], the report to look at. [`peers`] are Python's, and
+//! [`plain`] are the pages that the dependable servers are measured beside.
 
 pub mod baseline;
 pub mod document;
@@ -10,6 +11,7 @@ pub mod html;
 pub mod measure;
 pub mod metric;
 pub mod peers;
+pub mod plain;
 pub mod plan;
 pub mod scenario;
 pub mod verdict;

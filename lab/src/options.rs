@@ -10,7 +10,7 @@ use serving::options::{parse_count, parse_duration};
 
 use crate::compare::plan::Depth;
 use crate::compare::scenario::{OneAtATime, Profile, Scenario};
-use crate::compare::peers;
+use crate::compare::{peers, plain};
 use crate::contender::{Contender, Foreign, Model};
 
 /// Most connections, most requests in flight on each, most threads of the generator, and most rounds.
@@ -48,6 +48,10 @@ pub struct CompareOptions {
     /// Also the Python servers of the folder peers/, those whose interpreter and modules are found
     #[arg(long, help_heading = "Servers")]
     peers: bool,
+
+    /// Also the plain server of each model, beside the dependable one: what dependability costs
+    #[arg(long, conflicts_with = "foreign_only", help_heading = "Servers")]
+    plain: bool,
 
     /// Scenarios, separated by commas [default: all; with --connections, --size or --pipeline only requests]
     #[arg(long, value_name = "NAME", value_enum, value_delimiter = ',', help_heading = "Load")]
@@ -168,7 +172,12 @@ impl CompareOptions {
                  out of --models, or ask for fewer connections"
             )));
         }
-        let found = if self.peers { peers::find() } else { peers::Found::default() };
+        let mut found = if self.peers { peers::find() } else { peers::Found::default() };
+        if self.plain {
+            let plain = plain::find(&models);
+            found.peers.extend(plain.peers);
+            found.left_out.extend(plain.left_out);
+        }
         let mut candidates: Vec<Candidate> = Vec::new();
         for model in models.into_iter().map(Candidate::Own) {
             if !candidates.contains(&model) {

@@ -16,8 +16,8 @@ from pathlib import Path
 HOME = Path(__file__).resolve().parent
 ROOT = HOME.parent.parent
 LISTEN = "-q --listen 127.0.0.1:{port}"
-# The smallest program that uses the same runtime, as seen from where the C programs are.
-PLAIN = "../release/examples/plain"
+# The plain server that uses the same runtime, as seen from where the C programs are.
+PLAIN = "../release/tokio"
 
 # What is measured: the floor's program, and how our server is started. Pools have as many workers as there are connections.
 PAIRS = {
@@ -28,7 +28,7 @@ PAIRS = {
     "pool": ("pool {port} {workers}", f"server-pool --workers {{workers}} {LISTEN}"),
     "mio": ("epoll {port}", f"server-mio {LISTEN}"),
     "tokio": ("epoll {port}", f"server-tokio {LISTEN}"),
-    "tokio-plain": (f"{PLAIN} {{port}}", f"server-tokio {LISTEN}"),
+    "tokio-plain": (f"{PLAIN} 127.0.0.1:{{port}}", f"server-tokio {LISTEN}"),
     "hybrid": ("epoll {port}", f"server-hybrid --processes 1 {LISTEN}"),
     "uring": ("uring {port}", f"server-uring {LISTEN}"),
     "uring-epoll": ("epoll {port}", f"server-uring {LISTEN}"),
@@ -42,8 +42,6 @@ def build(folder):
     """Builds the floor, the servers and the lab."""
     subprocess.run(["make", "--quiet", "-C", HOME, f"OUT={folder}"], check=True)
     subprocess.run(["cargo", "build", "--release", "--workspace", "--quiet"], cwd=ROOT, check=True)
-    plain = ["--package", "server-tokio", "--example", "plain"]
-    subprocess.run(["cargo", "build", "--release", *plain, "--quiet"], cwd=ROOT, check=True)
 
 
 def rounds(pair, scenario, connections, options, folder):

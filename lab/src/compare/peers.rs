@@ -89,7 +89,7 @@ fn succeeds(arguments: &[&str]) -> bool {
 }
 
 /// For a shell, whatever is in it.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

@@ -6,7 +6,7 @@ use crate::compare::document::{Document, Finding, Point};
 use crate::compare::metric::Metric;
 use crate::compare::scenario::Scenario;
 
-use sentences::{extremes, growth, idle_ratios, keeping, leaders, limits};
+use sentences::{dependability, extremes, growth, idle_ratios, keeping, leaders, limits};
 
 /// All sentences, scenario by scenario.
 pub fn findings(document: &Document) -> Vec<Finding> {
@@ -45,6 +45,9 @@ fn further(scenario: Scenario, last: &Point, points: &[&Point], say: &mut impl F
             say(true, growth(points));
             for sentence in keeping(points) {
                 say(false, Some(sentence));
+            }
+            for sentence in points.iter().flat_map(|point| dependability(point)) {
+                say(true, Some(sentence));
             }
         }
         Scenario::Pipeline | Scenario::Bulk | Scenario::Churn => say(false, extremes(last, Metric::Cpu)),

@@ -2,6 +2,7 @@
 
 use crate::compare::document::{Point, Server};
 use crate::compare::metric::{Metric, Value};
+use crate::compare::plain;
 use crate::compare::verdict::{self, Verdict};
 use crate::units;
 
@@ -120,6 +121,28 @@ pub(super) fn extremes(point: &Point, metric: Metric) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// What limits, timeouts, a stop and counting cost each model: its server beside its page, where that was measured too.
+pub(super) fn dependability(point: &Point) -> Vec<String> {
+    let cost = |server: &Server| {
+        let page = point.server(&plain::name_of(&server.id))?;
+        let (whole, bare) = (Metric::Cpu.of(server)?, Metric::Cpu.of(page)?);
+        let doubt = match verdict::compare(&whole, &bare) {
+            Verdict::Tie => ", which cannot be told from noise",
+            Verdict::Unknown => ", in one round, which shows no spread",
+            Verdict::More | Verdict::Less => "",
+        };
+        Some(format!(
+            "at {}, dependability costs {} {:.2} times the CPU time per request of its page ({} against {}){doubt}",
+            point.label(),
+            server.id,
+            whole.value / bare.value,
+            Metric::Cpu.show(whole.value),
+            Metric::Cpu.show(bare.value),
+        ))
+    };
+    point.servers.iter().filter_map(cost).collect()
 }
 
 /// How much memory each further connection costs, between the ends of the sweep.
@@ -314,6 +337,30 @@ mod tests {
         let figures = Figures { idle: Some(idle), ..Figures::default() };
         let round = || RoundRecord { idle: Some(idle), ..RoundRecord::default() };
         server(id, 100, figures, vec![round(), round()])
+    }
+
+    #[test]
+    fn what_dependability_costs_is_a_ratio_that_may_be_noise() {
+        let cpu = |id: &str, times: [f64; 3]| {
+            let mut server = rated(id, 10, [100.0; 3]);
+            if let Some(figures) = &mut server.figures {
+                figures.server_cpu_ns_per_request = times[1];
+            }
+            for (round, time) in server.rounds.iter_mut().zip(times) {
+                round.server_cpu_ns_per_request = time;
+            }
+            server
+        };
+        let servers = [
+            cpu("mio", [4900.0, 5000.0, 5100.0]),
+            cpu("fork", [9900.0, 10_000.0, 10_100.0]),
+            cpu("plain-mio", [4850.0, 4950.0, 5050.0]),
+            cpu("plain-fork", [7900.0, 8000.0, 8100.0]),
+        ];
+        let said = dependability(&point(Scenario::Requests, 10, servers.to_vec()));
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].contains("costs mio 1.01 times") && said[0].contains("noise"), "{said:?}");
+        assert!(said[1].contains("costs fork 1.25 times") && !said[1].contains("noise"), "{said:?}");
     }
 
     #[test]
