@@ -281,6 +281,8 @@ fn conversations_are_spread_evenly(model: Model) {
     for clients in [8, 200] {
         let server = Server::start(model, &[]);
         let workers = workers(&server, 2);
+        // A worker that has started gets clients only when it has said that it serves.
+        server.eventually_rests();
         let clients = connect(&server, clients);
         let most = workers.iter().map(|&worker| open_in(worker)).max().expect("there are two");
         assert!(most * 2 * 4 <= clients.len() * 5, "{most} of {} are in one of two workers", clients.len());
