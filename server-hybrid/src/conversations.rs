@@ -146,8 +146,10 @@ impl Conversations {
             }
         }
         for own in self.loops.iter_mut().filter(|own| own.state != State::Absent && !own.next.is_empty()) {
-            match post::pass(&own.outbox, &own.next) {
-                Ok(()) => own.next.clear(),
+            // A worker that has died may have left more than one message holds.
+            let count = own.next.len().min(post::MOST_PER_MESSAGE);
+            match post::pass(&own.outbox, &own.next[..count]) {
+                Ok(()) => drop(own.next.drain(..count)),
                 // It has not received for long: its loop waits for a core, or stands still.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => self.pause.begin("pass connections to a worker", &error),

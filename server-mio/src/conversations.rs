@@ -149,7 +149,7 @@ impl Conversations {
 
     fn go_on(&mut self, key: usize) {
         let Some(open) = self.open.get_mut(key).filter(|open| open.waits != Waits::Close) else { return };
-        let turn = Turn { bytes: Turn::FAIR_BYTES, short_read_drains: !open.peer_closed };
+        let turn = stop::bounded(Turn { bytes: Turn::FAIR_BYTES, short_read_drains: !open.peer_closed });
         let progress = drive(&mut open.conversation, &mut open.stream, &mut self.buffer, turn, |received| {
             self.transform.apply(received);
         });

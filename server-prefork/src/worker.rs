@@ -5,9 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use common::Buffer;
+use serving::pause::LENGTH;
 use serving::process::{self, Name};
 use serving::stop::{self, Current};
 use serving::{Admission, Drain, Outcome, ServerOptions, Talk, Transform, tcp};
@@ -42,8 +43,14 @@ pub(crate) fn work(
             }
             let Ok(accepted) = admission.accept(|| accept(accepting)) else { return Outcome::Failed };
             let Some((stream, peer)) = accepted else {
-                let pause = admission.until().map(|until| until.saturating_duration_since(Instant::now()));
-                thread::sleep(pause.unwrap_or(Duration::ZERO));
+                match admission.until() {
+                    Some(until) => thread::sleep(until.saturating_duration_since(Instant::now())),
+                    // Nobody is there, although this listener blocks: whoever else has it has made
+                    // it non-blocking. A signal ends this sleep, too.
+                    None => {
+                        let _ = serving::wait([Some(accepting.as_fd())], Some(Instant::now() + LENGTH));
+                    }
+                }
                 continue;
             };
             log::debug!("serving {peer}");
@@ -58,6 +65,9 @@ pub(crate) fn work(
                 return Outcome::Failed;
             }
             idle.show();
+            if stop::is_woken() {
+                listener = None;
+            }
         }
         Outcome::Completed
     }));

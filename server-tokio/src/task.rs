@@ -71,9 +71,15 @@ impl Task {
     fn turn(&mut self) -> ControlFlow<Outcome, Progress> {
         let transform = self.place.transform();
         let progress = BUFFER.with_borrow_mut(|buffer| {
-            drive(&mut self.conversation, &mut Socket(&self.stream), buffer, TURN, |received| {
-                transform.apply(received);
-            })
+            drive(
+                &mut self.conversation,
+                &mut Socket(&self.stream),
+                buffer,
+                stop::bounded(TURN),
+                |received| {
+                    transform.apply(received);
+                },
+            )
         });
         match (progress, Drain::current()) {
             (Err(error), _) => ControlFlow::Break(tally::outcome_of(&error, &self.stream)),
@@ -121,7 +127,8 @@ impl Task {
                 self.silence.end(self.place.ticks());
                 Poll::Ready(false)
             } else if asleep {
-                Poll::Ready(self.silence.is_over(self.place.ticks(), &self.stream))
+                let heard = self.conversation.wants() == Want::Close;
+                Poll::Ready(!heard && self.silence.is_over(self.place.ticks(), &self.stream))
             } else {
                 asleep = true;
                 Poll::Pending

@@ -17,6 +17,9 @@ const MOST_BROKEN_IN_A_ROW: u32 = 64;
 /// How long, at a stop, those who wait in the listener's queue are let in.
 const LAST_ADMISSIONS: Duration = Duration::from_secs(1);
 
+/// How often the listener is looked at meanwhile, where nothing tells of it.
+const LAST_LOOK: Duration = Duration::from_millis(10);
+
 /// Why `accept` brought no connection, by errno (accept(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AcceptError {
@@ -34,7 +37,8 @@ enum AcceptError {
 impl AcceptError {
     fn of(error: &io::Error) -> Self {
         match error.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::EAGAIN | Errno::EINTR) => Self::QueueEmpty,
+            _ if error.kind() == io::ErrorKind::WouldBlock => Self::QueueEmpty,
+            Some(Errno::EINTR) => Self::QueueEmpty,
             Some(Errno::EBADF | Errno::EINVAL | Errno::ENOTSOCK | Errno::EFAULT) | None => Self::Listener,
             // What accept(2) names: an abort, a firewall, and errors of the new connection that
             // Linux passes on.
@@ -92,10 +96,10 @@ impl Admission {
         self.limit.saturating_sub(open).min(most)
     }
 
-    /// How long the server may sleep without looking at its listener: not at all while the last
-    /// ones are let in, not beyond a pause.
+    /// How long the server may sleep without looking at its listener: not beyond a pause, and not
+    /// for long while the last ones are let in.
     pub fn until(&self) -> Option<Instant> {
-        self.last.map(|_| Instant::now()).or(self.pause.until())
+        self.pause.until().or(self.last.map(|_| Instant::now() + LAST_LOOK))
     }
 
     /// Sorts the result of an `accept` call: a connection, or `None` when there is nothing to
@@ -119,17 +123,18 @@ impl Admission {
             };
             match AcceptError::of(&error) {
                 AcceptError::Connection if self.broken < MOST_BROKEN_IN_A_ROW => self.broken += 1,
-                AcceptError::QueueEmpty => break,
+                AcceptError::QueueEmpty => {
+                    self.last = self.last.map(|(_, until)| (0, until));
+                    return Ok(None);
+                }
                 AcceptError::Connection | AcceptError::Other => {
                     self.broken = 0;
                     self.pause("accept a connection", &error);
-                    break;
+                    return Ok(None);
                 }
                 AcceptError::Listener => return Err(error).context("cannot accept connections any more"),
             }
         }
-        self.last = self.last.map(|(_, until)| (0, until));
-        Ok(None)
     }
 
     /// Lets nobody in for a moment because `action` failed for lack of something; logged at most
@@ -144,9 +149,9 @@ impl Admission {
         self.last.get_or_insert((tcp::waiting(listener), Instant::now() + LAST_ADMISSIONS));
     }
 
-    /// Whether a stop has come and nobody is to be let in any more.
+    /// Whether a stop has come and nobody is to be let in any more. A pause passes before that.
     pub fn is_over(&self, open: usize) -> bool {
-        self.last.is_some() && !self.has_room(open)
+        self.last.is_some_and(|(last, until)| last == 0 || open >= self.limit || until <= Instant::now())
     }
 }
 
@@ -193,6 +198,15 @@ mod tests {
         let accepted = admission.accept(|| results.next().unwrap_or_else(|| fail(Errno::EAGAIN)));
         assert!(accepted.is_ok_and(|accepted| accepted.is_some()) && admission.has_room(9));
         assert!(!admission.has_room(10), "the limit is the limit");
+    }
+
+    #[test]
+    fn nobody_in_the_queue_is_no_error_however_it_is_said() {
+        for empty in [Errno::EAGAIN.into(), io::ErrorKind::WouldBlock.into()] {
+            let mut results = [fail(Errno::ECONNABORTED), Err(empty)].into_iter();
+            let accepted = Admission::new(1).accept(|| results.next().unwrap_or(Ok(())));
+            assert!(accepted.is_ok_and(|accepted| accepted.is_none()));
+        }
     }
 
     #[test]

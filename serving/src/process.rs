@@ -200,7 +200,7 @@ pub fn reap() -> Option<(Pid, Outcome)> {
 /// Kills a child that has not been reaped, and waits for its end.
 pub fn kill_and_reap(child: Pid) {
     signal(child, Signal::SIGKILL);
-    // It fails only for who is no child.
+    // It fails only if that process is not a child.
     let _ = waitpid(child, None);
 }
 
@@ -212,7 +212,8 @@ const STEADY: Duration = Duration::from_secs(1);
 const BACK_OFF: Duration = Duration::from_millis(100);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
 
-/// The places of a fixed pool of worker processes, and who fills them. Who dies is replaced.
+/// The places of a fixed pool of worker processes, and who fills them. A worker that dies is
+/// replaced.
 #[derive(Debug)]
 pub struct Places {
     places: Vec<Place>,

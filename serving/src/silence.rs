@@ -13,6 +13,9 @@ const IDLE_TICKS: u32 = 8;
 /// The shortest tick.
 const SHORTEST_TICK: Duration = Duration::from_millis(1);
 
+/// No [`Info::progress`]: nobody has looked since the peer was heard.
+const UNKNOWN: u32 = u32::MAX;
+
 /// The length of a tick; `None` where the idle timeout is zero, which means never.
 pub fn tick(idle_timeout: Duration) -> Option<Duration> {
     (!idle_timeout.is_zero()).then(|| SHORTEST_TICK.max(idle_timeout / IDLE_TICKS))
@@ -31,23 +34,23 @@ pub struct Silence {
 impl Silence {
     /// A silence that begins at tick `now`.
     pub const fn since(now: u32) -> Self {
-        Self { heard: now, progress: 0 }
+        Self { heard: now, progress: UNKNOWN }
     }
 
     /// The peer was heard at tick `now`.
     #[inline]
     pub fn end(&mut self, now: u32) {
         self.heard = now;
+        self.progress = UNKNOWN;
     }
 
     /// Whether the idle timeout has passed, at tick `now`. To be asked in every tick: while answers
     /// are under way, what the peer acknowledges, or sends to a server that does not read it yet,
     /// ends its silence too, and only the kernel knows of that.
     pub fn is_over(&mut self, now: u32, socket: &impl AsFd) -> bool {
-        let passed = now.wrapping_sub(self.heard);
-        if passed == 1 || self.progress > 0 {
+        if now != self.heard && self.progress > 0 {
             let progress = Info::of(socket).map_or(0, |info| info.progress());
-            if passed > 1 && progress != self.progress {
+            if self.progress != UNKNOWN && progress != self.progress {
                 // In the last tick, which has just passed.
                 self.heard = now.wrapping_sub(1);
             }

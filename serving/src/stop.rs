@@ -16,6 +16,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
+use common::Turn;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use signal_hook::consts::SIGUSR1;
@@ -74,14 +75,18 @@ impl Drain {
     /// What becomes of the input on `socket`: it ends when the peer has been quiet for a moment,
     /// and at the deadline.
     pub fn input(self, socket: &impl AsFd) -> Input {
-        let now = Instant::now();
-        if now >= self.deadline + LAST_SECOND / 2 {
+        if self.is_deaf() {
             Input::Unheard
-        } else if now >= self.deadline || is_quiet(socket) {
+        } else if Instant::now() >= self.deadline || is_quiet(socket) {
             Input::Ended
         } else {
             Input::Open
         }
+    }
+
+    /// Whether nothing more is read from anybody.
+    fn is_deaf(self) -> bool {
+        Instant::now() >= self.deadline + LAST_SECOND / 2
     }
 
     /// Whether it is time to look at the conversations again; that is so every [`LOOK`].
@@ -103,6 +108,14 @@ impl Drain {
     pub fn is_over(self) -> bool {
         Instant::now() >= self.deadline + LAST_SECOND
     }
+}
+
+/// How far a conversation may go in a turn: as usual, but without a further read where the stop
+/// hears nobody any more ([`Input::Unheard`]).
+#[inline]
+pub fn bounded(usual: Turn) -> Turn {
+    let deaf = Drain::current().is_some_and(Drain::is_deaf);
+    if deaf { Turn { bytes: 0, ..usual } } else { usual }
 }
 
 /// Whether the peer has paused: nothing unread, nothing unsent or unacknowledged, nothing received

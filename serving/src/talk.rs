@@ -15,7 +15,7 @@ use crate::{Outcome, Silence, Transform, tally};
 
 /// How often one conversation is looked at that has ended and whose last answers are not delivered
 /// yet.
-const DELIVERY_LOOK: Duration = Duration::from_millis(1);
+const DELIVERY_LOOK: Duration = Duration::from_millis(5);
 
 /// A conversation, and how long its peer has been silent.
 #[derive(Debug)]
@@ -72,7 +72,9 @@ impl Talk {
     /// The socket's timeout has passed. Whether the idle timeout has passed too.
     fn tick(&mut self, stream: &TcpStream) -> bool {
         let timeout = stream.read_timeout().ok().flatten().unwrap_or_default();
-        if Info::of(stream).is_some_and(|info| info.since_received() < timeout) {
+        // The last bytes have come in the tick before this one, or in this one: a call that blocks
+        // anew does not come back sooner.
+        if Info::of(stream).is_some_and(|info| info.since_received() < 2 * timeout) {
             self.silence.end(self.ticks);
         }
         self.ticks = self.ticks.wrapping_add(1);
@@ -90,9 +92,10 @@ impl Talk {
     ) -> Option<Outcome> {
         // A socket that cannot be told so is one that the next read fails on.
         let _ = stream.set_nonblocking(true);
-        let progress = drive(&mut self.conversation, &mut stream, buffer, Turn::LONG, |received| {
-            transform.apply(received);
-        });
+        let progress =
+            drive(&mut self.conversation, &mut stream, buffer, stop::bounded(Turn::LONG), |received| {
+                transform.apply(received);
+            });
         if let Err(error) = progress {
             return Some(tally::outcome_of(&error, stream));
         }
