@@ -86,19 +86,18 @@ impl Conversations {
     /// Has every worker end its conversation's input when its client pauses, and then itself.
     pub(crate) fn end_input(&mut self, _: Drain) {
         if !std::mem::replace(&mut self.told, true) {
-            self.places.living().for_each(|worker| process::signal(worker, Signal::SIGTERM));
+            self.places.signal(Signal::SIGTERM);
         }
     }
 
     /// Whether a worker is left.
     pub(crate) fn is_served(&self) -> bool {
-        self.places.living().next().is_some()
+        self.places.any_living()
     }
 
     /// Kills the workers that are left, and hears what they have told before.
     pub(crate) fn cut(&mut self, tally: &mut Tally) -> io::Result<()> {
-        self.places.living().for_each(|worker| process::signal(worker, Signal::SIGKILL));
-        self.places.living().for_each(process::kill_and_reap);
+        self.places.kill();
         self.count(tally)
     }
 

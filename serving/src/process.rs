@@ -235,8 +235,24 @@ impl Places {
     }
 
     /// The workers that live.
-    pub fn living(&self) -> impl Iterator<Item = Pid> {
+    fn living(&self) -> impl Iterator<Item = Pid> {
         self.places.iter().filter_map(|place| place.pid)
+    }
+
+    /// Whether a worker is left.
+    pub fn any_living(&self) -> bool {
+        self.living().next().is_some()
+    }
+
+    /// Sends `signal` to all workers that are left.
+    pub fn signal(&self, signal: Signal) {
+        self.living().for_each(|worker| self::signal(worker, signal));
+    }
+
+    /// Kills all workers that are left, and waits for their ends.
+    pub fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+        self.living().for_each(kill_and_reap);
     }
 
     /// When the next empty place may be filled, if there is one.

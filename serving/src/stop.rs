@@ -34,7 +34,7 @@ const QUIET_ROUND_TRIPS: u32 = 4;
 
 /// After the drain timeout: how much time there is to answer what has arrived until then, and to
 /// deliver that.
-pub const LAST_SECOND: Duration = Duration::from_secs(1);
+const LAST_SECOND: Duration = Duration::from_secs(1);
 
 /// How often a server that stops looks at its conversations.
 pub const LOOK: Duration = Duration::from_millis(20);

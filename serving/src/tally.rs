@@ -75,11 +75,6 @@ impl Tally {
         [self.accepted, self.completed, self.failed, self.timed_out]
     }
 
-    /// What [`Tally::counts`] of one tally, or the sums of those of several, say.
-    pub fn from_counts([accepted, completed, failed, timed_out]: [u64; 4]) -> Self {
-        Self { accepted, completed, failed, timed_out }
-    }
-
     /// Logs the status line: on SIGUSR1, and as the last line at exit.
     pub fn log(&self) {
         log::info!("status: {self}");
