@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::{DEADLINE, eventually, processes};
+use crate::{DEADLINE, eventually, processes, uninterrupted};
 
 /// Small socket buffers in bytes, for clients that do not take their answers.
 const SMALL_BUFFER_BYTES: usize = 16 * 1024;
@@ -143,7 +143,7 @@ impl Client {
     #[track_caller]
     pub fn hears_nothing_for(&self, time: Duration) -> bool {
         self.stream.set_read_timeout(Some(time)).expect("a deadline can be set");
-        let heard = self.stream.peek(&mut [0]);
+        let heard = uninterrupted(|| self.stream.peek(&mut [0]));
         self.stream.set_read_timeout(Some(DEADLINE)).expect("a deadline can be set");
         heard.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
@@ -158,7 +158,7 @@ impl Client {
         let mut taken = 0;
         self.stream.set_write_timeout(Some(HELD_BACK)).expect("a deadline can be set");
         loop {
-            match (&self.stream).write(&pattern[taken % pattern.len()..]) {
+            match uninterrupted(|| (&self.stream).write(&pattern[taken % pattern.len()..])) {
                 Ok(count) => taken += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => panic!("the server ends a connection that it should hold back: {error}"),

@@ -30,7 +30,7 @@ pub use model::{Kind, Model};
 pub use random::Random;
 pub use server::{Exit, Server, Tally};
 pub use skip::skip;
-pub use wait::{DEADLINE, eventually};
+pub use wait::{DEADLINE, eventually, uninterrupted};
 
 pub use nix::sys::signal::Signal;
 

@@ -1,5 +1,6 @@
 //! Waiting for what must happen.
 
+use std::io::{self, ErrorKind};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,5 +20,19 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     while !condition() {
         assert!(Instant::now() < deadline, "within {DEADLINE:?} this did not happen: {what}");
         thread::sleep(LOOK);
+    }
+}
+
+/// The same call again while it is interrupted: with a deadline on its socket, a call is not begun
+/// anew by the system after its process has stood still for a moment (signal(7)).
+///
+/// # Errors
+/// The call's own.
+pub fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            done => return done,
+        }
     }
 }

@@ -96,7 +96,8 @@ fn be_greedy(client: &Client, enough: &AtomicBool, received: &AtomicU64) {
         });
         let mut bytes = vec![0; 256 * 1024];
         loop {
-            let count = client.stream().read(&mut bytes).expect("the server answers to the end");
+            let count = tests::uninterrupted(|| client.stream().read(&mut bytes))
+                .expect("the server answers to the end");
             if count == 0 {
                 break;
             }

@@ -81,7 +81,8 @@ fn manager() -> (UnixDatagram, String, TempDir) {
 /// The next datagram.
 fn told(manager: &UnixDatagram) -> String {
     let mut bytes = [0; 4096];
-    let count = manager.recv(&mut bytes).expect("the manager is told something by the deadline");
+    let count = tests::uninterrupted(|| manager.recv(&mut bytes))
+        .expect("the manager is told something by the deadline");
     String::from_utf8_lossy(&bytes[..count]).into_owned()
 }
 

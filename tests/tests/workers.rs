@@ -113,6 +113,7 @@ fn who_waits_in_a_killed_workers_inbox_is_served_by_another(model: Model) {
     let workers = workers(&server, 2);
     server.eventually_rests();
     connect(&server, 4).into_iter().for_each(Client::finish);
+    server.eventually_counts("their ends are known", |tally| tally.open == 0);
     // Sleeps until it is killed.
     signal(workers[0], Signal::SIGSTOP);
     eventually("all its threads stand still", || processes::is_stopped(workers[0]));
