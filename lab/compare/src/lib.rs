@@ -1,0 +1,163 @@
+//! `lab compare`: every server under the same loads, in interleaved rounds, side by side.
+//!
+//! In reading order: [`scenario`], what the servers are asked to do; [`plan`], what is measured in which order; [`measure`] carries it
+//! out; [`document`], all that was found; [`metric`] and [`verdict`], what can be compared and when it differs; [`words`], what the
+//! figures say; [`baseline`], the change against an earlier run; [`html`], the report to look at. [`peers`] are Python's, and
+//! [`plain`] are the pages that the dependable servers are measured beside.
+#![forbid(unsafe_code)]
+
+pub mod baseline;
+pub mod document;
+pub mod html;
+pub mod measure;
+pub mod metric;
+pub mod notes;
+pub mod options;
+pub mod peers;
+pub mod plain;
+pub mod plan;
+pub mod report;
+pub mod round;
+pub mod scenario;
+pub mod summary;
+pub mod table;
+pub mod verdict;
+pub mod words;
+
+use std::fmt::Display;
+use std::time::{Instant, SystemTime};
+
+use anyhow::{Context, Result, bail};
+use harness::interrupt::Interrupt;
+use harness::machine::Machine;
+use harness::output::Output;
+use harness::pin::Pins;
+use harness::text;
+
+use crate::document::{Document, Point, Server, Settings, VERSION};
+use crate::measure::Measured;
+use crate::notes::Notes;
+use crate::options::CompareOptions;
+use crate::plan::{Plan, PlannedPoint};
+use crate::summary::Entry;
+
+/// Compares.
+///
+/// # Errors
+/// If it cannot begin, if a server failed, or if the user interrupted it. What was measured until then has been shown.
+pub fn run(options: &CompareOptions) -> Result<()> {
+    let (candidates, left_out) = options.candidates()?;
+    let plan = Plan::new(options, &candidates)?;
+    let earlier = options.baseline.as_deref().map(baseline::read).transpose()?;
+    let json = options.json.as_deref().map(|path| Output::open("--json", path)).transpose()?;
+    let page = options.report.as_deref().map(|path| Output::open("--report", path)).transpose()?;
+    let shows_table = !matches!(json, Some(Output::Stdout));
+    let interrupt = Interrupt::watch()?;
+    text::warn_of_debug_build(shows_table)?;
+
+    // Before anything is pinned: afterwards this thread has fewer cores.
+    let machine = Machine::this();
+    let pins = if options.no_pin { None } else { Pins::divide(options.threads) };
+    let (started, begun) = (SystemTime::now(), Instant::now());
+    let measured = measure::measure(&plan, options.threads, pins.as_ref(), &interrupt)?;
+
+    let notes = Notes::new(&plan, &measured, machine.load_average);
+    let mut document = Document {
+        version: VERSION,
+        lab_version: env!("CARGO_PKG_VERSION").to_owned(),
+        rustc: env!("LAB_RUSTC").to_owned(),
+        debug_build: cfg!(debug_assertions),
+        started: humantime::format_rfc3339_seconds(started).to_string(),
+        took_s: begun.elapsed().as_secs_f64(),
+        machine,
+        settings: settings(options, &plan, pins.as_ref()),
+        interrupted: interrupt.raised(),
+        runs: measured.runs,
+        runs_planned: plan.steps.len(),
+        points: points(&plan, &measured),
+        findings: Vec::new(),
+        notes: notes.notes,
+        doubts: notes.doubts,
+        failures: notes.failures,
+        left_out,
+        baseline: None,
+    };
+    document.findings = words::findings(&document);
+    if let (Some(path), Some(earlier)) = (&options.baseline, &earlier) {
+        document.baseline = Some(baseline::compare(path, earlier, &document));
+    }
+
+    if shows_table && document.runs > 0 {
+        text::say(&report::text(&document, text::terminal_width()))?;
+    }
+    if let Some(json) = json {
+        let text = serde_json::to_string_pretty(&document).context("cannot turn the results into JSON")?;
+        json.write(&(text + "\n"))?;
+    }
+    if let Some(page) = page {
+        page.write(&html::html(&document))?;
+    }
+    text::warn_of_debug_build(shows_table)?;
+    let interrupted = document.interrupted.then_some((document.runs, document.runs_planned));
+    verdict_of(&document.failures, interrupted)
+}
+
+fn settings(options: &CompareOptions, plan: &Plan, pins: Option<&Pins>) -> Settings {
+    Settings {
+        generator_threads: options.threads,
+        duration_s: plan.duration.as_secs_f64(),
+        warm_up_s: plan.warm_up.as_secs_f64(),
+        rounds: plan.rounds,
+        server_cores: pins.map(|pins| pins.server.clone()),
+        generator_cores: pins.map(|pins| pins.generator.clone()),
+    }
+}
+
+/// The points at which anything was found. An interrupt leaves later ones empty.
+fn points(plan: &Plan, measured: &Measured) -> Vec<Point> {
+    let found = |(_, entries): &(&PlannedPoint, &Vec<Entry>)| {
+        entries.iter().any(|entry| entry.failure.is_some() || !entry.rounds.is_empty())
+    };
+    let rows = plan.points.iter().zip(&measured.entries).filter(found);
+    rows.map(|(planned, entries)| {
+        let sustained = planned.load.and_then(|_| measured.sustained.get(&planned.connections));
+        Point {
+            scenario: planned.scenario,
+            connections: planned.connections,
+            size_bytes: planned.size,
+            pipeline: planned.pipeline,
+            load: planned.load,
+            offered_per_s: planned.load.zip(sustained).map(|(share, sustained)| share * sustained.per_s),
+            slowest: sustained.map(|sustained| sustained.slowest.clone()),
+            servers: servers(entries),
+        }
+    })
+    .collect()
+}
+
+fn servers(entries: &[Entry]) -> Vec<Server> {
+    let rows = entries.iter().zip(summary::figures(entries));
+    rows.map(|(entry, figures)| Server {
+        id: entry.contender.id.clone(),
+        name: entry.contender.name.clone(),
+        command: entry.contender.start.to_string(),
+        is_foreign: entry.contender.start.is_foreign(),
+        echo: entry.contender.echo,
+        connections: entry.contender.connections,
+        figures,
+        rounds: entry.rounds.clone(),
+        failure: entry.failure.clone(),
+    })
+    .collect()
+}
+
+/// # Errors
+/// If anything failed, or the comparison was ended after some of its runs.
+fn verdict_of(failures: &[impl Display], interrupted: Option<(usize, usize)>) -> Result<()> {
+    match (failures, interrupted) {
+        (_, Some((runs, all))) => bail!("interrupted after {runs} of {all} runs"),
+        ([], None) => Ok(()),
+        ([one], None) => bail!("{one}"),
+        ([first, others @ ..], None) => bail!("{first} (and {} more failed)", others.len()),
+    }
+}

@@ -1,0 +1,219 @@
+//! Carrying out a plan: step by step, with a line that says how long is left.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use client::load::LoadOptions;
+use harness::interrupt::Interrupt;
+use harness::pin::Pins;
+use indicatif::{ProgressBar, ProgressStyle};
+use serving::UsageError;
+
+use crate::plan::{Plan, PlannedPoint, Step};
+use crate::round::{self, NotStarted, Task};
+use crate::scenario::Scenario;
+use crate::summary::{Entry, Failure};
+
+/// How often the progress on a terminal is drawn again.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What came of a plan.
+#[derive(Debug)]
+pub struct Measured {
+    /// For each point its entries, in the order of the contenders.
+    pub entries: Vec<Vec<Entry>>,
+    /// For each number of connections of the open loop, what the slowest server sustains.
+    pub sustained: HashMap<usize, Sustained>,
+    /// Steps that were carried out.
+    pub runs: usize,
+}
+
+/// The rate that the slowest server sustains in a closed loop.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sustained {
+    /// Requests per second.
+    pub per_s: f64,
+    /// Whose rate that is.
+    pub slowest: String,
+}
+
+/// Carries out the plan, and stops where it is when the user interrupts it. Who fails takes no part in later rounds at that point;
+/// who did not even start, in nothing that follows.
+///
+/// # Errors
+/// If the options ask for more than this system allows: then no server is to blame.
+pub fn measure(plan: &Plan, threads: usize, pins: Option<&Pins>, interrupt: &Interrupt) -> Result<Measured> {
+    let entries = |point: &PlannedPoint| point.contenders.iter().cloned().map(Entry::new).collect();
+    let mut measured =
+        Measured { entries: plan.points.iter().map(entries).collect(), sustained: HashMap::new(), runs: 0 };
+    let mut forecast = Forecast::new(plan);
+    let progress = progress(plan.steps.len());
+    for (index, step) in plan.steps.iter().enumerate() {
+        progress.set_message(forecast.line(plan, index));
+        if !measured.is_out(plan, *step) {
+            let begun = Instant::now();
+            let result = measured.take(plan, *step, threads, pins, interrupt);
+            if interrupt.raised() {
+                break;
+            }
+            if let Err(error) = result {
+                progress.finish_and_clear();
+                return Err(error);
+            }
+            forecast.learn(index, *step, begun.elapsed());
+            measured.runs += 1;
+        }
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    Ok(measured)
+}
+
+impl Measured {
+    /// Whether a contender has failed here, or did not start anywhere. An open loop also needs its rate.
+    fn is_out(&self, plan: &Plan, step: Step) -> bool {
+        let point = &plan.points[step.point];
+        let rate_is_missing =
+            point.load.is_some() && !step.calibrates && !self.sustained.contains_key(&point.connections);
+        rate_is_missing || self.entries[step.point][step.contender].failure.is_some()
+    }
+
+    fn take(
+        &mut self,
+        plan: &Plan,
+        step: Step,
+        threads: usize,
+        pins: Option<&Pins>,
+        interrupt: &Interrupt,
+    ) -> Result<()> {
+        let point = &plan.points[step.point];
+        let sustained = self.sustained.get(&point.connections).map(|sustained| sustained.per_s);
+        let task = Task {
+            contender: &point.contenders[step.contender],
+            scenario: if step.calibrates { Scenario::Requests } else { point.scenario },
+            load: load(plan, step, threads),
+            offered_per_s: point.load.zip(sustained).map(|(share, per_s)| share * per_s),
+            pins,
+        };
+        let result = round::run(&task, interrupt);
+        let entry = &mut self.entries[step.point][step.contender];
+        match result {
+            _ if interrupt.raised() => {}
+            Ok(round) => match round.failure(step.round) {
+                None if step.calibrates => {
+                    self.calibrate(point.connections, task.contender.id.clone(), round.rate());
+                }
+                None => entry.add(round),
+                failure => entry.failure = failure,
+            },
+            Err(error) if error.is::<UsageError>() => return Err(error),
+            Err(error) => {
+                let failure = Failure::before_any_answer(step.round, &error);
+                entry.failure = Some(failure.clone());
+                if error.is::<NotStarted>() {
+                    self.give_up(&task.contender.id, &failure);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn calibrate(&mut self, connections: usize, id: String, per_s: f64) {
+        let sustained = self
+            .sustained
+            .entry(connections)
+            .or_insert(Sustained { per_s: f64::INFINITY, slowest: String::new() });
+        if per_s < sustained.per_s {
+            *sustained = Sustained { per_s, slowest: id };
+        }
+    }
+
+    /// Who does not start need not be waited for again.
+    fn give_up(&mut self, id: &str, failure: &Failure) {
+        for entry in self.entries.iter_mut().flatten() {
+            if entry.contender.id == id {
+                entry.failure.get_or_insert_with(|| failure.clone());
+            }
+        }
+    }
+}
+
+fn load(plan: &Plan, step: Step, threads: usize) -> LoadOptions {
+    let point = &plan.points[step.point];
+    let contender = &point.contenders[step.contender];
+    LoadOptions {
+        connections: contender.connections,
+        threads,
+        size: point.size,
+        pipeline: point.pipeline,
+        duration: plan.duration,
+        warm_up: plan.warm_up,
+        echo: contender.echo,
+        // The address is known when the server listens.
+        ..LoadOptions::new(std::net::SocketAddr::from(([127, 0, 0, 1], 1)))
+    }
+}
+
+/// How long is left: what each step took when it was done before, and otherwise its estimate, corrected by how wrong the estimates
+/// have been so far.
+struct Forecast {
+    estimates: Vec<Duration>,
+    known: HashMap<(usize, usize, bool), Duration>,
+    estimated: Duration,
+    taken: Duration,
+}
+
+impl Forecast {
+    fn new(plan: &Plan) -> Self {
+        Self {
+            estimates: plan.steps.iter().map(|step| plan.estimate(*step)).collect(),
+            known: HashMap::new(),
+            estimated: Duration::ZERO,
+            taken: Duration::ZERO,
+        }
+    }
+
+    fn learn(&mut self, index: usize, step: Step, taken: Duration) {
+        self.estimated += self.estimates[index];
+        self.taken += taken;
+        self.known.insert((step.point, step.contender, step.calibrates), taken);
+    }
+
+    fn left(&self, plan: &Plan, from: usize) -> Duration {
+        let correction = if self.estimated.is_zero() {
+            1.0
+        } else {
+            (self.taken.as_secs_f64() / self.estimated.as_secs_f64()).clamp(0.2, 5.0)
+        };
+        let each = plan.steps.iter().zip(&self.estimates).skip(from).map(|(step, estimate)| {
+            let known = self.known.get(&(step.point, step.contender, step.calibrates));
+            known.copied().unwrap_or_else(|| estimate.mul_f64(correction))
+        });
+        each.sum()
+    }
+
+    fn line(&self, plan: &Plan, index: usize) -> String {
+        let step = plan.steps[index];
+        let point = &plan.points[step.point];
+        let left = Duration::from_secs(self.left(plan, index).as_secs() + 1);
+        format!(
+            "about {} left; round {} of {}: {}, {} connections, {}",
+            humantime::format_duration(left),
+            step.round,
+            plan.rounds,
+            point.scenario.name(),
+            point.connections,
+            point.contenders[step.contender].name
+        )
+    }
+}
+
+/// A line on stderr that is drawn only if that is a terminal.
+fn progress(steps: usize) -> ProgressBar {
+    let progress = ProgressBar::new(steps as u64);
+    let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {wide_msg}");
+    progress.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    progress.enable_steady_tick(TICK);
+    progress
+}

@@ -1,0 +1,46 @@
+//! The plain servers, a page each: built from the sources, and started like any foreign server.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use harness::contender::{Foreign, Model, PORT};
+
+use crate::peers::{Found, quoted};
+
+/// What stands before a model's name where its plain server is meant.
+const PREFIX: &str = "plain-";
+
+/// The name of a model's plain server.
+pub fn name_of(model: &str) -> String {
+    format!("{PREFIX}{model}")
+}
+
+/// Builds the plain servers of these models with cargo. A pool is left out: its page has a fixed
+/// number of workers, and more connections than these would wait.
+pub fn find(models: &[Model]) -> Found {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut found = Found::default();
+    let built = Command::new("cargo")
+        .args(["build", "--release", "--quiet", "--package", "plain", "--target-dir", "target"])
+        .current_dir(&workspace)
+        .stdin(Stdio::null())
+        .status();
+    if !built.is_ok_and(|status| status.success()) {
+        found.left_out.push(format!(
+            "all plain servers: cargo cannot build them from {}; run it where the project was cloned",
+            workspace.display()
+        ));
+        return found;
+    }
+    for model in models {
+        let name = name_of(model.name());
+        if model.is_pool() {
+            found.left_out.push(format!("{name}: the number of its workers is fixed on its page"));
+            continue;
+        }
+        let program = workspace.join("target/release").join(model.name());
+        let command = format!("{} 127.0.0.1:{PORT}", quoted(&program.to_string_lossy()));
+        found.peers.push(Foreign::peer(&name, command, *model == Model::Iterative));
+    }
+    found
+}

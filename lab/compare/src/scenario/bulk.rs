@@ -1,0 +1,14 @@
+//! Big messages: how many bytes each second.
+
+use super::{Profile, requests};
+use crate::metric::Metric;
+
+pub(super) const PROFILE: Profile = Profile {
+    title: "Bulk",
+    about: "Closed loop with messages of 64 KiB: moving and upper-casing bytes outweighs the waiting. How many bytes each second \
+            go through, each way?",
+    connections: [&[], &[1, 20], &[1, 10, 100]],
+    size: 64 * 1024,
+    metrics: &[Metric::Throughput, Metric::P99, Metric::Cpu, Metric::Memory],
+    ..requests::PROFILE
+};

@@ -1,0 +1,112 @@
+//! Half of the clients send much and read slowly: what happens to the others?
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use client::load::LoadOptions;
+
+use super::{OneAtATime, Profile, Run, requests, window};
+use crate::document::AloneRecord;
+use crate::metric::Metric;
+use crate::round::Round;
+
+pub(super) const PROFILE: Profile = Profile {
+    title: "Slow readers",
+    about: "Half of the clients send as much as the server takes, and read 1 KiB of its answers every 10 ms. The other half ask \
+            as in `requests`, and only they are measured: first without the slow ones, then with them. A server that waits for \
+            one reader makes all others wait.",
+    connections: [&[], &[20], &[20, 100]],
+    least_connections: 2,
+    one_at_a_time: OneAtATime::Not,
+    metrics: &[Metric::Disturbed, Metric::P99, Metric::Rate, Metric::Memory],
+    ..requests::PROFILE
+};
+
+/// How often a slow client reads, and how many bytes at most.
+const PAUSE: Duration = Duration::from_millis(10);
+const READ_BYTES: usize = 1024;
+
+/// What a slow client sends at a time, as often as the socket takes it.
+const CHUNK: [u8; 16 * 1024] = [b's'; 16 * 1024];
+
+/// Bytes that a slow client sends in a turn at most, so that all get theirs: a server with a bound stops taking far earlier.
+const TURN_BYTES: usize = 4 << 20;
+
+pub(super) fn drive(run: &Run<'_>) -> Result<Round> {
+    let slow = run.load.connections / 2;
+    let mut load = run.load.clone();
+    load.connections -= slow;
+    load.duration /= 2;
+    let alone = window::measure(run, &load)?;
+    if run.interrupt.raised() || alone.fault.is_some() {
+        return Ok(alone);
+    }
+    let clients = connect(&load, slow)?;
+    let over = AtomicBool::new(false);
+    let answer = if load.echo { b's' } else { b'S' };
+    let mut round = thread::scope(|scope| {
+        let readers = thread::Builder::new()
+            .name("slow".to_owned())
+            .spawn_scoped(scope, || read_slowly(clients, answer, &over))
+            .context("cannot start a thread")?;
+        let measured = window::measure(run, &load);
+        over.store(true, Ordering::Release);
+        let disturbed = readers.join().map_err(|_| anyhow!("the slow readers have panicked"))?;
+        let mut round = measured?;
+        if let Err(error) = disturbed {
+            round.fault.get_or_insert_with(|| format!("a slow reader: {error:#}"));
+        }
+        anyhow::Ok(round)
+    })?;
+    round.alone = Some(AloneRecord {
+        requests_per_s: alone.rate(),
+        response_p99_ns: alone.response.value_at_quantile(0.99),
+    });
+    Ok(round)
+}
+
+fn connect(load: &LoadOptions, count: usize) -> Result<Vec<TcpStream>> {
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        let client = TcpStream::connect(load.address).context("cannot connect a slow reader")?;
+        client.set_nonblocking(true)?;
+        clients.push(client);
+    }
+    Ok(clients)
+}
+
+/// Until it is over. Every byte that comes back is looked at.
+fn read_slowly(mut clients: Vec<TcpStream>, answer: u8, over: &AtomicBool) -> Result<()> {
+    let mut buffer = [0; READ_BYTES];
+    while !over.load(Ordering::Acquire) {
+        for client in &mut clients {
+            send_all_it_takes(client)?;
+            match client.read(&mut buffer) {
+                Ok(0) => bail!("the server closed its connection"),
+                Ok(count) if buffer[..count].iter().any(|byte| *byte != answer) => bail!("a byte is wrong"),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // No synchronisation: this is the pace of a slow reader.
+        thread::sleep(PAUSE);
+    }
+    Ok(())
+}
+
+fn send_all_it_takes(client: &mut TcpStream) -> Result<()> {
+    let mut sent = 0;
+    while sent < TURN_BYTES {
+        match client.write(&CHUNK) {
+            Ok(count) => sent += count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

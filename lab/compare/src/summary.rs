@@ -1,0 +1,279 @@
+//! All rounds of one server as one row of figures. Times are never averaged over rounds: their histograms are merged.
+
+use std::mem;
+
+use client::load::Doubt;
+use harness::contender::Contender;
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use crate::document::{AloneRecord, IdleRecord, RoundRecord};
+use crate::round::Round;
+
+/// Points of a percentile curve for each halving of the distance to 100 %, and where it ends.
+const POINTS_PER_HALVING: u32 = 4;
+
+/// What the rounds of one contender at one point brought.
+#[derive(Debug)]
+pub struct Entry {
+    /// Who.
+    pub contender: Contender,
+    /// Its rounds that went well.
+    pub rounds: Vec<RoundRecord>,
+    /// The response times of these rounds together.
+    response: Option<Histogram<u64>>,
+    /// Each kind of doubt once, as the first round that had it puts it, and in how many rounds it arose.
+    pub doubts: Vec<(Doubt, usize)>,
+    /// The round that did not go well; it was the last one.
+    pub failure: Option<Failure>,
+}
+
+/// A round that did not go well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Which, from 1.
+    pub round: usize,
+    /// Why, in one line.
+    pub why: String,
+    /// Connections on which a byte was wrong.
+    pub wrong_bytes: u64,
+    /// All other errors of connections.
+    pub other_errors: u64,
+}
+
+impl Failure {
+    /// A round that ended by `error`, without results.
+    pub fn before_any_answer(round: usize, error: &anyhow::Error) -> Self {
+        Self { round, why: format!("{error:#}"), wrong_bytes: 0, other_errors: 0 }
+    }
+}
+
+/// One row of the comparison.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Requests answered per second: the median of the rounds. 0 in `idle`, where nothing is asked, as is all that follows from it.
+    pub requests_per_s: f64,
+    /// That rate as a fraction of the best one's at this point.
+    pub of_best: f64,
+    /// Half of the distance between the fastest and the slowest round, as a fraction of the median; `None` with one round.
+    pub spread: Option<f64>,
+    /// Bytes of the answered requests per second: the median of the rounds.
+    pub bytes_per_s: f64,
+    /// Response time that half of the requests did not exceed.
+    pub p50_ns: u64,
+    /// Response time that 99 % of the requests did not exceed.
+    pub p99_ns: u64,
+    /// Response time that 99.9 % of the requests did not exceed.
+    pub p99_9_ns: u64,
+    /// The longest response time.
+    pub max_ns: u64,
+    /// The response times of all rounds: pairs of a percentile from 0 to 100 and nanoseconds, both rising.
+    pub percentiles: Vec<(f64, u64)>,
+    /// How many response times these are.
+    pub samples: u64,
+    /// CPU time of the server's process tree per answered request: the median of the rounds.
+    pub server_cpu_ns_per_request: f64,
+    /// Cores that the process tree kept busy: the median of the rounds.
+    pub server_cores: f64,
+    /// CPU time of the generator as a share of what its threads could have used, from 0 to 1: the median of the rounds.
+    pub generator_share: f64,
+    /// Most memory in any round, see [`Footprint`](harness::sample::Footprint).
+    pub peak_pss_bytes: u64,
+    /// Most processes in any round.
+    pub processes: usize,
+    /// Most threads in any round, over all processes.
+    pub threads: usize,
+    /// What a silent connection costs: medians of the rounds; only in `idle`.
+    pub idle: Option<IdleRecord>,
+    /// The same load undisturbed: medians of the rounds; only in `slow` and `mixed`.
+    pub alone: Option<AloneRecord>,
+    /// What the one bulk talker got: the median of the rounds; only in `mixed`.
+    pub bulk_bytes_per_s: Option<f64>,
+}
+
+impl Entry {
+    /// Nothing measured yet.
+    pub fn new(contender: Contender) -> Self {
+        Self { contender, rounds: Vec::new(), response: None, doubts: Vec::new(), failure: None }
+    }
+
+    /// Adds a round that went well. Of its histogram only the sum stays.
+    pub fn add(&mut self, round: Round) {
+        self.rounds.push(round.record());
+        for doubt in round.doubts {
+            let same =
+                |(known, _): &&mut (Doubt, usize)| mem::discriminant(known) == mem::discriminant(&doubt);
+            match self.doubts.iter_mut().find(same) {
+                Some((_, count)) => *count += 1,
+                None => self.doubts.push((doubt, 1)),
+            }
+        }
+        match &mut self.response {
+            // All come from one generator and can hold the same values.
+            Some(merged) => {
+                let _ = merged.add(&round.response);
+            }
+            None => {
+                let mut first = round.response;
+                first.auto(true);
+                self.response = Some(first);
+            }
+        }
+    }
+
+    /// How many response times its rounds have brought.
+    pub fn samples(&self) -> u64 {
+        self.response.as_ref().map_or(0, Histogram::len)
+    }
+
+    fn figures(&self) -> Option<Figures> {
+        let response = self.response.as_ref()?;
+        let middle =
+            |value: fn(&RoundRecord) -> f64| median(&self.rounds.iter().map(value).collect::<Vec<_>>());
+        let rates: Vec<f64> = self.rounds.iter().map(|round| round.requests_per_s).collect();
+        Some(Figures {
+            requests_per_s: median(&rates),
+            of_best: 1.0,
+            spread: spread(&rates),
+            bytes_per_s: middle(|round| round.bytes_per_s),
+            p50_ns: response.value_at_quantile(0.5),
+            p99_ns: response.value_at_quantile(0.99),
+            p99_9_ns: response.value_at_quantile(0.999),
+            max_ns: response.max(),
+            percentiles: percentiles(response),
+            samples: response.len(),
+            server_cpu_ns_per_request: middle(|round| round.server_cpu_ns_per_request),
+            server_cores: middle(|round| {
+                if round.elapsed_s > 0.0 { round.server_cpu_s / round.elapsed_s } else { 0.0 }
+            }),
+            generator_share: middle(|round| round.generator_share),
+            peak_pss_bytes: self.rounds.iter().map(|round| round.pss_bytes).max()?,
+            processes: self.rounds.iter().map(|round| round.processes).max()?,
+            threads: self.rounds.iter().map(|round| round.threads).max()?,
+            idle: idle(&self.rounds),
+            alone: alone(&self.rounds),
+            bulk_bytes_per_s: median_of(self.rounds.iter().filter_map(|round| round.bulk_bytes_per_s)),
+        })
+    }
+}
+
+/// The figures of all entries of one point, each beside the best; `None` for an entry without a good round.
+pub fn figures(entries: &[Entry]) -> Vec<Option<Figures>> {
+    let mut figures: Vec<Option<Figures>> = entries.iter().map(Entry::figures).collect();
+    let best = figures.iter().flatten().map(|figures| figures.requests_per_s).fold(0.0, f64::max);
+    for figures in figures.iter_mut().flatten() {
+        figures.of_best = if best > 0.0 { figures.requests_per_s / best } else { 1.0 };
+    }
+    figures
+}
+
+/// A curve that is dense where the requests are few.
+fn percentiles(response: &Histogram<u64>) -> Vec<(f64, u64)> {
+    response
+        .iter_quantiles(POINTS_PER_HALVING)
+        .map(|step| (step.quantile_iterated_to() * 100.0, step.value_iterated_to()))
+        .collect()
+}
+
+fn idle(rounds: &[RoundRecord]) -> Option<IdleRecord> {
+    let of = |value: fn(&IdleRecord) -> f64| {
+        median_of(rounds.iter().filter_map(|round| round.idle.as_ref()).map(value))
+    };
+    Some(IdleRecord {
+        pss_bytes: of(|idle| idle.pss_bytes)?,
+        kernel_own_bytes: of(|idle| idle.kernel_own_bytes)?,
+        kernel_slab_bytes: of(|idle| idle.kernel_slab_bytes)?,
+    })
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a time in nanoseconds, from a u64"
+)]
+fn alone(rounds: &[RoundRecord]) -> Option<AloneRecord> {
+    let alone = || rounds.iter().filter_map(|round| round.alone);
+    Some(AloneRecord {
+        requests_per_s: median_of(alone().map(|alone| alone.requests_per_s))?,
+        response_p99_ns: median_of(alone().map(|alone| alone.response_p99_ns as f64))? as u64,
+    })
+}
+
+fn median_of(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let values: Vec<f64> = values.collect();
+    (!values.is_empty()).then(|| median(&values))
+}
+
+/// The middle value, or the mean of the two middle ones.
+///
+/// # Panics
+/// If there is no value.
+pub fn median(values: &[f64]) -> f64 {
+    let sorted = sorted(values);
+    let (low, high) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
+    f64::midpoint(low, high)
+}
+
+/// See [`Figures::spread`].
+fn spread(values: &[f64]) -> Option<f64> {
+    let middle = median(values);
+    match sorted(values).as_slice() {
+        [least, .., most] if middle > 0.0 => Some((most - least) / 2.0 / middle),
+        _ => None,
+    }
+}
+
+fn sorted(values: &[f64]) -> Vec<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use harness::contender::Model;
+    use harness::sample::Footprint;
+
+    fn round(requests: u64, nanoseconds: u64) -> Round {
+        let footprint = Footprint { pss_bytes: nanoseconds, processes: 1, threads: 2 };
+        let mut round = Round::silent(IdleRecord::default(), footprint);
+        round.response.record_n(nanoseconds, requests).unwrap();
+        round.requests = requests;
+        round.elapsed = Duration::from_secs(2);
+        round.server_cpu = Duration::from_micros(requests * 5);
+        round
+    }
+
+    fn entry(rounds: Vec<Round>) -> Entry {
+        let mut entry = Entry::new(Contender::own(Model::Mio, 1));
+        rounds.into_iter().for_each(|round| entry.add(round));
+        entry
+    }
+
+    #[test]
+    fn rates_are_medians_beside_the_best_and_times_come_from_all_rounds() {
+        let figures = figures(&[
+            entry(vec![round(1000, 100), round(900, 200), round(1100, 300)]),
+            entry(vec![round(500, 400)]),
+            entry(Vec::new()),
+            entry(vec![round(900, 100), round(1100, 100)]),
+        ]);
+        let first = figures[0].clone().unwrap();
+        assert!((first.requests_per_s - 500.0).abs() < 1e-9);
+        assert!((first.spread.unwrap() - 0.1).abs() < 1e-9);
+        assert!((first.server_cpu_ns_per_request - 5000.0).abs() < 1e-6);
+        assert_eq!((first.p50_ns, first.p99_ns, first.max_ns), (200, 300, 300));
+        assert_eq!((first.peak_pss_bytes, first.processes, first.threads), (300, 1, 2));
+        assert_eq!(first.samples, 3000);
+        assert!(first.percentiles.is_sorted(), "{:?}", first.percentiles);
+        let second = figures[1].clone().unwrap();
+        assert!((second.of_best - 0.5).abs() < 1e-9);
+        assert_eq!(second.spread, None);
+        assert_eq!(figures[2], None);
+        // A tie: both are the best.
+        assert!((figures[3].clone().unwrap().of_best - 1.0).abs() < 1e-9);
+    }
+}

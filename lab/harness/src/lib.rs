@@ -1,0 +1,24 @@
+//! What every measurement and every lesson of the laboratory needs, and none of them alone.
+//!
+//! In reading order: [`contender`], who can be measured; [`server`] starts one, in a process that [`leash`] ties to the lab, on the
+//! cores that [`pin`] divides; [`serve`] is the lab as a server of ours. [`sample`] weighs a process tree, [`clock`] is one clock for
+//! all, [`machine`] says where all this was, [`interrupt`] is Ctrl-C. [`units`], [`text`], [`page`] and [`output`] show what was found.
+//!
+//! Deliberately absent: anything that knows how a server works. Its process tree is all that is looked at, so a foreign server is
+//! measured like ours.
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod contender;
+pub mod interrupt;
+pub mod leash;
+pub mod machine;
+pub mod output;
+pub mod page;
+pub mod pin;
+pub mod sample;
+pub mod serve;
+pub mod server;
+pub mod tail;
+pub mod text;
+pub mod units;

@@ -1,0 +1,73 @@
+//! The laboratory: what was measured and what was learned, side by side.
+//!
+//! This is its command line and nothing else: [`compare`] compares the servers, [`lessons`] is the course, [`million`] holds a million
+//! conversations, and [`harness`] is what they share.
+#![forbid(unsafe_code)]
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use compare::html::{self, ReportOptions};
+use compare::options::CompareOptions;
+use harness::{leash, serve};
+
+/// Runs every server under the same load and shows what each model costs.
+///
+/// Without a command: `lab compare`, with its defaults.
+#[derive(Debug, Parser)]
+#[command(name = "lab", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compare the servers: requests per second, response times, CPU and memory, side by side
+    Compare(CompareOptions),
+    /// Show the course's experiments, one line each
+    List,
+    /// Run an experiment of the course: a picture of who did what when, a table, and a verdict
+    Run(lessons::RunOptions),
+    /// Be a process of an experiment; the lab starts itself so
+    #[command(hide = true)]
+    Act(lessons::part::ActOptions),
+    /// Hold a million conversations on this machine: a plan, then memory, times and evenness
+    Million(million::MillionOptions),
+    /// Be a client process of `million`; the lab starts itself so
+    #[command(hide = true)]
+    Crowd(million::member::CrowdOptions),
+    /// Show kept results once more, as tables or as a report
+    Report(ReportOptions),
+    /// Be a server; the lab starts itself so
+    #[command(hide = true)]
+    Serve(serve::ServeOptions),
+    /// Be a command that dies with the lab; the lab starts itself so
+    #[command(hide = true)]
+    Leash(leash::LeashOptions),
+}
+
+/// `lab compare` as a command line of its own, which is where its defaults are written.
+#[derive(Debug, Parser)]
+struct CompareAlone {
+    #[command(flatten)]
+    options: CompareOptions,
+}
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// What the command failed with.
+pub fn run(cli: &Cli) -> Result<()> {
+    match &cli.command {
+        None => compare::run(&CompareAlone::parse_from(["lab"]).options),
+        Some(Command::Compare(options)) => compare::run(options),
+        Some(Command::List) => lessons::list(),
+        Some(Command::Run(options)) => lessons::run(options),
+        Some(Command::Act(options)) => lessons::act(options),
+        Some(Command::Million(options)) => million::run(options),
+        Some(Command::Crowd(options)) => million::member::run(options),
+        Some(Command::Report(options)) => html::run(options),
+        Some(Command::Serve(options)) => serve::run(options),
+        Some(Command::Leash(options)) => leash::run(options),
+    }
+}

@@ -1,0 +1,327 @@
+//! Two locks, ten threads: `func1` takes mutexA then mutexB, `func2` mutexB then mutexA. It deadlocks, is found out, and is left.
+//!
+//! The course: the first thread through `func1` goes on to `func2`, takes mutexB and sleeps; meanwhile the second has taken mutexA in
+//! `func1`. Now each wants what the other holds, and the other eight wait for mutexA. It does not take luck to get there: the second
+//! waits in `func1` until the first has mutexB again.
+//!
+//! The locks can be asked and their waits called off ([`watched`](crate::watched)): so the lab finds the circle, makes sure
+//! that nothing moves, and takes one wait out of it. Who is taken out gives back what it holds and does the rest of its work not
+//! at all. That is what a database does with a victim, and not a repair: the others run into it again.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use clap::{Args, ValueEnum};
+use serving::options::parse_duration;
+
+use super::{name, on_threads, ways};
+use crate::Experiment;
+use crate::stage::Stage;
+use crate::trace::{Lane, Recorder, State, Trace};
+use crate::verdict::{Claim, Drawing, Figure, Outcome, Variant};
+use crate::watched::{CalledOff, Held, Locks, WaitFor};
+
+use self::drawing::draw;
+
+mod drawing;
+
+/// The two locks, and what the course calls them.
+const A: usize = 0;
+const B: usize = 1;
+const LOCKS: [&str; 2] = ["mutexA", "mutexB"];
+
+/// A wait for another thread to get somewhere, which only a bug could make this long; the observation is then not the expected one.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The longest back-off, in turns of `--hold`.
+const MOST_BACK_OFF: u32 = 4;
+
+/// `lab run deadlock`
+#[derive(Debug, Args)]
+pub struct Deadlock {
+    /// Threads, 2 or more, each of which runs func1 and then func2
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u16).range(2..=1000))]
+    threads: u16,
+
+    /// A thread sleeps for this long in func2, with its first lock in hand
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = parse_duration)]
+    hold: Duration,
+
+    /// The lab looks on for this long, to be sure that nothing moves, before it breaks the first deadlock
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse_duration)]
+    standstill: Duration,
+
+    /// Only one way
+    #[arg(long, value_enum, value_name = "VARIANT")]
+    only: Option<Way>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum Way {
+    /// func1 takes A then B, func2 takes B then A
+    Crosswise,
+    /// Both take A then B
+    Ordered,
+    /// As crosswise, but func2 only tries A, and gives B back if it does not get it
+    BackOff,
+}
+
+/// What the threads of one variant share.
+struct Shared {
+    way: Way,
+    locks: Locks,
+    /// Who have taken mutexA in func1.
+    came: AtomicUsize,
+    /// Somebody has been in func2 with mutexB.
+    met: AtomicBool,
+    done: AtomicUsize,
+    gave_up: AtomicUsize,
+    backed_off: AtomicUsize,
+}
+
+/// What the lab saw while the threads ran.
+struct Watch {
+    lane: Lane,
+    /// When the first circle was there and everybody had come to wait.
+    first: Option<WaitFor>,
+    /// Locks that were taken while it looked on.
+    moved: u64,
+    deadlocks: usize,
+}
+
+impl Experiment for Deadlock {
+    const NAME: &'static str = "deadlock";
+    const QUESTION: &'static str = "Two locks, ten threads: who waits for whom, and how does one get out?";
+
+    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+        let (mut variants, mut drawings, mut claims) = (Vec::new(), Vec::new(), Vec::new());
+        for way in ways(self.only, Way::value_variants()) {
+            let shared = Shared {
+                way,
+                locks: Locks::new(LOCKS.len()),
+                came: AtomicUsize::new(0),
+                met: AtomicBool::new(false),
+                done: AtomicUsize::new(0),
+                gave_up: AtomicUsize::new(0),
+                backed_off: AtomicUsize::new(0),
+            };
+            let (mut lanes, watch) = self.watched(&shared)?;
+            claims.push(self.claim(&shared, &watch));
+            if let Some(drawing) = watch.first.as_ref().and_then(drawing_of) {
+                drawings.push(drawing);
+            }
+            lanes.push(watch.lane);
+            let (trace, circle) = (Trace::new(lanes), watch.first.and_then(|first| first.cycle()));
+            variants.push(variant(&shared, trace, watch.deadlocks, circle.map_or(0, |circle| circle.len())));
+        }
+        Ok(Outcome { variants, drawings, claims })
+    }
+}
+
+impl Deadlock {
+    /// Runs the threads, and the lab beside them.
+    fn watched(&self, shared: &Shared) -> Result<(Vec<Lane>, Watch)> {
+        thread::scope(|scope| {
+            let watch =
+                thread::Builder::new().name("lab".to_owned()).spawn_scoped(scope, || self.watch(shared))?;
+            let lanes = on_threads(self.threads.into(), "thread", |number, me| {
+                let ended = shared.func1(number, me).and_then(|()| self.func2(shared, number, me));
+                let ended = match ended {
+                    Ok(()) => &shared.done,
+                    Err(CalledOff) => &shared.gave_up,
+                };
+                ended.fetch_add(1, Ordering::Relaxed);
+            });
+            // Also if they could not be started: the watch would wait for ever.
+            shared.locks.close();
+            let watch = watch.join().map_err(|_| anyhow!("the watch panicked"))?;
+            Ok((lanes?, watch))
+        })
+    }
+
+    /// Finds circles, and takes one out of each. Nobody else ends the wait of those in it.
+    fn watch(&self, shared: &Shared) -> Watch {
+        let (mut me, locks) = (Recorder::thread("lab"), &shared.locks);
+        let (mut first, mut moved, mut deadlocks) = (None, 0, 0);
+        me.enter_with(State::Blocked, "until there is a circle, or the end");
+        while let Some(found) = locks.wait_until(Duration::MAX, |now| now.cycle().is_some()) {
+            deadlocks += 1;
+            me.mark("circle");
+            if first.is_none() {
+                let all = usize::from(self.threads);
+                let seen = locks.wait_until(LIMIT, |now| now.waits.len() == all).unwrap_or(found);
+                me.enter_with(State::Sleeping, "looks on");
+                thread::sleep(self.standstill);
+                moved = locks.now().taken - seen.taken;
+                first = Some(seen);
+            }
+            me.enter(State::Running);
+            if let Some(victim) = locks.now().cycle().and_then(|circle| circle.into_iter().max()) {
+                locks.call_off(victim);
+            }
+            me.enter_with(State::Blocked, "until there is a circle, or the end");
+        }
+        Watch { lane: me.end(), first, moved, deadlocks }
+    }
+
+    fn func2(&self, shared: &Shared, number: usize, me: &mut Recorder) -> Result<(), CalledOff> {
+        match shared.way {
+            Way::Crosswise => {
+                let b = shared.take(number, B, me)?;
+                shared.meet(number);
+                self.sleep(B, me);
+                shared.take_and_release(number, A, me)?;
+                shared.release(b, me);
+            }
+            Way::Ordered => {
+                let a = shared.take(number, A, me)?;
+                self.sleep(A, me);
+                shared.take_and_release(number, B, me)?;
+                shared.release(a, me);
+            }
+            Way::BackOff => {
+                for attempt in 1.. {
+                    let b = shared.take(number, B, me)?;
+                    shared.meet(number);
+                    self.sleep(B, me);
+                    let a = shared.locks.try_acquire(number, A);
+                    shared.release(b, me);
+                    if a.is_some() {
+                        break;
+                    }
+                    self.back_off(shared, attempt, me);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Longer from time to time. Nobody can come back before who waited for mutexB has it, since that is handed over, so there is no
+    /// need of chance here to keep two from stepping out of each other's way for ever.
+    fn back_off(&self, shared: &Shared, attempt: u32, me: &mut Recorder) {
+        shared.backed_off.fetch_add(1, Ordering::Relaxed);
+        me.mark("back off");
+        me.enter_with(State::Sleeping, "backs off");
+        thread::sleep(self.hold.saturating_mul(attempt.min(MOST_BACK_OFF)) / MOST_BACK_OFF);
+        me.enter(State::Running);
+    }
+
+    fn sleep(&self, lock: usize, me: &mut Recorder) {
+        me.enter_with(State::Holding, format!("{}, asleep", LOCKS[lock]));
+        thread::sleep(self.hold);
+    }
+
+    fn claim(&self, shared: &Shared, watch: &Watch) -> Claim {
+        let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+        let (all, done, gave_up) = (usize::from(self.threads), count(&shared.done), count(&shared.gave_up));
+        let observed = format!("{} deadlocks, {done} of {all} done ({})", watch.deadlocks, name(shared.way));
+        match shared.way {
+            Way::Crosswise => {
+                let circle = watch.first.as_ref().and_then(WaitFor::cycle).map_or(0, |circle| circle.len());
+                let stuck = watch.first.as_ref().map_or(0, |first| first.waits.len());
+                Claim::new(
+                    circle == 2 && stuck == all && watch.moved == 0 && done + gave_up == all && gave_up > 0,
+                    format!(
+                        "taking two locks crosswise brings all {all} to a stand, and the lab gets them out"
+                    ),
+                    format!(
+                        "{observed}: all {stuck} waited, {circle} in a circle, and {} moved",
+                        watch.moved
+                    ),
+                    format!(
+                        "In a circle each waits for what the next one holds and gives back nothing before, so time does not help: \
+                         in {} no lock changed hands. Calling off one wait opens it, costs that thread its work, and cures nothing: {} times in all a circle closed.",
+                        Figure::Time(u64::try_from(self.standstill.as_nanos()).unwrap_or(u64::MAX)),
+                        watch.deadlocks,
+                    ),
+                )
+            }
+            Way::Ordered => Claim::new(
+                watch.deadlocks == 0 && done == all,
+                "with one order for all there is no deadlock",
+                observed,
+                "Who holds mutexB never waits for mutexA where all take mutexA first, so no circle can close.",
+            ),
+            Way::BackOff => Claim::new(
+                watch.deadlocks == 0 && done == all && count(&shared.backed_off) > 0,
+                "with try-lock and back-off there is none either, but work is done again",
+                format!("{observed}, after {} back-offs", count(&shared.backed_off)),
+                "Who would close the circle gives back what it holds, lets the other pass, and begins again.",
+            ),
+        }
+    }
+}
+
+impl Shared {
+    fn func1(&self, number: usize, me: &mut Recorder) -> Result<(), CalledOff> {
+        let a = self.take(number, A, me)?;
+        if self.came.fetch_add(1, Ordering::Relaxed) == 1 && self.way != Way::Ordered {
+            // The second: nobody but the first, in func2, can have mutexB while it holds mutexA.
+            self.locks.wait_until(LIMIT, |now| now.owners[B].is_some());
+        }
+        self.take_and_release(number, B, me)?;
+        self.release(a, me);
+        Ok(())
+    }
+
+    /// In func2, with mutexB in hand: the first to get there waits until somebody is in func1.
+    fn meet(&self, number: usize) {
+        if !self.met.swap(true, Ordering::Relaxed) {
+            self.locks.wait_until(LIMIT, |now| now.owners[A].is_some_and(|who| who != number));
+        }
+    }
+
+    fn take(&self, number: usize, lock: usize, me: &mut Recorder) -> Result<Held<'_>, CalledOff> {
+        let held: Vec<_> = self.locks.now().held_by(number).map(|lock| LOCKS[lock]).collect();
+        let (wanted, held) = (LOCKS[lock], held.join(" and "));
+        let with = if held.is_empty() { String::new() } else { format!(", with {held} in hand") };
+        me.enter_with(State::Waiting, format!("for {wanted}{with}"));
+        match self.locks.acquire(number, lock) {
+            Ok(taken) => {
+                let and = if held.is_empty() { String::new() } else { format!("{held} and ") };
+                me.enter_with(State::Holding, format!("{and}{wanted}"));
+                Ok(taken)
+            }
+            Err(CalledOff) => {
+                me.enter(State::Running);
+                me.mark("called off");
+                Err(CalledOff)
+            }
+        }
+    }
+
+    fn take_and_release(&self, number: usize, lock: usize, me: &mut Recorder) -> Result<(), CalledOff> {
+        // The other lock is still held: the lane says so until that is given back.
+        self.take(number, lock, me).map(drop)
+    }
+
+    fn release(&self, held: Held<'_>, me: &mut Recorder) {
+        // Recorded as given back before it is: what overlaps in the recording has overlapped.
+        me.enter(State::Running);
+        drop(held);
+    }
+}
+
+fn drawing_of(first: &WaitFor) -> Option<Drawing> {
+    draw(first, &first.cycle()?, &LOCKS)
+}
+
+fn variant(shared: &Shared, trace: Trace, deadlocks: usize, circle: usize) -> Variant {
+    let about = match shared.way {
+        Way::Crosswise => "func1 takes mutexA then mutexB, func2 mutexB then mutexA",
+        Way::Ordered => "both take mutexA then mutexB",
+        Way::BackOff => "func2 tries mutexA, and gives mutexB back if it does not get it",
+    };
+    let count = |counter: &AtomicUsize| Figure::count(counter.load(Ordering::Relaxed));
+    let figures = vec![
+        ("deadlocks", Figure::count(deadlocks)),
+        ("in the circle", Figure::count(circle)),
+        ("done", count(&shared.done)),
+        ("gave up", count(&shared.gave_up)),
+        ("times backed off", count(&shared.backed_off)),
+        ("time", Figure::Time(trace.length_ns())),
+    ];
+    Variant { name: name(shared.way), about: about.to_owned(), trace, figures }
+}

@@ -1,0 +1,258 @@
+//! One traffic light, twenty cars: all go when it turns green; and the wake-up that is lost when the waiting is written wrongly.
+//!
+//! The course: `event.wait()` in twenty threads, `event.set()` in one, ten seconds later. An event is a flag and a bell, and both are
+//! needed: a bell that nobody hears is gone. Who looks at the flag, sees red, and *then* lies down misses a bell that rings in
+//! between, and sleeps on at green. It does not take luck to see it: here the light turns when all have looked and none lies down yet.
+//!
+//! The right way looks at the flag under the lock that the light takes to change it, and the lock is given back only by lying
+//! down: there is no between.
+
+use std::sync::{Barrier, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use serving::options::{parse_count, parse_duration};
+
+use super::{name, on_threads, ways};
+use crate::Experiment;
+use crate::stage::Stage;
+use crate::trace::{Recorder, State, Trace};
+use crate::verdict::{Claim, Figure, Outcome, Variant};
+
+/// The most cars.
+const MOST: usize = 1000;
+
+/// A car that waits rightly waits for this long at most, which only a bug could reach.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// `lab run event`
+#[derive(Debug, Args)]
+pub struct Event {
+    /// Cars, each a thread
+    #[arg(long, value_name = "N", default_value = "20", value_parser = parse_count::<MOST>)]
+    cars: usize,
+
+    /// How long the light is red
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = parse_duration)]
+    red: Duration,
+
+    /// A car that waits wrongly looks again after this long; without that it would wait for ever
+    #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = parse_duration)]
+    patience: Duration,
+
+    /// Only one way
+    #[arg(long, value_enum, value_name = "VARIANT")]
+    only: Option<Way>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum Way {
+    /// Look at the light, then wait for the bell
+    LookThenWait,
+    /// Look at the light under the lock, and wait as long as it is red
+    Event,
+}
+
+/// An event: a light, and a bell for those who sleep.
+struct Light {
+    seen: Mutex<Seen>,
+    bell: Condvar,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Seen {
+    is_green: bool,
+    /// How many times the bell has rung. A condition variable has no such memory, and may wake somebody without a ring: this tells
+    /// which wake-ups are real.
+    rings: u64,
+}
+
+/// Where the threads of one variant meet, so that the light turns at the worst of all moments.
+struct Meetings {
+    all_have_looked: Barrier,
+    has_turned: Barrier,
+    red_is_over: Barrier,
+    last_has_looked: Barrier,
+}
+
+impl Experiment for Event {
+    const NAME: &'static str = "event";
+    const QUESTION: &'static str = "One traffic light, twenty cars: does each hear that it turns green?";
+
+    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+        let (mut variants, mut claims) = (Vec::new(), Vec::new());
+        for way in ways(self.only, Way::value_variants()) {
+            let light = Light::red();
+            let meetings = Meetings {
+                all_have_looked: Barrier::new(self.cars + 1),
+                has_turned: Barrier::new(self.cars + 1),
+                red_is_over: Barrier::new(2),
+                last_has_looked: Barrier::new(2),
+            };
+            // The last thread is the light.
+            let mut lanes =
+                on_threads(self.cars + 1, "car", |number, me| match (way, number == self.cars) {
+                    (Way::LookThenWait, true) => self.turn_when_all_have_looked(&light, &meetings, me),
+                    (Way::LookThenWait, false) => self.look_then_wait(&light, &meetings, me),
+                    (Way::Event, true) => self.turn_when_the_last_has_looked(&light, &meetings, me),
+                    (Way::Event, false) => self.wait_while_red(number, &light, &meetings, me),
+                })?;
+            lanes.rotate_right(1);
+            "light".clone_into(&mut lanes[0].name);
+            let trace = Trace::new(lanes);
+            claims.push(self.claim(way, &trace));
+            variants.push(variant(way, trace));
+        }
+        Ok(Outcome { variants, drawings: Vec::new(), claims })
+    }
+}
+
+impl Event {
+    /// The wrong way: between looking and waiting, the bell may ring. Here it does.
+    fn look_then_wait(&self, light: &Light, meetings: &Meetings, me: &mut Recorder) {
+        let is_green = light.look().is_green;
+        me.mark("looks");
+        me.enter_with(State::Blocked, "has seen red, does not sleep yet");
+        meetings.all_have_looked.wait();
+        meetings.has_turned.wait();
+        if !is_green {
+            me.enter_with(State::Waiting, "for the bell");
+            let seen = light.look();
+            let heard = seen.rings;
+            let waits = |seen: &mut Seen| seen.rings == heard;
+            let waited = light.bell.wait_timeout_while(seen, self.patience, waits);
+            if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
+                me.mark("missed it");
+            }
+        }
+        drive(me);
+    }
+
+    fn turn_when_all_have_looked(&self, light: &Light, meetings: &Meetings, me: &mut Recorder) {
+        me.enter_with(State::Sleeping, "red");
+        thread::sleep(self.red);
+        meetings.all_have_looked.wait();
+        light.turn_green(me);
+        meetings.has_turned.wait();
+    }
+
+    /// The right way. The last car looks at the same bad moment as all did in the wrong way, but with the lock in hand.
+    fn wait_while_red(&self, number: usize, light: &Light, meetings: &Meetings, me: &mut Recorder) {
+        let is_last = number + 1 == self.cars;
+        if is_last {
+            me.enter_with(State::Blocked, "comes when red is over");
+            meetings.red_is_over.wait();
+        }
+        me.enter_with(State::Waiting, "for green");
+        let seen = light.look();
+        if is_last {
+            me.mark("looks");
+            meetings.last_has_looked.wait();
+        }
+        let waited = light.bell.wait_timeout_while(seen, LIMIT, |seen| !seen.is_green);
+        if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
+            me.mark("missed it");
+        }
+        drive(me);
+    }
+
+    fn turn_when_the_last_has_looked(&self, light: &Light, meetings: &Meetings, me: &mut Recorder) {
+        me.enter_with(State::Sleeping, "red");
+        thread::sleep(self.red);
+        meetings.red_is_over.wait();
+        meetings.last_has_looked.wait();
+        // It has seen red and does not sleep yet. It has the lock, too.
+        light.turn_green(me);
+    }
+
+    fn claim(&self, way: Way, trace: &Trace) -> Claim {
+        let (cars, missed, drove) = (self.cars, trace.count("missed it"), trace.count("drives"));
+        let observed = format!("{missed} of {cars} missed it, {drove} drove ({})", name(way));
+        match way {
+            Way::LookThenWait => Claim::new(
+                missed == cars && drove == cars && first(trace, "turns green") > last(trace, "looks"),
+                format!("who looks and then waits misses the bell, all {cars}"),
+                observed,
+                format!(
+                    "The bell rang when all had seen red and nobody slept yet, and a bell is not kept: they slept at green, and only \
+                     a second look after {} helped.",
+                    Figure::Time(shortest_wait(trace)),
+                ),
+            ),
+            Way::Event => Claim::new(
+                missed == 0
+                    && drove == cars
+                    && first(trace, "turns green") <= first(trace, "drives")
+                    && last(trace, "looks") <= first(trace, "turns green"),
+                "who looks under the lock and waits while it is red misses nothing",
+                observed,
+                "Even the last car, which had just seen red when the light was to turn: the light needs the lock to turn, and the car \
+                 gives it back by falling asleep, so the bell rings only after that.",
+            ),
+        }
+    }
+}
+
+impl Light {
+    fn red() -> Self {
+        Self { seen: Mutex::new(Seen { is_green: false, rings: 0 }), bell: Condvar::new() }
+    }
+
+    // Both fields are written whole, so poison means nothing here.
+    fn look(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn_green(&self, me: &mut Recorder) {
+        me.enter_with(State::Waiting, "for the lock");
+        let mut seen = self.look();
+        me.enter_with(State::Running, "green");
+        // Recorded before anybody can see it.
+        me.mark("turns green");
+        *seen = Seen { is_green: true, rings: seen.rings + 1 };
+        self.bell.notify_all();
+    }
+}
+
+fn drive(me: &mut Recorder) {
+    me.enter(State::Running);
+    me.mark("drives");
+}
+
+fn variant(way: Way, trace: Trace) -> Variant {
+    let about = match way {
+        Way::LookThenWait => "look at the light, then wait for the bell",
+        Way::Event => "look at it under its lock, and wait while it is red",
+    };
+    let after_green = last(&trace, "drives").zip(first(&trace, "turns green"));
+    let figures = vec![
+        ("drove", Figure::count(trace.count("drives"))),
+        ("missed it", Figure::count(trace.count("missed it"))),
+        (
+            "last car after green",
+            Figure::Time(after_green.map_or(0, |(car, green)| car.saturating_sub(green))),
+        ),
+        ("time", Figure::Time(trace.length_ns())),
+    ];
+    Variant { name: name(way), about: about.to_owned(), trace, figures }
+}
+
+fn instants<'a>(trace: &'a Trace, label: &'a str) -> impl Iterator<Item = u64> + 'a {
+    let marks = trace.lanes.iter().flat_map(|lane| &lane.marks);
+    marks.filter(move |mark| mark.label == label).map(|mark| mark.at_ns)
+}
+
+fn first(trace: &Trace, label: &str) -> Option<u64> {
+    instants(trace, label).min()
+}
+
+fn last(trace: &Trace, label: &str) -> Option<u64> {
+    instants(trace, label).max()
+}
+
+/// Of the cars: the light waits for its lock only.
+fn shortest_wait(trace: &Trace) -> u64 {
+    trace.lanes.iter().skip(1).map(|lane| lane.total_ns(State::Waiting)).min().unwrap_or(0)
+}

@@ -1,0 +1,274 @@
+//! Computing and waiting, in threads that share an interpreter's lock, in threads that do not, and in processes.
+//!
+//! The course: twelve workers on twelve CPUs compute the product 1*2*...*100000, 5.67 s in processes, 30.2 s in threads; a hundred
+//! workers sleep for 2 s, and threads win. Rust has no such lock, so threads win at both; with the lock of `gil/lock.rs` around every
+//! step they behave as Python's. Where there is a Python, its own do the same beside them. Times include the creation of the workers,
+//! as the course's do.
+
+mod lock;
+mod ran;
+mod real;
+mod way;
+mod work;
+
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use clap::{Args, ValueEnum as _};
+use serving::UsageError;
+use serving::options::{parse_count, parse_duration};
+
+use super::{on_threads, ways};
+use crate::cast::{Cast, Heard};
+use crate::part::Part;
+use crate::stage::Stage;
+use crate::trace::{Recorder, Trace, now_ns};
+use crate::verdict::{Claim, Outcome};
+use crate::{Experiment, show};
+
+use self::lock::InterpreterLock;
+use self::ran::{Ran, cpu_ns, faster, find};
+use self::way::{Way, Who};
+use self::work::Work;
+
+/// The most workers.
+const MOST: usize = 400;
+
+/// The largest n; with it one product takes minutes.
+const MOST_N: usize = 1_000_000;
+
+/// How often everything is measured again when it is not as expected.
+const REPETITIONS: usize = 2;
+
+/// The course's computer had so many CPUs, and there were as many workers.
+const COURSE_CPUS: usize = 12;
+
+/// `lab run gil`
+#[derive(Debug, Args)]
+pub struct Gil {
+    /// Workers that compute [default: one for each CPU, from 2 to 12]
+    #[arg(long, value_name = "N", value_parser = parse_count::<MOST>)]
+    workers: Option<usize>,
+
+    /// Each computes the product 1*2*...*N; the course's is 100000
+    #[arg(long, value_name = "N", default_value = "40000", value_parser = parse_count::<MOST_N>)]
+    product: usize,
+
+    /// Workers that wait
+    #[arg(long, value_name = "N", default_value = "100", value_parser = parse_count::<MOST>)]
+    waiters: usize,
+
+    /// Each waits for this long
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = parse_duration)]
+    wait: Duration,
+
+    /// Who wants the lock asks for it after this long
+    #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = parse_duration)]
+    interval: Duration,
+
+    /// The Python that does the same; where there is none, it is left out
+    #[arg(long, value_name = "PROGRAM", default_value = "python3")]
+    python: String,
+
+    /// Only one way
+    #[arg(long, value_enum, value_name = "VARIANT")]
+    only: Option<Way>,
+}
+
+impl Experiment for Gil {
+    const NAME: &'static str = "gil";
+    const QUESTION: &'static str = "Threads under an interpreter's lock: when do they help, and when not?";
+
+    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+        self.check()?;
+        let has_python = real::exists(&self.python);
+        if !has_python {
+            show::note(&format!("there is no {} here: gil does without", self.python));
+        }
+        if !self.can_compute_together() {
+            show::note("with one CPU or one worker nothing can be computed at the same time: gil shows less");
+        }
+        let mut ran = Vec::new();
+        for way in ways(self.only, Way::value_variants()) {
+            if has_python || !way.who().is_python() {
+                ran.push(self.one(way)?);
+            }
+        }
+        ensure!(!ran.is_empty(), "there is no {}: name another by --python", self.python);
+        for _ in 0..REPETITIONS {
+            if self.claims(&ran).iter().all(|claim| claim.holds) {
+                break;
+            }
+            show::note("gil measures again and takes the faster of each: the machine seems to be busy");
+            for best in &mut ran {
+                let again = self.one(best.way)?;
+                if again.time_ns < best.time_ns {
+                    *best = again;
+                }
+            }
+        }
+        let (claims, drawings) = (self.believed(&ran), vec![ran::table(&ran)]);
+        Ok(Outcome { variants: ran.into_iter().map(Ran::variant).collect(), drawings, claims })
+    }
+
+    fn act(part: &str, me: &mut Part) -> Result<()> {
+        serde_json::from_str::<Work>(part)?.plainly(|state, what| me.enter_with(state, what))
+    }
+}
+
+impl Gil {
+    fn check(&self) -> Result<(), UsageError> {
+        if self.interval.is_zero() {
+            return Err(UsageError("--interval takes at least 1ns".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn can_compute_together(&self) -> bool {
+        cpus() > 1 && self.share(Way::ComputeOne).0 > 1
+    }
+
+    fn share(&self, way: Way) -> (usize, Work) {
+        if way.computes() {
+            (self.workers.unwrap_or_else(|| cpus().clamp(2, COURSE_CPUS)), Work::Compute(self.product as u64))
+        } else {
+            (self.waiters, Work::Wait(self.wait))
+        }
+    }
+
+    fn one(&self, way: Way) -> Result<Ran> {
+        let (count, share) = self.share(way);
+        let (begun_ns, cpu_begun_ns) = (now_ns(), cpu_ns()?);
+        let mut ran = self.have_it_done(way, count, share)?;
+        if !way.who().is_python() {
+            // Python measures itself, without its own start.
+            ran.time_ns = now_ns() - begun_ns;
+        }
+        ran.cpu_ns = cpu_ns()? - cpu_begun_ns;
+        Ok(ran)
+    }
+
+    fn have_it_done(&self, way: Way, count: usize, share: Work) -> Result<Ran> {
+        let ran = |trace, turns: Option<u64>| Ran::new(way, trace, turns);
+        match way.who() {
+            Who::One => {
+                let mut me = Recorder::thread("thread 1");
+                for _ in 0..count {
+                    share.plainly(|state, what| me.enter_with(state, what))?;
+                }
+                Ok(ran(Trace::new(vec![me.end()]), None))
+            }
+            Who::Gil => {
+                let lock = InterpreterLock::new(self.interval);
+                let trace = threads(count, |me| share.under(&lock, me))?;
+                Ok(ran(trace, Some(lock.turns())))
+            }
+            Who::Threads => {
+                let plainly = |me: &mut Recorder| share.plainly(|state, what| me.enter_with(state, what));
+                Ok(ran(threads(count, plainly)?, None))
+            }
+            Who::Processes => Ok(ran(processes(count, share)?, None)),
+            Who::PythonThreads => real::run(&self.python, way, "threads", count, share),
+            Who::PythonProcesses => real::run(&self.python, way, "processes", count, share),
+        }
+    }
+
+    /// The claims, without those that nothing can be said about: that something is faster, where it did not get its CPUs.
+    fn believed(&self, ran: &[Ran]) -> Vec<Claim> {
+        let mut claims = self.claims(ran);
+        let could = self.share(Way::ComputeOne).0.min(cpus());
+        if ran.iter().any(|one| one.was_deprived(could)) && claims.iter().any(|claim| !claim.holds) {
+            show::note(
+                "others used the CPUs all the time: gil cannot compare, and says nothing of what is faster",
+            );
+            claims = self.one_at_a_time(ran).into_iter().collect();
+        }
+        claims
+    }
+
+    fn claims(&self, ran: &[Ran]) -> Vec<Claim> {
+        let mut claims = self.computing(ran);
+        if self.waiters > 1 {
+            let why = "Who waits gives the lock away, so all wait together.";
+            claims.extend(faster(ran, Way::WaitGil, Way::WaitOne, why));
+            let why = "The waiting takes as long, but threads are created faster.";
+            claims.extend(faster(ran, Way::WaitGil, Way::WaitProcesses, why));
+            claims.extend(faster(
+                ran,
+                Way::WaitPythonThreads,
+                Way::WaitPythonProcesses,
+                "So it is in Python.",
+            ));
+        }
+        claims
+    }
+
+    fn one_at_a_time(&self, ran: &[Ran]) -> Option<Claim> {
+        let gil = find(ran, Way::ComputeGil)?;
+        let (most, turns) = (gil.at_once(), gil.turns.unwrap_or(0));
+        Some(Claim::new(
+            most == 1,
+            "under the lock one computes at a time",
+            format!("at most {most} at once, in {turns} turns"),
+            format!(
+                "Each computed only with the lock in hand, and was asked for it after {:?}.",
+                self.interval
+            ),
+        ))
+    }
+
+    fn computing(&self, ran: &[Ran]) -> Vec<Claim> {
+        let mut claims: Vec<_> = self.one_at_a_time(ran).into_iter().collect();
+        if self.can_compute_together() {
+            let why = "Of several CPUs the lock lets one be used.";
+            claims.extend(faster(ran, Way::ComputeProcesses, Way::ComputeGil, why));
+            claims.extend(faster(
+                ran,
+                Way::ComputeThreads,
+                Way::ComputeGil,
+                "Threads without it use them all.",
+            ));
+            // A Python without the lock (PEP 703) has nothing to show here.
+            if find(ran, Way::ComputePythonThreads).is_some_and(|one| one.has_lock) {
+                let why = "Python's threads share one lock, its processes have one each.";
+                claims.extend(faster(ran, Way::ComputePythonProcesses, Way::ComputePythonThreads, why));
+            }
+        }
+        claims
+    }
+}
+
+fn cpus() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn threads(count: usize, work: impl Fn(&mut Recorder) -> Result<()> + Sync) -> Result<Trace> {
+    let failed = Mutex::new(None);
+    let lanes = on_threads(count, "thread", |_, me| {
+        if let Err(error) = work(me) {
+            *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
+    })?;
+    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        None => Ok(Trace::new(lanes)),
+        Some(error) => Err(error),
+    }
+}
+
+fn processes(count: usize, share: Work) -> Result<Trace> {
+    let mut cast = Cast::new(Gil::NAME);
+    for number in 1..=count {
+        cast.start(format!("process {number}"), &share)?;
+    }
+    let mut living = count;
+    while living > 0 {
+        if let Heard::End(_) = cast.listen::<()>()? {
+            living -= 1;
+        }
+    }
+    let (lanes, statuses) = cast.join()?;
+    ensure!(statuses.iter().all(|status| status.success()), "a process failed");
+    Ok(Trace::new(lanes))
+}

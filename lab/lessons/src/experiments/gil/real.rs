@@ -1,0 +1,106 @@
+//! The real thing: the same work in Python, in its threads and in its processes, for machines that have one.
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use harness::leash;
+use nix::unistd::getpid;
+use serde::Deserialize;
+
+use super::ran::Ran;
+use super::way::Way;
+use super::work::{self, COMPUTING, PRIME, Work};
+use crate::trace::{Kind, Lane, Span, State, Trace};
+
+/// The program; it prints what it did.
+const SCRIPT: &str = include_str!("real.py");
+
+/// No Python is waited for any longer.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often it is looked whether it has ended.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// What the program prints.
+#[derive(Deserialize)]
+struct Printed {
+    has_lock: bool,
+    begin_ns: u64,
+    end_ns: u64,
+    /// Name, pid, thread id, begin, end, and the remainder of the product.
+    workers: Vec<(String, i32, i32, u64, u64, u64)>,
+}
+
+/// Whether there is a Python of this name that runs.
+pub(super) fn exists(python: &str) -> bool {
+    let mut command = Command::new(python);
+    command.args(["-c", ""]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Has `count` workers of a Python do it, as `threads` or `processes`.
+///
+/// # Errors
+/// If it fails, or does not end.
+pub(super) fn run(python: &str, way: Way, how: &str, count: usize, share: Work) -> Result<Ran> {
+    let (kind, size) = match share {
+        Work::Compute(n) => ("compute", u128::from(n)),
+        Work::Wait(time) => ("wait", time.as_nanos()),
+    };
+    let parent = getpid().to_string();
+    let numbers = [count as u128, size, PRIME.into()].map(|number| number.to_string());
+    let program = ["leash", &parent, "--", python, "-c", SCRIPT, kind, how];
+    let mut command = leash::this_program(&program);
+    command.args(numbers).stdin(Stdio::null()).stdout(Stdio::piped());
+    let printed = output(command).with_context(|| format!("{python} cannot do it in {how}"))?;
+    let printed: Printed = serde_json::from_str(&printed).context("cannot understand python")?;
+    ensure!(printed.workers.len() == count, "{} of {count} python {how} did it", printed.workers.len());
+    let mut lanes = Vec::new();
+    for (name, pid, tid, begin_ns, end_ns, remainder) in printed.workers {
+        let (state, what) = match share {
+            Work::Compute(n) => {
+                work::check(n, remainder)?;
+                (State::Running, COMPUTING)
+            }
+            Work::Wait(_) => (State::Sleeping, ""),
+        };
+        let kind = if how == "threads" { Kind::Thread } else { Kind::Process };
+        let spans = vec![Span { state, what: what.into(), begin_ns, end_ns: end_ns.max(begin_ns + 1) }];
+        lanes.push(Lane { name, kind, pid, tid: Some(tid), spans, marks: Vec::new() });
+    }
+    let time_ns = printed.end_ns.saturating_sub(printed.begin_ns);
+    Ok(Ran {
+        time_ns,
+        has_lock: how == "threads" && printed.has_lock,
+        ..Ran::new(way, Trace::new(lanes), None)
+    })
+}
+
+/// What a program prints; it is killed if it does not end.
+fn output(mut command: Command) -> Result<String> {
+    let mut child = command.spawn().context("cannot start it")?;
+    let mut stdout = child.stdout.take().context("it has no stdout")?;
+    let reader = thread::spawn(move || {
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).map(|_| text)
+    });
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if Instant::now() > deadline {
+            // Its processes die with it, and with them the reader's pipe.
+            child.kill()?;
+            child.wait()?;
+            bail!("it does not end within {PATIENCE:?}");
+        }
+        thread::sleep(LOOK);
+    };
+    ensure!(status.success(), "it ended with {status}");
+    let Ok(text) = reader.join() else { bail!("a reader panicked") };
+    text.context("cannot read what it prints")
+}

@@ -1,0 +1,205 @@
+//! Where the lessons are shown: on the terminal one after the other, in files all together at the end.
+
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, Write};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use harness::text::{GAP, STYLE};
+
+use super::lanes::Look;
+use super::verdict::Variant;
+use super::{Lesson, chrome, json, lanes, page};
+
+/// Columns where the terminal's are not known.
+const COLUMNS: u16 = 100;
+
+/// [`STYLE`], in letters.
+const ASCII_STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('-'));
+
+/// How every experiment is shown.
+#[derive(Debug, Clone, Args)]
+pub struct ShowOptions {
+    /// Columns of the text [default: the terminal's, or 100 where there is none]
+    #[arg(long, value_name = "COLUMNS", global = true, help_heading = "Output")]
+    #[arg(value_parser = clap::value_parser!(u16).range(40..=1000))]
+    width: Option<u16>,
+
+    /// Draw with letters, without Unicode
+    #[arg(long, global = true, help_heading = "Output")]
+    ascii: bool,
+
+    /// Write an HTML page with the pictures to this file
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Output")]
+    report: Option<String>,
+
+    /// Write the pictures as SVG to this file
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Output")]
+    svg: Option<String>,
+
+    /// Write what was recorded as Chrome trace events, for Perfetto or chrome://tracing, to this file
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Output")]
+    trace: Option<String>,
+
+    /// Write everything as JSON to this file, or with - to stdout instead of the text
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Output")]
+    json: Option<String>,
+}
+
+/// Shows lessons as they come.
+#[derive(Debug)]
+pub struct Show {
+    options: ShowOptions,
+    look: Look,
+    lessons: Vec<Lesson>,
+}
+
+impl Show {
+    /// Gets ready, and makes sure that every file can be written before anything is run for it.
+    ///
+    /// # Errors
+    /// If one cannot.
+    pub fn open(options: &ShowOptions) -> Result<Self> {
+        for (option, path) in options.files() {
+            // What an earlier run has left in it stays until there is something better.
+            let opened = File::options().create(true).append(true).open(path);
+            opened.with_context(|| format!("cannot write --{option} {path}"))?;
+        }
+        let look = Look {
+            columns: options.width.or_else(harness::text::terminal_width).unwrap_or(COLUMNS).into(),
+            ascii: options.ascii,
+            colour: io::stdout().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        };
+        Ok(Self { options: options.clone(), look, lessons: Vec::new() })
+    }
+
+    /// Shows a lesson on the terminal, and keeps it for the files.
+    ///
+    /// # Errors
+    /// If stdout cannot be written.
+    pub fn add(&mut self, lesson: Lesson) -> Result<()> {
+        if self.options.json.as_deref() != Some("-") {
+            let gap = if self.lessons.is_empty() { "" } else { "\n\n" };
+            harness::text::say(&format!("{gap}{}", text(&lesson, &self.look)))?;
+        }
+        self.lessons.push(lesson);
+        Ok(())
+    }
+
+    /// Writes the files.
+    ///
+    /// # Errors
+    /// If one cannot be written.
+    pub fn finish(self) -> Result<()> {
+        for (option, path) in self.options.files() {
+            let content = match option {
+                "report" => page::html(&self.lessons),
+                "svg" => page::svg(&self.lessons),
+                "trace" => chrome::trace(&self.lessons)?,
+                _ => json::document(&self.lessons)?,
+            };
+            fs::write(path, content).with_context(|| format!("cannot write --{option} {path}"))?;
+        }
+        if self.options.json.as_deref() == Some("-") {
+            harness::text::say(&json::document(&self.lessons)?)?;
+        }
+        Ok(())
+    }
+}
+
+impl ShowOptions {
+    /// The files that are wanted, with the options that name them.
+    fn files(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let json = self.json.as_deref().filter(|path| *path != "-");
+        [
+            ("report", self.report.as_deref()),
+            ("svg", self.svg.as_deref()),
+            ("trace", self.trace.as_deref()),
+            ("json", json),
+        ]
+        .into_iter()
+        .filter_map(|(option, path)| Some((option, path?)))
+    }
+}
+
+/// The whole lesson for the terminal: the question, a picture for each variant, the table, the verdict.
+pub fn text(lesson: &Lesson, look: &Look) -> String {
+    let mut text = String::new();
+    harness::text::paragraph(
+        &mut text,
+        &format!("{}:", lesson.entry.name),
+        lesson.entry.question,
+        look.columns,
+    );
+    for variant in &lesson.outcome.variants {
+        text.push('\n');
+        harness::text::paragraph(&mut text, &format!("{}:", variant.name), &variant.about, look.columns);
+        text.push_str(&lanes::draw(&variant.trace, look));
+    }
+    for drawing in &lesson.outcome.drawings {
+        text.push_str(&format!("\n{}\n{}\n", drawing.title, drawing.text.trim_end()));
+    }
+    let table = table(&lesson.outcome.variants, look);
+    if !table.is_empty() {
+        text.push_str(&format!("\n{table}\n"));
+    }
+    text.push('\n');
+    let verdict = &lesson.verdict;
+    harness::text::paragraph(&mut text, "expected:", &verdict.expected, look.columns);
+    harness::text::paragraph(&mut text, "observed:", &verdict.observed, look.columns);
+    harness::text::paragraph(&mut text, "why:", &verdict.why, look.columns);
+    harness::text::paragraph(
+        &mut text,
+        "verdict:",
+        if verdict.as_expected { "as expected" } else { "NOT as expected" },
+        look.columns,
+    );
+    text
+}
+
+/// A row for each variant and a column for each name of a figure, in the order of their first appearance.
+pub fn rows(variants: &[Variant]) -> (Vec<&'static str>, Vec<Vec<String>>) {
+    let mut names = Vec::new();
+    for (name, _) in variants.iter().flat_map(|variant| &variant.figures) {
+        if !names.contains(name) {
+            names.push(*name);
+        }
+    }
+    let cell = |variant: &Variant, name: &str| {
+        let found = variant.figures.iter().find(|(its, _)| *its == name);
+        found.map_or_else(|| "-".to_owned(), |(_, figure)| figure.to_string())
+    };
+    let row = |variant| names.iter().map(|name| cell(variant, name)).collect();
+    let rows = variants.iter().map(row).collect();
+    (names, rows)
+}
+
+fn table(variants: &[Variant], look: &Look) -> String {
+    let (names, rows) = rows(variants);
+    if names.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new();
+    table.load_style(if look.ascii { ASCII_STYLE } else { STYLE });
+    table.set_header(std::iter::once("variant").chain(names));
+    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+    table.set_width(u16::try_from(look.columns).unwrap_or(u16::MAX));
+    for (variant, row) in variants.iter().zip(rows) {
+        table.add_row(std::iter::once(variant.name.clone()).chain(row));
+    }
+    for column in table.column_iter_mut() {
+        let is_first = column.index == 0;
+        column.set_padding((if is_first { 0 } else { GAP }, 0));
+        column.set_cell_alignment(if is_first { CellAlignment::Left } else { CellAlignment::Right });
+    }
+    let text = table.trim_fmt();
+    if look.ascii { text.replace('µ', "u") } else { text }
+}
+
+/// Says on stderr what does not belong to the text, such as that an optional part is left out.
+pub fn note(words: &str) {
+    // Nobody reads stderr any more: no reason to end.
+    let _ = writeln!(io::stderr(), "note: {words}");
+}

@@ -1,0 +1,179 @@
+//! What an experiment returns: what happened in each variant, and what to think of it.
+
+use harness::units;
+use serde::Serialize;
+
+use super::trace::Trace;
+
+/// What an experiment has observed.
+#[derive(Debug)]
+pub struct Outcome {
+    /// In the order of the pictures.
+    pub variants: Vec<Variant>,
+    /// Pictures of another kind, shown after those of the variants; usually none.
+    pub drawings: Vec<Drawing>,
+    /// What was expected of this run, with what came of it.
+    pub claims: Vec<Claim>,
+}
+
+/// One way to do it, wrong or right, and what happened.
+#[derive(Debug)]
+pub struct Variant {
+    /// What `--only` takes: [`super::experiments::name`].
+    pub name: String,
+    /// Half a line on what is done here.
+    pub about: String,
+    /// Who did what when.
+    pub trace: Trace,
+    /// A row of the table. Figures of the same name, in several variants, are a column.
+    pub figures: Vec<(&'static str, Figure)>,
+}
+
+/// Something measured. Shown in lower case, and in JSON by its name with `_` for spaces and the unit last.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Figure {
+    /// A number of things.
+    Count(u64),
+    /// Nanoseconds.
+    Time(u64),
+    /// How many times as much.
+    Times(f64),
+    /// A word.
+    Word(String),
+}
+
+impl Figure {
+    /// A number of things.
+    pub fn count(things: usize) -> Self {
+        Self::Count(things as u64)
+    }
+
+    /// What the end of its name is in JSON.
+    pub fn unit(&self) -> &'static str {
+        match self {
+            Self::Time(_) => "_ns",
+            Self::Count(_) | Self::Times(_) | Self::Word(_) => "",
+        }
+    }
+}
+
+impl std::fmt::Display for Figure {
+    #[allow(clippy::cast_precision_loss, reason = "shown with three digits")]
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(count) => f.pad(&units::grouped(*count)),
+            Self::Time(nanoseconds) => f.pad(&time(*nanoseconds)),
+            Self::Times(times) => f.pad(&format!("{times:.2} x")),
+            Self::Word(word) => f.pad(word),
+        }
+    }
+}
+
+/// Nanoseconds as people read them.
+#[allow(clippy::cast_precision_loss, reason = "shown with three digits")]
+pub fn time(nanoseconds: u64) -> String {
+    units::time(nanoseconds as f64)
+}
+
+/// A picture that is not lanes over time.
+#[derive(Debug, Clone)]
+pub struct Drawing {
+    /// What it shows.
+    pub title: String,
+    /// For the terminal, in lines, at most 80 columns wide, in ASCII.
+    pub text: String,
+    /// For the page, a whole `<svg>` with colours of [`harness::page`]; without one the text is shown there too.
+    pub svg: Option<String>,
+}
+
+/// One thing that was expected, and what came of it. Its words are made of the figures of this run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Claim {
+    /// What was expected.
+    pub expected: String,
+    /// What happened.
+    pub observed: String,
+    /// Why it happened. Shown only if it is what was expected: of anything else the reason is not known.
+    pub why: String,
+    /// Whether what happened is what was expected.
+    pub holds: bool,
+}
+
+impl Claim {
+    /// Whether what was `observed` is what was `expected`, and if it is, `why`. Phrases without a capital or a full stop for the first
+    /// two, a whole sentence for the last.
+    pub fn new(
+        holds: bool,
+        expected: impl Into<String>,
+        observed: impl Into<String>,
+        why: impl Into<String>,
+    ) -> Self {
+        Self { expected: expected.into(), observed: observed.into(), why: why.into(), holds }
+    }
+}
+
+/// All claims of an experiment together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// Whether every claim holds.
+    pub as_expected: bool,
+    /// A sentence.
+    pub expected: String,
+    /// A sentence.
+    pub observed: String,
+    /// One sentence or more.
+    pub why: String,
+}
+
+impl Verdict {
+    /// What the claims say together.
+    pub fn of(claims: &[Claim]) -> Self {
+        let sentence = |part: fn(&Claim) -> &str| {
+            let phrases: Vec<_> = claims.iter().map(part).collect();
+            format!("{}.", phrases.join("; "))
+        };
+        let mut reasons: Vec<String> = Vec::new();
+        for claim in claims {
+            let reason = match claim {
+                Claim { holds: true, why, .. } => why.clone(),
+                Claim { expected, .. } => {
+                    format!("That does not fit what was expected, \"{expected}\"; the reason is not known.")
+                }
+            };
+            // Two variants may have one reason.
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+        Self {
+            as_expected: claims.iter().all(|claim| claim.holds),
+            expected: sentence(|claim| &claim.expected),
+            observed: sentence(|claim| &claim.observed),
+            why: reasons.join(" "),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_that_fails_loses_its_reason_and_the_verdict() {
+        let claims =
+            [Claim::new(true, "one", "one", "Because."), Claim::new(false, "two", "three", "A lie.")];
+        let verdict = Verdict::of(&claims);
+        assert!(!verdict.as_expected);
+        assert_eq!((verdict.expected.as_str(), verdict.observed.as_str()), ("one; two.", "one; three."));
+        assert!(verdict.why.starts_with("Because.") && !verdict.why.contains("A lie."), "{}", verdict.why);
+        assert!(Verdict::of(&claims[..1]).as_expected);
+    }
+
+    #[test]
+    fn figures_are_shown_with_their_units() {
+        assert_eq!(Figure::Time(42_100_000).to_string(), "42.1 ms");
+        assert_eq!(Figure::count(1234).to_string(), "1,234");
+        assert_eq!(serde_json::to_string(&Figure::Time(5)).unwrap(), "5");
+    }
+}
