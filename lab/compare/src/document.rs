@@ -103,8 +103,8 @@ pub struct Point {
 pub struct Server {
     /// The model: the same at every point, and in every comparison.
     pub id: String,
-    /// What the table calls it: with its workers, whose number may differ from point to point.
-    pub name: String,
+    /// How many workers it had, where it is told how many.
+    pub workers: Option<usize>,
     /// What it was started with.
     pub command: String,
     /// Whether it is not of this project.
@@ -180,6 +180,13 @@ pub struct IdleRecord {
     pub kernel_slab_bytes: f64,
 }
 
+impl IdleRecord {
+    /// The kernel's share.
+    pub fn kernel_bytes(&self) -> f64 {
+        self.kernel_own_bytes + self.kernel_slab_bytes
+    }
+}
+
 /// The clients that matter, before they are disturbed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct AloneRecord {
@@ -222,6 +229,11 @@ impl Document {
         let document = serde_json::from_value(value)
             .map_err(|error| UsageError(format!("{name} is damaged: {error}")))?;
         Ok(document)
+    }
+
+    /// How many cores the servers had; `None` if they were not told which.
+    pub fn server_cores(&self) -> Option<usize> {
+        self.settings.server_cores.as_ref().map(Vec::len)
     }
 
     /// The scenarios that were measured, in the order of the points.

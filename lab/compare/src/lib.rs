@@ -7,8 +7,10 @@
 #![forbid(unsafe_code)]
 
 pub mod baseline;
+pub mod choose;
 pub mod document;
 pub mod html;
+pub mod matrix;
 pub mod measure;
 pub mod metric;
 pub mod notes;
@@ -139,7 +141,7 @@ fn servers(entries: &[Entry]) -> Vec<Server> {
     let rows = entries.iter().zip(summary::figures(entries));
     rows.map(|(entry, figures)| Server {
         id: entry.contender.id.clone(),
-        name: entry.contender.name.clone(),
+        workers: entry.contender.workers(),
         command: entry.contender.start.to_string(),
         is_foreign: entry.contender.start.is_foreign(),
         echo: entry.contender.echo,

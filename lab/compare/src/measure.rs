@@ -204,7 +204,7 @@ impl Forecast {
             plan.rounds,
             point.scenario.name(),
             point.connections,
-            point.contenders[step.contender].name
+            point.contenders[step.contender].id
         )
     }
 }

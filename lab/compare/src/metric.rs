@@ -30,6 +30,8 @@ pub enum Metric {
     IdlePss,
     /// Memory of the kernel for each silent connection.
     IdleKernel,
+    /// Both.
+    IdleWhole,
     /// How many times longer the p99 is with those that disturb than without.
     Disturbed,
     /// Bytes per second of the one bulk talker.
@@ -64,6 +66,7 @@ impl Metric {
             Self::Cores => "Cores that the server used",
             Self::IdlePss => "Server's memory per silent connection",
             Self::IdleKernel => "Kernel's memory per silent connection",
+            Self::IdleWhole => "Memory per silent connection, the kernel's share included",
             Self::Disturbed => "p99, times that without the disturbance",
             Self::BulkThroughput => "Bytes per second of the bulk talker",
         }
@@ -83,6 +86,7 @@ impl Metric {
             Self::Cores => "use of cores",
             Self::IdlePss => "memory per silent connection",
             Self::IdleKernel => "kernel memory per silent connection",
+            Self::IdleWhole => "whole memory per silent connection",
             Self::Disturbed => "rise of the p99",
             Self::BulkThroughput => "throughput of the bulk talker",
         }
@@ -102,7 +106,7 @@ impl Metric {
             Self::Rate | Self::ConnectionRate => format!("{}/s", units::rate(value)),
             Self::Throughput | Self::BulkThroughput => format!("{}/s", units::bytes(value)),
             Self::P50 | Self::P99 | Self::P999 | Self::Cpu => units::time(value),
-            Self::Memory | Self::IdlePss | Self::IdleKernel => units::signed_bytes(value),
+            Self::Memory | Self::IdlePss | Self::IdleKernel | Self::IdleWhole => units::signed_bytes(value),
             Self::Cores => format!("{value:.2}"),
             Self::Disturbed => format!("{value:.2} x"),
         }
@@ -112,7 +116,12 @@ impl Metric {
     pub fn is_bytes(self) -> bool {
         matches!(
             self,
-            Self::Throughput | Self::BulkThroughput | Self::Memory | Self::IdlePss | Self::IdleKernel
+            Self::Throughput
+                | Self::BulkThroughput
+                | Self::Memory
+                | Self::IdlePss
+                | Self::IdleKernel
+                | Self::IdleWhole
         )
     }
 
@@ -138,7 +147,8 @@ impl Metric {
             Self::Memory => Some(figures.peak_pss_bytes as f64),
             Self::Cores => asked.then_some(figures.server_cores),
             Self::IdlePss => figures.idle.map(|idle| idle.pss_bytes),
-            Self::IdleKernel => figures.idle.map(|idle| idle.kernel_own_bytes + idle.kernel_slab_bytes),
+            Self::IdleKernel => figures.idle.map(|idle| idle.kernel_bytes()),
+            Self::IdleWhole => figures.idle.map(|idle| idle.pss_bytes + idle.kernel_bytes()),
             Self::Disturbed => figures.alone.map(|alone| times(figures.p99_ns, alone.response_p99_ns)),
             Self::BulkThroughput => figures.bulk_bytes_per_s,
         }
@@ -156,7 +166,8 @@ impl Metric {
             Self::Memory => round.pss_bytes as f64,
             Self::Cores => round.server_cpu_s / round.elapsed_s,
             Self::IdlePss => round.idle?.pss_bytes,
-            Self::IdleKernel => round.idle.map(|idle| idle.kernel_own_bytes + idle.kernel_slab_bytes)?,
+            Self::IdleKernel => round.idle?.kernel_bytes(),
+            Self::IdleWhole => round.idle.map(|idle| idle.pss_bytes + idle.kernel_bytes())?,
             Self::Disturbed => times(round.response_p99_ns, round.alone?.response_p99_ns),
             Self::BulkThroughput => round.bulk_bytes_per_s?,
         })

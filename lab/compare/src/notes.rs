@@ -62,7 +62,7 @@ fn fewer_connections(plan: &Plan, point: &PlannedPoint, entry: &Entry) -> Option
     (contender.connections < point.connections).then(|| {
         format!(
             "{}{place}: measured with {} connection instead of {}, because it holds one conversation at a time",
-            contender.name, contender.connections, point.connections
+            contender.id, contender.connections, point.connections
         )
     })
 }
@@ -206,7 +206,7 @@ fn failures(plan: &Plan, measured: &Measured) -> Vec<String> {
             known.push(key);
             let place = at(plan, point);
             let place = if place.is_empty() { place } else { format!("{place}: ") };
-            lines.push(format!("{}: {place}round {}: {}", entry.contender.name, failure.round, failure.why));
+            lines.push(format!("{}: {place}round {}: {}", entry.contender.id, failure.round, failure.why));
         }
     }
     lines

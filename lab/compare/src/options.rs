@@ -1,11 +1,14 @@
 //! What `lab compare` can be told.
 
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use clap::Args;
 use client::load::parse_size;
-use harness::contender::{Contender, Foreign, Model};
+use harness::contender::{Contender, Foreign};
+use harness::models::{Model, Workers};
+use harness::pin::Pins;
 use serving::UsageError;
 use serving::options::{parse_count, parse_duration};
 
@@ -125,14 +128,14 @@ pub enum Candidate {
 
 impl Candidate {
     /// As it takes part in a scenario, with that many connections; `None` if it does not. `first`: at the first point of the sweep.
-    pub fn at(&self, profile: &Profile, connections: usize, first: bool) -> Option<Contender> {
+    pub fn at(&self, profile: &Profile, connections: usize, cores: usize, first: bool) -> Option<Contender> {
         let mut contender = match self {
-            Self::Own(model) if model.is_pool() && connections > MOST_WORKERS => return None,
-            Self::Own(model) => Contender::own(*model, connections),
+            Self::Own(model) if is_pool(*model) && connections > MOST_WORKERS => return None,
+            Self::Own(model) => Contender::own(*model, connections, cores),
             Self::Foreign(..) if !profile.arguments.is_empty() => return None,
             Self::Foreign(foreign, echo) => Contender::foreign(foreign, *echo, connections),
         };
-        if contender.one_at_a_time {
+        if contender.holds_one() {
             match profile.one_at_a_time {
                 OneAtATime::Fully => contender.connections = connections,
                 OneAtATime::WithOneConnection if first => {}
@@ -155,18 +158,21 @@ impl CompareOptions {
         let models = match self.models.as_slice() {
             [] if self.foreign_only => Vec::new(),
             [] => {
-                let mut models = Model::ALL.to_vec();
-                // Forbidden in many a container. Who asks for it by name is told so by a failure.
-                if let Err(error) = server_uring::available() {
-                    models.retain(|&model| model != Model::Uring);
-                    left_out.push(format!("uring: {error}"));
-                }
+                let mut models: Vec<Model> = Model::all().collect();
+                // The ring is forbidden in many a container. Who asks for it by name is told so by a failure.
+                models.retain(|model| match model.available() {
+                    Ok(()) => true,
+                    Err(error) => {
+                        left_out.push(format!("{}: {error}", model.name()));
+                        false
+                    }
+                });
                 models
             }
             chosen => chosen.to_vec(),
         };
         let most = self.connections.iter().copied().max().unwrap_or(0);
-        if most > MOST_WORKERS && self.models.iter().any(|model| model.is_pool()) {
+        if most > MOST_WORKERS && self.models.iter().any(|model| is_pool(*model)) {
             return Err(UsageError(format!(
                 "a pool has at most {MOST_WORKERS} workers, too few for --connections {most}: leave prefork and pool \
                  out of --models, or ask for fewer connections"
@@ -235,6 +241,14 @@ impl CompareOptions {
         connections
     }
 
+    /// On how many cores a server runs.
+    pub fn server_cores(&self, pinned: bool) -> usize {
+        match Pins::divide(self.threads) {
+            Some(pins) if !self.no_pin => pins.of_server(pinned).len(),
+            _ => thread::available_parallelism().map_or(1, Into::into),
+        }
+    }
+
     /// How much is measured.
     pub fn depth(&self) -> Depth {
         match (self.quick, self.thorough) {
@@ -243,6 +257,10 @@ impl CompareOptions {
             _ => Depth::Usual,
         }
     }
+}
+
+fn is_pool(model: Model) -> bool {
+    model.workers() == Workers::PerConnection
 }
 
 /// Reads a time of more than nothing.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use harness::contender::{Foreign, PORT};
+use harness::models::Makes;
 
 /// A program in `peers/`.
 struct Peer {
@@ -12,14 +13,14 @@ struct Peer {
     file: &'static str,
     /// What it needs beyond the interpreter.
     module: Option<&'static str>,
-    one_at_a_time: bool,
+    makes: Makes,
 }
 
 const PEERS: [Peer; 4] = [
-    Peer { name: "py-sequential", file: "sequential.py", module: None, one_at_a_time: true },
-    Peer { name: "py-multiprocess", file: "multiprocess.py", module: None, one_at_a_time: false },
-    Peer { name: "py-multithread", file: "multithread.py", module: None, one_at_a_time: false },
-    Peer { name: "py-coroutine", file: "coroutine.py", module: Some("gevent"), one_at_a_time: false },
+    Peer { name: "py-sequential", file: "sequential.py", module: None, makes: Makes::Nothing },
+    Peer { name: "py-multiprocess", file: "multiprocess.py", module: None, makes: Makes::Process },
+    Peer { name: "py-multithread", file: "multithread.py", module: None, makes: Makes::Thread },
+    Peer { name: "py-coroutine", file: "coroutine.py", module: Some("gevent"), makes: Makes::Task },
 ];
 
 /// What runs them.
@@ -70,7 +71,7 @@ fn find_in(folder: &Path) -> Found {
         } else {
             let command =
                 format!("{INTERPRETER} {} --listen 127.0.0.1:{PORT}", quoted(&path.to_string_lossy()));
-            found.peers.push(Foreign::peer(peer.name, command, peer.one_at_a_time));
+            found.peers.push(Foreign::peer(peer.name, command, peer.makes));
         }
     }
     found

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use harness::contender::{Foreign, Model, PORT};
+use harness::contender::{Foreign, PORT};
+use harness::models::{Model, Workers};
 
 use crate::peers::{Found, quoted};
 
@@ -34,13 +35,13 @@ pub fn find(models: &[Model]) -> Found {
     }
     for model in models {
         let name = name_of(model.name());
-        if model.is_pool() {
+        if model.workers() == Workers::PerConnection {
             found.left_out.push(format!("{name}: the number of its workers is fixed on its page"));
             continue;
         }
         let program = workspace.join("target/release").join(model.name());
         let command = format!("{} 127.0.0.1:{PORT}", quoted(&program.to_string_lossy()));
-        found.peers.push(Foreign::peer(&name, command, *model == Model::Iterative));
+        found.peers.push(Foreign::peer(&name, command, model.makes()));
     }
     found
 }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use harness::contender::Contender;
+use harness::models::Makes;
 use serving::UsageError;
 
 use crate::options::{Candidate, CompareOptions};
@@ -141,6 +142,7 @@ fn points_of(
 ) -> Vec<PlannedPoint> {
     let profile = scenario.profile();
     let connections = options.connections(profile);
+    let cores = options.server_cores(profile.pinned);
     let loads: Vec<Option<f64>> = match profile.loads[options.depth() as usize] {
         [] => vec![None],
         loads => loads.iter().copied().map(Some).collect(),
@@ -148,8 +150,10 @@ fn points_of(
     let mut points = Vec::new();
     for (index, count) in connections.iter().enumerate() {
         for load in &loads {
-            let contenders =
-                candidates.iter().filter_map(|candidate| candidate.at(profile, *count, index == 0)).collect();
+            let contenders = candidates
+                .iter()
+                .filter_map(|candidate| candidate.at(profile, *count, cores, index == 0))
+                .collect();
             points.push(PlannedPoint {
                 scenario,
                 connections: *count,
@@ -186,10 +190,11 @@ fn absent<'a>(candidate: &'a Candidate, points: &[PlannedPoint]) -> Option<&'a s
 
 fn refuse_twins(contenders: &[Contender]) -> Result<(), UsageError> {
     for (index, contender) in contenders.iter().enumerate() {
-        let is_twin = |earlier: &&Contender| earlier.name == contender.name || earlier.id == contender.id;
-        if let Some(twin) = contenders[..index].iter().find(is_twin) {
-            let name = if twin.name == contender.name { &contender.name } else { &contender.id };
-            return Err(UsageError(format!("two servers are called {name}: give one another name")));
+        if contenders[..index].iter().any(|earlier| earlier.id == contender.id) {
+            return Err(UsageError(format!(
+                "two servers are called {}: give one another name",
+                contender.id
+            )));
         }
     }
     Ok(())
@@ -231,11 +236,11 @@ fn whole_milliseconds(time: Duration) -> Duration {
 /// learns better.
 fn overhead(point: &PlannedPoint, step: Step) -> Duration {
     let contender = &point.contenders[step.contender];
-    let each = match contender.id.as_str() {
-        "fork" | "prefork" | "py-multiprocess" => Duration::from_micros(1500),
-        "thread" | "pool" | "py-multithread" => Duration::from_micros(100),
-        _ => Duration::from_micros(30),
-    };
+    let each = Duration::from_micros(match contender.makes {
+        Some(Makes::Process) => 1500,
+        Some(Makes::Thread) => 100,
+        _ => 30,
+    });
     let start = if contender.start.is_foreign() { 150 } else { 40 };
     let connections = u32::try_from(contender.connections).unwrap_or(u32::MAX);
     Duration::from_millis(start) + each.saturating_mul(connections)
@@ -244,6 +249,8 @@ fn overhead(point: &PlannedPoint, step: Step) -> Duration {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+
+    use harness::models::Model;
 
     use super::*;
 
@@ -265,7 +272,7 @@ mod tests {
     #[test]
     fn one_load_is_one_point_and_as_short_as_it_says() {
         let plan = plan(&["--rounds=1", "--duration=200ms", "--connections=8"]);
-        let models = harness::contender::Model::ALL.len() - usize::from(server_uring::available().is_err());
+        let models = Model::all().filter(|model| model.available().is_ok()).count();
         assert_eq!((plan.points.len(), plan.steps.len()), (1, models));
         assert_eq!(plan.duration, Duration::from_millis(200));
         assert!(estimated(&plan) < Duration::from_secs(3));

@@ -234,7 +234,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use harness::contender::Model;
+    use harness::models::Model;
     use harness::sample::Footprint;
 
     fn round(requests: u64, nanoseconds: u64) -> Round {
@@ -248,7 +248,7 @@ mod tests {
     }
 
     fn entry(rounds: Vec<Round>) -> Entry {
-        let mut entry = Entry::new(Contender::own(Model::Mio, 1));
+        let mut entry = Entry::new(Contender::own(Model::Mio, 1, 1));
         rounds.into_iter().for_each(|round| entry.add(round));
         entry
     }

@@ -118,7 +118,7 @@ fn draw(servers: &[Server], shown: &[Column], width: Option<u16>) -> String {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
     for server in servers {
-        let mut cells = vec![server.name.clone()];
+        let mut cells = vec![server.id.clone()];
         match &server.figures {
             Some(figures) => cells.extend(shown.iter().map(|column| (column.cell)(figures))),
             None if server.failure.is_none() => cells.push(none()),
@@ -152,7 +152,7 @@ mod tests {
         });
         Server {
             id: name.to_owned(),
-            name: name.to_owned(),
+            workers: None,
             command: String::new(),
             is_foreign: false,
             echo: false,

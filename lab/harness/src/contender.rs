@@ -2,81 +2,21 @@
 
 use std::fmt;
 
-use clap::ValueEnum;
-
-/// A server model of this project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Model {
-    /// One conversation at a time
-    Iterative,
-    /// A process per conversation
-    Fork,
-    /// A fixed pool of processes, as many as connections
-    Prefork,
-    /// A thread per conversation
-    Thread,
-    /// A fixed pool of threads, as many as connections
-    Pool,
-    /// All conversations on one thread, one event loop
-    Mio,
-    /// A task per conversation, all on one thread
-    Tokio,
-    /// All conversations on one thread, completions instead of readiness
-    Uring,
-    /// A process per core, an event loop in each
-    Hybrid,
-}
-
-impl Model {
-    /// All of them, in the order of the lesson.
-    pub const ALL: [Self; 9] = [
-        Self::Iterative,
-        Self::Fork,
-        Self::Prefork,
-        Self::Thread,
-        Self::Pool,
-        Self::Mio,
-        Self::Tokio,
-        Self::Uring,
-        Self::Hybrid,
-    ];
-
-    /// What it is called, also on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Iterative => "iterative",
-            Self::Fork => "fork",
-            Self::Prefork => "prefork",
-            Self::Thread => "thread",
-            Self::Pool => "pool",
-            Self::Mio => "mio",
-            Self::Tokio => "tokio",
-            Self::Uring => "uring",
-            Self::Hybrid => "hybrid",
-        }
-    }
-
-    /// Whether a fixed number of workers serves.
-    pub fn is_pool(self) -> bool {
-        matches!(self, Self::Prefork | Self::Pool)
-    }
-}
+use crate::models::{Makes, Model, Workers};
 
 /// One row of the comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contender {
-    /// What it is called everywhere, however many connections there are.
+    /// What it is called everywhere, however many connections there are: unique in a comparison.
     pub id: String,
-    /// What the table calls it: unique in a comparison.
-    pub name: String,
     /// How it is started.
     pub start: Start,
     /// How many connections the load opens to it; at least 1.
     pub connections: usize,
     /// Whether it sends bytes back as they are, instead of upper-cased.
     pub echo: bool,
-    /// Whether it holds one conversation at a time, and the others wait.
-    pub one_at_a_time: bool,
+    /// What it makes for each client, as far as that is known.
+    pub makes: Option<Makes>,
 }
 
 /// How a server is started.
@@ -89,21 +29,21 @@ pub enum Start {
 }
 
 impl Contender {
-    /// One of ours, for that many connections. A pool has as many workers as there are connections,
-    /// because a connection that no worker is free for would only wait.
-    pub fn own(model: Model, connections: usize) -> Self {
-        let server = model.name();
-        let workers = model.is_pool().then_some(connections);
-        let mut arguments = vec![server.to_owned()];
+    /// One of ours, for that many connections, on so many cores.
+    pub fn own(model: Model, connections: usize, cores: usize) -> Self {
+        let workers = match model.workers() {
+            Workers::Own => None,
+            Workers::PerConnection => Some(connections),
+            Workers::PerCore => Some(cores),
+        };
+        let mut arguments = vec![model.name().to_owned()];
         arguments.extend(workers.map(|workers| format!("--workers={workers}")));
         Self {
             id: model.name().to_owned(),
-            name: workers
-                .map_or_else(|| server.to_owned(), |workers| format!("{server} --workers {workers}")),
             start: Start::Own(arguments),
-            connections: if model == Model::Iterative { 1 } else { connections },
+            connections: if model.holds_one() { 1 } else { connections },
             echo: false,
-            one_at_a_time: model == Model::Iterative,
+            makes: Some(model.makes()),
         }
     }
 
@@ -111,11 +51,10 @@ impl Contender {
     pub fn foreign(foreign: &Foreign, echo: bool, connections: usize) -> Self {
         Self {
             id: foreign.name.clone(),
-            name: foreign.name.clone(),
             start: Start::Foreign(foreign.command.clone()),
-            connections: if foreign.one_at_a_time { 1 } else { connections },
+            connections: if foreign.makes == Some(Makes::Nothing) { 1 } else { connections },
             echo,
-            one_at_a_time: foreign.one_at_a_time,
+            makes: foreign.makes,
         }
     }
 }
@@ -131,7 +70,7 @@ const NAME_CHARACTERS: usize = 40;
 pub struct Foreign {
     name: String,
     command: String,
-    one_at_a_time: bool,
+    makes: Option<Makes>,
 }
 
 impl Foreign {
@@ -150,7 +89,7 @@ impl Foreign {
         if !command.contains(PORT) {
             return Err(format!("the command must say {PORT} where the port to listen on belongs"));
         }
-        Ok(Self { name: name.to_owned(), command: command.to_owned(), one_at_a_time: false })
+        Ok(Self { name: name.to_owned(), command: command.to_owned(), makes: None })
     }
 
     /// What it is called.
@@ -159,8 +98,21 @@ impl Foreign {
     }
 
     /// One of the project's `peers/`, whose command has a place for the port.
-    pub fn peer(name: &str, command: String, one_at_a_time: bool) -> Self {
-        Self { name: name.to_owned(), command, one_at_a_time }
+    pub fn peer(name: &str, command: String, makes: Makes) -> Self {
+        Self { name: name.to_owned(), command, makes: Some(makes) }
+    }
+}
+
+impl Contender {
+    /// Whether it holds one conversation at a time, and the others wait.
+    pub fn holds_one(&self) -> bool {
+        self.makes == Some(Makes::Nothing)
+    }
+
+    /// How many workers it is given, if it is told.
+    pub fn workers(&self) -> Option<usize> {
+        let Start::Own(arguments) = &self.start else { return None };
+        arguments.iter().find_map(|argument| argument.strip_prefix("--workers=")?.parse().ok())
     }
 }
 
@@ -202,10 +154,11 @@ mod tests {
 
     #[test]
     fn a_pool_has_a_worker_for_every_connection_and_iterative_has_one_connection() {
-        let pool = Contender::own(Model::Prefork, 7);
-        assert_eq!(pool.name, "prefork --workers 7");
+        let pool = Contender::own(Model::Prefork, 7, 2);
+        assert_eq!((pool.id.as_str(), pool.workers()), ("prefork", Some(7)));
         assert_eq!(pool.start.to_string(), "lab serve prefork --workers=7");
         assert_eq!(pool.connections, 7);
-        assert_eq!(Contender::own(Model::Iterative, 7).connections, 1);
+        assert_eq!(Contender::own(Model::Iterative, 7, 2).connections, 1);
+        assert_eq!(Contender::own(Model::TokioWorkers, 7, 2).workers(), Some(2));
     }
 }

@@ -1,6 +1,6 @@
 //! What every measurement and every lesson of the laboratory needs, and none of them alone.
 //!
-//! In reading order: [`contender`], who can be measured; [`server`] starts one, in a process that [`leash`] ties to the lab, on the
+//! In reading order: [`models`], the models of this project; [`contender`], who can be measured; [`server`] starts one, in a process that [`leash`] ties to the lab, on the
 //! cores that [`pin`] divides; [`serve`] is the lab as a server of ours. [`sample`] weighs a process tree, [`clock`] is one clock for
 //! all, [`machine`] says where all this was, [`interrupt`] is Ctrl-C. [`units`], [`text`], [`page`] and [`output`] show what was found.
 //!
@@ -13,6 +13,7 @@ pub mod contender;
 pub mod interrupt;
 pub mod leash;
 pub mod machine;
+pub mod models;
 pub mod output;
 pub mod page;
 pub mod pin;

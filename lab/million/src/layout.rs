@@ -1,6 +1,6 @@
 //! How many processes, addresses and requests at once a number of connections takes.
 
-use harness::contender::Model;
+use harness::models::{Isolation, Makes, Model, Workers};
 use serde::Serialize;
 
 use super::limits::Limits;
@@ -115,7 +115,7 @@ pub fn queue(limits: &Limits) -> u64 {
 
 /// Whether the model has as many processes as it is told.
 pub fn spreads(model: Model) -> bool {
-    model == Model::Hybrid
+    model.isolation() == Isolation::Worker
 }
 
 /// The fewest processes that can hold that many, but one for each core; where no number of them
@@ -152,13 +152,13 @@ pub struct Cost {
 
 /// What a model's conversation costs, as measured and rounded up; `None` if it cannot hold many.
 pub fn cost(model: Model) -> Option<Cost> {
-    match model {
-        Model::Iterative | Model::Prefork | Model::Pool => None,
-        Model::Fork => Some(Cost { bytes: 140 << 10, tasks: 1, descriptors: 0, maps: 0 }),
+    let bytes = model.bytes_per_client();
+    match model.makes() {
+        _ if model.workers() == Workers::PerConnection => None,
+        Makes::Nothing => None,
+        Makes::Process => Some(Cost { bytes, tasks: 1, descriptors: 0, maps: 0 }),
         // Its stack and the one for signals, each with a guard page.
-        Model::Thread => Some(Cost { bytes: 36 << 10, tasks: 1, descriptors: 1, maps: 4 }),
-        Model::Mio | Model::Hybrid => Some(Cost { bytes: 128, tasks: 0, descriptors: 1, maps: 0 }),
-        Model::Uring => Some(Cost { bytes: 512, tasks: 0, descriptors: 1, maps: 0 }),
-        Model::Tokio => Some(Cost { bytes: 1024, tasks: 0, descriptors: 1, maps: 0 }),
+        Makes::Thread => Some(Cost { bytes, tasks: 1, descriptors: 1, maps: 4 }),
+        Makes::Entry | Makes::Task => Some(Cost { bytes, tasks: 0, descriptors: 1, maps: 0 }),
     }
 }

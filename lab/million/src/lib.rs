@@ -25,9 +25,9 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use harness::contender::Model;
 use harness::interrupt::Interrupt;
 use harness::machine::Machine;
+use harness::models::Model;
 use harness::output::Output;
 use harness::text;
 use serving::options::parse_count;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table};
-use harness::contender::Model;
+use harness::models::Model;
 use harness::text::{GAP, STYLE};
 use harness::units::{grouped, rate, signed_bytes, time};
 

@@ -7,8 +7,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use harness::contender::Model;
 use harness::interrupt::Interrupt;
+use harness::models::Model;
 use harness::sample;
 use harness::server::Server;
 use harness::units::grouped;

@@ -128,7 +128,7 @@ fn figures(body: &mut String, scenario: Scenario, point: &Point) {
             body,
             "<tr><th scope=\"row\" title=\"{}\">{}</th>",
             escape(&server.command),
-            escape(&server.name)
+            escape(&server.id)
         );
         match (&server.figures, &server.failure) {
             (Some(figures), _) => {

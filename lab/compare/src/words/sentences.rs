@@ -315,7 +315,7 @@ mod tests {
     fn server(id: &str, connections: usize, figures: Figures, rounds: Vec<RoundRecord>) -> Server {
         Server {
             id: id.to_owned(),
-            name: id.to_owned(),
+            workers: None,
             command: String::new(),
             is_foreign: false,
             echo: false,

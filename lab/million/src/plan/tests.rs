@@ -1,6 +1,6 @@
 //! Invented machines.
 
-use harness::contender::Model;
+use harness::models::Model;
 
 use super::*;
 use crate::limits::Room;

@@ -1,0 +1,3 @@
+//! `lab choose`: which model for what is asked of it, measured here.
+
+pub mod rule;
