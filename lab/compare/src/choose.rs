@@ -1,3 +1,89 @@
-//! `lab choose`: which model for what is asked of it, measured here.
+//! `lab choose`: four questions, a short measurement of what decides, and one page with the answer.
+//!
+//! In reading order: [`ask`], the questions; [`measure`], what is measured for them, and what this machine has; [`rule`], which model
+//! that makes; [`words`] and [`page`], the answer for a terminal and for a meeting.
 
+pub mod ask;
+pub mod measure;
+pub mod page;
 pub mod rule;
+pub mod words;
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use harness::interrupt::Interrupt;
+use harness::machine::Machine;
+use harness::models::Model;
+use harness::output::Output;
+use harness::text;
+
+use self::ask::Questions;
+use self::measure::Figures;
+use self::rule::{Answer, Needs, Out};
+
+/// The questions, and where the answer goes.
+#[derive(Debug, Clone, Args)]
+pub struct ChooseOptions {
+    #[command(flatten)]
+    questions: Questions,
+
+    /// Write the answer as one HTML page too
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    report: Option<String>,
+}
+
+/// All that an answer is made from.
+#[derive(Debug)]
+pub struct Advice {
+    /// What was asked.
+    pub needs: Needs,
+    /// What was measured.
+    pub figures: Figures,
+    /// What that makes; `None` if no model can do it.
+    pub answer: Option<Answer>,
+    /// Models that were not measured, because they cannot do it whatever they cost.
+    pub excluded: Vec<(Model, Out)>,
+    /// How long it took, in seconds.
+    pub took_s: f64,
+    /// Where.
+    pub machine: Machine,
+}
+
+/// Asks, measures, answers.
+///
+/// # Errors
+/// If a question has no answer, a server cannot be measured, no model can do what is asked, or the user interrupts.
+pub fn run(options: &ChooseOptions) -> Result<()> {
+    let needs = options.questions.ask()?;
+    let report = options.report.as_deref().map(|path| Output::open("--report", path)).transpose()?;
+    let interrupt = Interrupt::watch()?;
+    text::warn_of_debug_build(true)?;
+    let machine = Machine::this();
+    let begun = Instant::now();
+    let (able, excluded): (Vec<Model>, Vec<Model>) =
+        Model::all().partition(|model| rule::cannot(*model, &needs).is_none());
+    let excluded = excluded.into_iter().filter_map(|model| Some((model, rule::cannot(model, &needs)?)));
+    let figures = measure::measure(&able, &needs, &interrupt)?;
+    if interrupt.raised() {
+        bail!("interrupted before the answer was known");
+    }
+    let advice = Advice {
+        needs,
+        answer: rule::choose(&needs, &figures.costs, &figures.room),
+        figures,
+        excluded: excluded.collect(),
+        took_s: begun.elapsed().as_secs_f64(),
+        machine,
+    };
+    text::say(&words::text(&advice, text::terminal_width()))?;
+    if let Some(report) = report {
+        report.write(&page::html(&advice))?;
+    }
+    text::warn_of_debug_build(true)?;
+    match advice.answer {
+        Some(_) => Ok(()),
+        None => bail!("no model can do that on this machine: see above why"),
+    }
+}

@@ -10,6 +10,7 @@ pub mod baseline;
 pub mod choose;
 pub mod document;
 pub mod html;
+pub mod interval;
 pub mod matrix;
 pub mod measure;
 pub mod metric;

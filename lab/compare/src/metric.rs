@@ -155,7 +155,8 @@ impl Metric {
     }
 
     #[allow(clippy::cast_precision_loss, reason = "times and sizes stay far below 2^52")]
-    fn of_round(self, round: &RoundRecord) -> Option<f64> {
+    /// The value of one round; `None` if it has none.
+    pub fn of_round(self, round: &RoundRecord) -> Option<f64> {
         Some(match self {
             Self::Rate | Self::ConnectionRate => round.requests_per_s,
             Self::Throughput => round.bytes_per_s,

@@ -119,7 +119,7 @@ fn doubts(plan: &Plan, measured: &Measured, load_average: f64) -> Vec<String> {
 }
 
 /// In how many rounds other programs were at work.
-fn disturbed(measured: &Measured) -> Option<String> {
+pub(crate) fn disturbed(measured: &Measured) -> Option<String> {
     let rounds = || measured.entries.iter().flatten().flat_map(|entry| &entry.rounds);
     let most = rounds().map(|round| round.others_cores).fold(0.0, f64::max);
     let count = rounds().filter(|round| round.others_cores > DISTURBING_CORES).count();

@@ -117,10 +117,22 @@ impl Plan {
             refuse_twins(&point.contenders)?;
         }
         let rounds = options.rounds.unwrap_or(options.depth().rounds());
+        let mut plan = Self::of(points, rounds, options.depth().budget());
+        plan.notes = notes;
+        if let Some(duration) = options.duration {
+            plan.duration = duration;
+            plan.warm_up = whole_milliseconds(duration / WARM_UP_PART);
+        }
+        plan.warm_up = options.warm_up.unwrap_or(plan.warm_up);
+        Ok(plan)
+    }
+
+    /// These points, so many times, with the longest windows that the time allows.
+    pub fn of(points: Vec<PlannedPoint>, rounds: usize, budget: Duration) -> Self {
         let steps = steps(&points, rounds);
-        let duration = options.duration.unwrap_or_else(|| window(&points, &steps, options.depth().budget()));
-        let warm_up = options.warm_up.unwrap_or_else(|| whole_milliseconds(duration / WARM_UP_PART));
-        Ok(Self { points, steps, rounds, duration, warm_up, notes })
+        let duration = window(&points, &steps, budget);
+        let warm_up = whole_milliseconds(duration / WARM_UP_PART);
+        Self { points, steps, rounds, duration, warm_up, notes: Vec::new() }
     }
 
     /// How long a step will take, as far as one can know before it has been done once.

@@ -6,6 +6,7 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use compare::choose::{self, ChooseOptions};
 use compare::html::{self, ReportOptions};
 use compare::options::CompareOptions;
 use harness::{leash, serve};
@@ -24,6 +25,8 @@ pub struct Cli {
 enum Command {
     /// Compare the servers: requests per second, response times, CPU and memory, side by side
     Compare(CompareOptions),
+    /// Which model for what is asked of it: four questions, half a minute of measuring, one page
+    Choose(ChooseOptions),
     /// Show the course's experiments, one line each
     List,
     /// Run an experiment of the course: a picture of who did what when, a table, and a verdict
@@ -61,6 +64,7 @@ pub fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
         None => compare::run(&CompareAlone::parse_from(["lab"]).options),
         Some(Command::Compare(options)) => compare::run(options),
+        Some(Command::Choose(options)) => choose::run(options),
         Some(Command::List) => lessons::list(),
         Some(Command::Run(options)) => lessons::run(options),
         Some(Command::Act(options)) => lessons::act(options),

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use harness::models::{Isolation, Model};
 
+use crate::interval::{self, Interval};
+
 /// A model that can do less than this share of what the best one can is not chosen, however simple it is.
 pub const LEAST_SHARE: f64 = 0.5;
 
@@ -36,26 +38,22 @@ pub struct Needs {
     pub confined: bool,
 }
 
-/// A figure, and the interval in which it lies with 95 %.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Estimate {
-    /// The least.
-    pub low: f64,
-    /// The figure.
-    pub value: f64,
-    /// The most.
-    pub high: f64,
-}
-
 /// What a model costs on this machine.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Costs {
     /// Which.
     pub model: Model,
     /// Bytes of memory for one more client, the kernel's share included.
-    pub memory: Estimate,
-    /// Nanoseconds of CPU time for each request, computing included.
-    pub cpu_ns: Estimate,
+    pub memory: f64,
+    /// Nanoseconds of CPU time for each request, computing included: the number of each round, and what it found. At least two.
+    pub cpu_ns: Vec<(usize, f64)>,
+}
+
+impl Costs {
+    /// The CPU times of the rounds.
+    pub fn values(&self) -> Vec<f64> {
+        self.cpu_ns.iter().map(|(_, value)| *value).collect()
+    }
 }
 
 /// What this machine has.
@@ -122,7 +120,7 @@ pub struct Answer {
     /// Who would be, if not the choice.
     pub runner_up: Option<Model>,
     /// What the models can do, as shares of the best: those that are not out, in the order of the choice.
-    pub shares: Vec<(Model, Estimate)>,
+    pub shares: Vec<(Model, Interval)>,
     /// Who is out, and why.
     pub out: Vec<(Model, Out)>,
     /// Models that rule 2 kept or dropped although the other may be true.
@@ -155,7 +153,7 @@ pub fn cannot(model: Model, needs: &Needs) -> Option<Out> {
 
 fn does_not_fit(costs: &Costs, needs: &Needs, room: &Room) -> Option<Out> {
     #[allow(clippy::cast_precision_loss, reason = "clients are few beside 2^52")]
-    let memory = costs.memory.value * needs.clients as f64;
+    let memory = costs.memory * needs.clients as f64;
     let tasks = if costs.model.tasks_per_client() { needs.clients } else { 0 };
     #[allow(
         clippy::cast_precision_loss,
@@ -174,12 +172,23 @@ fn does_not_fit(costs: &Costs, needs: &Needs, room: &Room) -> Option<Out> {
 }
 
 /// Requests per second of the whole machine, if nothing else limits them.
-fn capacity(costs: &Costs, room: &Room) -> Estimate {
+fn capacity(costs: &Costs, room: &Room) -> f64 {
+    let mean = interval::of(&costs.values()).map_or(f64::INFINITY, |cpu| cpu.value);
+    cores(costs.model, room) * 1e9 / mean.max(1.0)
+}
+
+fn cores(model: Model, room: &Room) -> f64 {
     #[allow(clippy::cast_precision_loss, reason = "cores are few")]
-    let cores = if costs.model.uses_all_cores() { room.cores as f64 } else { 1.0 };
-    let per_s = |cpu_ns: f64| cores * 1e9 / cpu_ns.max(1.0);
-    let cpu = costs.cpu_ns;
-    Estimate { low: per_s(cpu.high), value: per_s(cpu.value), high: per_s(cpu.low) }
+    if model.uses_all_cores() { room.cores as f64 } else { 1.0 }
+}
+
+/// What a model can do, as a share of what the best can: round by round, so that what disturbed both does not count.
+fn share(costs: &Costs, best: &Costs, room: &Room) -> Interval {
+    let cores = cores(costs.model, room) / cores(best.model, room);
+    let ratio = interval::ratio(&best.cpu_ns, &costs.cpu_ns);
+    let unknown = Interval { low: 0.0, value: 1.0, high: f64::INFINITY };
+    let ratio = ratio.unwrap_or(unknown);
+    Interval { low: ratio.low * cores, value: ratio.value * cores, high: ratio.high * cores }
 }
 
 fn rank(needs: &Needs, costs: &[Costs], room: &Room) -> Option<Answer> {
@@ -192,38 +201,28 @@ fn rank(needs: &Needs, costs: &[Costs], room: &Room) -> Option<Answer> {
             (None, None) => out.push((model, Out::Unmeasured)),
             (None, Some(costs)) => match does_not_fit(costs, needs, room) {
                 Some(why) => out.push((model, why)),
-                None => fit.push((costs, capacity(costs, room))),
+                None => fit.push(costs),
             },
         }
     }
-    let (best, most) = fit
-        .iter()
-        .max_by(|(_, one), (_, other)| one.value.total_cmp(&other.value))
-        .map(|(costs, capacity)| (costs.model, *capacity))?;
+    let best =
+        fit.iter().copied().max_by(|one, other| capacity(one, room).total_cmp(&capacity(other, room)))?;
     let mut kept = Vec::new();
     let mut doubtful = Vec::new();
-    for (costs, capacity) in fit {
-        let share = if costs.model == best {
-            Estimate { low: 1.0, value: 1.0, high: 1.0 }
-        } else {
-            Estimate {
-                low: capacity.low / most.high,
-                value: capacity.value / most.value,
-                high: capacity.high / most.low,
-            }
-        };
+    for costs in fit {
+        let share = share(costs, best, room);
         if share.low < LEAST_SHARE && share.high >= LEAST_SHARE {
             doubtful.push(costs.model);
         }
         if share.high < LEAST_SHARE {
-            out.push((costs.model, Out::Slow { share: share.value, best }));
+            out.push((costs.model, Out::Slow { share: share.value, best: best.model }));
         } else {
             kept.push((costs, share));
         }
     }
     kept.sort_by(|(one, _), (other, _)| {
         let lines = |costs: &Costs| costs.model.lines().unwrap_or(usize::MAX);
-        lines(one).cmp(&lines(other)).then(one.memory.value.total_cmp(&other.memory.value))
+        lines(one).cmp(&lines(other)).then(one.memory.total_cmp(&other.memory))
     });
     Some(Answer {
         choice: kept.first()?.0.model,

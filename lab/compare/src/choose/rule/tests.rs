@@ -8,16 +8,17 @@ const ROOM: Room = Room { cores: 2, memory_bytes: 16e9, tasks: 30_000 };
 const NEEDS: Needs =
     Needs { clients: 100, silent: 90, computes: Duration::ZERO, waits: Duration::ZERO, confined: false };
 
-/// Known to a hundredth.
-fn sharp(value: f64) -> Estimate {
-    Estimate { low: value * 0.99, value, high: value * 1.01 }
+/// Rounds that differ by a hundredth, not all alike.
+fn sharp(value: f64) -> Vec<(usize, f64)> {
+    let odd = value.to_bits() % 2;
+    (0..5).map(|round| (round, value * (1.0 + 0.002 * ((round as u64 * 7 + odd * 3) % 5) as f64))).collect()
 }
 
 /// Loops are cheap, threads and processes dearer, and everybody uses what cores it can.
 fn figures() -> Vec<Costs> {
     let of = |model: &str, memory: f64, cpu_ns: f64| Costs {
         model: Model::of(model).unwrap(),
-        memory: sharp(memory),
+        memory,
         cpu_ns: sharp(cpu_ns),
     };
     vec![
@@ -114,7 +115,7 @@ fn who_can_do_half_of_the_best_at_most_is_out_only_beyond_doubt() {
     );
     assert_ne!(slow.choice, model("thread"));
     let thread = figures.iter_mut().find(|costs| costs.model == model("thread")).unwrap();
-    thread.cpu_ns = Estimate { low: 8000.0, value: 20_000.0, high: 50_000.0 };
+    thread.cpu_ns = [5000.0, 15_000.0, 40_000.0, 6000.0, 12_000.0].into_iter().enumerate().collect();
     let vague = choose(&NEEDS, &figures, &ROOM).unwrap();
     assert_eq!(vague.choice, model("thread"));
     assert!(vague.doubtful.contains(&model("thread")));
@@ -124,7 +125,7 @@ fn who_can_do_half_of_the_best_at_most_is_out_only_beyond_doubt() {
 fn equally_short_pages_are_told_apart_by_their_memory() {
     let mut figures = figures();
     figures.retain(|costs| ["tokio", "tokio-workers"].map(model).contains(&costs.model));
-    figures[1].memory = sharp(1000.0);
+    figures[1].memory = 1000.0;
     assert_eq!(choose(&NEEDS, &figures, &ROOM).unwrap().choice, model("tokio-workers"));
 }
 
