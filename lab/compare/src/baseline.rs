@@ -47,11 +47,11 @@ pub struct Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Judgement {
-    /// Every round was better than every earlier one.
+    /// Better beyond doubt.
     Better,
-    /// Every round was worse than every earlier one.
+    /// Worse beyond doubt.
     Worse,
-    /// The rounds overlap: nobody knows whether anything has changed.
+    /// The rounds cannot tell whether anything has changed.
     WithinTheSpread,
     /// One of both was measured in one round only: nobody knows the spread.
     NoSpread,
@@ -63,7 +63,7 @@ impl Judgement {
         match self {
             Self::Better => "better",
             Self::Worse => "worse",
-            Self::WithinTheSpread => "within the spread",
+            Self::WithinTheSpread => "cannot be told",
             Self::NoSpread => "one round only",
         }
     }
@@ -152,9 +152,9 @@ fn changes_at(earlier: &Point, point: &Point) -> Vec<Change> {
 }
 
 fn judge(metric: Metric, before: &Value, now: &Value) -> Judgement {
-    match (verdict::compare(now, before), metric.more_is_better()) {
+    match (verdict::compare_runs(now, before), metric.more_is_better()) {
         (Verdict::Unknown, _) => Judgement::NoSpread,
-        (Verdict::Tie, _) => Judgement::WithinTheSpread,
+        (Verdict::Tie | Verdict::TooNoisy, _) => Judgement::WithinTheSpread,
         (Verdict::More, true) | (Verdict::Less, false) => Judgement::Better,
         (Verdict::More, false) | (Verdict::Less, true) => Judgement::Worse,
     }

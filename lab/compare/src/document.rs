@@ -3,6 +3,7 @@
 //! The table, the sentences, the charts and the change against an earlier run are all made from this and nothing else, so a file
 //! that was kept can be looked at again later. Every name says its unit; `version` changes when a reader would have to.
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
@@ -13,14 +14,16 @@ use serde::{Deserialize, Serialize};
 use serving::UsageError;
 
 use crate::baseline::Comparison;
+use crate::findings::{At, Finding};
 use crate::scenario::Scenario;
 use crate::summary::{Failure, Figures};
+use crate::words;
 
 /// Version of the schema.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// All that was measured.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Document {
     /// [`VERSION`] of who wrote it.
     pub version: u32,
@@ -46,12 +49,12 @@ pub struct Document {
     pub runs_planned: usize,
     /// What was measured: one element for each scenario, number of connections and share of the load.
     pub points: Vec<Point>,
-    /// What the figures say, in words.
+    /// What the figures say.
     pub findings: Vec<Finding>,
     /// What a reader must know to compare the rows.
     pub notes: Vec<String>,
     /// Why figures may be wrong.
-    pub doubts: Vec<String>,
+    pub doubts: Vec<Doubt>,
     /// What failed; each names its server.
     pub failures: Vec<String>,
     /// Servers that could have taken part, why they do not, and how to get them.
@@ -60,8 +63,33 @@ pub struct Document {
     pub baseline: Option<Comparison>,
 }
 
+/// Why figures may be wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// Why, in words.
+    pub why: String,
+    /// Where that was and of whom, in words; empty where it concerns all.
+    pub of: String,
+}
+
+impl Doubt {
+    /// One that concerns all.
+    pub fn of_all(why: impl Into<String>) -> Self {
+        Self { why: why.into(), of: String::new() }
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.of.as_str() {
+            "" => f.write_str(&self.why),
+            of => write!(f, "{}; so it was for: {of}", self.why),
+        }
+    }
+}
+
 /// How it was measured.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Settings {
     /// Threads of the generator.
     pub generator_threads: usize,
@@ -196,17 +224,6 @@ pub struct AloneRecord {
     pub response_p99_ns: u64,
 }
 
-/// A sentence that the figures say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// What it is about.
-    pub scenario: Scenario,
-    /// Whether it belongs at the top of a report.
-    pub key: bool,
-    /// The sentence.
-    pub text: String,
-}
-
 impl Document {
     /// Reads what `--json` has written.
     ///
@@ -267,12 +284,7 @@ impl Document {
 impl Point {
     /// Under which load, in words.
     pub fn label(&self) -> String {
-        let plural = if self.connections == 1 { "" } else { "s" };
-        let connections = format!("{} connection{plural}", harness::units::grouped(self.connections as u64));
-        match self.load {
-            Some(load) => format!("{connections}, {:.0} % load", load * 100.0),
-            None => connections,
-        }
+        words::label(At { connections: self.connections, load: self.load })
     }
 
     /// The server of that id, if it was measured here.

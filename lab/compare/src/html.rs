@@ -26,7 +26,11 @@ pub struct ReportOptions {
     #[arg(value_name = "FILE")]
     results: PathBuf,
 
-    /// Write the report, with charts, as one HTML file; without it, the tables are shown
+    /// Print every table and every finding, not only the answer
+    #[arg(long, conflicts_with = "report")]
+    details: bool,
+
+    /// Write the report, with charts, as one HTML file; without it, the answer is shown
     #[arg(long, value_name = "FILE")]
     report: Option<String>,
 }
@@ -39,7 +43,10 @@ pub fn run(options: &ReportOptions) -> Result<()> {
     let document = Document::read(&options.results)?;
     match &options.report {
         Some(path) => Output::open("--report", path)?.write(&html(&document)),
-        None => text::say(&report::text(&document, text::terminal_width())),
+        None => {
+            let show = if options.details { report::text } else { report::answer };
+            text::say(&show(&document, text::terminal_width()))
+        }
     }
 }
 

@@ -9,6 +9,8 @@
 //! A sign test or Wilcoxon's would assume less, and with three to five rounds can say nothing: the smallest p that they can reach is
 //! 0.25 with three and 0.06 with five. An interval from a bootstrap of three values covers far less often than it says.
 
+use serde::{Deserialize, Serialize};
+
 /// Two-sided 95 % quantiles of Student's t distribution, for 1 to 30 degrees of freedom; beyond, the normal distribution's will do.
 const T: [f64; 30] = [
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
@@ -17,7 +19,7 @@ const T: [f64; 30] = [
 const NORMAL: f64 = 1.960;
 
 /// A figure, and the interval in which it lies with 95 %.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// The least.
     pub low: f64,
@@ -66,19 +68,12 @@ pub fn unpaired_ratio(one: &[f64], other: &[f64]) -> Option<Interval> {
         return None;
     }
     let logs = |values: &[f64]| values.iter().map(|value| value.ln()).collect::<Vec<_>>();
-    let ((mean, variance), (other_mean, other_variance)) = (moments(&logs(one))?, moments(&logs(other))?);
-    #[allow(clippy::cast_precision_loss, reason = "rounds are few")]
-    let (count, other_count) = (one.len() as f64, other.len() as f64);
-    let (share, other_share) = (variance / count, other_variance / other_count);
-    let square = share + other_share;
-    let freedom = if square > 0.0 {
-        square.powi(2) / (share.powi(2) / (count - 1.0) + other_share.powi(2) / (other_count - 1.0))
-    } else {
-        1.0
-    };
-    let half = t(freedom) * square.sqrt();
-    let value = mean - other_mean;
-    Some(Interval { low: value - half, value, high: value + half }.exp())
+    welch(&logs(one), &logs(other)).map(Interval::exp)
+}
+
+/// Of the difference of `one` and `other`, which were not measured together. `None` where one has fewer than two values.
+pub fn unpaired_difference(one: &[f64], other: &[f64]) -> Option<Interval> {
+    welch(one, other)
 }
 
 fn pairs(
@@ -91,6 +86,22 @@ fn pairs(
         .filter_map(|(round, value)| Some((*value, partner(*round)?)))
         .map(|(one, other)| compare(one, other))
         .collect()
+}
+
+fn welch(one: &[f64], other: &[f64]) -> Option<Interval> {
+    let ((mean, variance), (other_mean, other_variance)) = (moments(one)?, moments(other)?);
+    #[allow(clippy::cast_precision_loss, reason = "rounds are few")]
+    let (count, other_count) = (one.len() as f64, other.len() as f64);
+    let (share, other_share) = (variance / count, other_variance / other_count);
+    let square = share + other_share;
+    let freedom = if square > 0.0 {
+        square.powi(2) / (share.powi(2) / (count - 1.0) + other_share.powi(2) / (other_count - 1.0))
+    } else {
+        1.0
+    };
+    let half = t(freedom) * square.sqrt();
+    let value = mean - other_mean;
+    Some(Interval { low: value - half, value, high: value + half })
 }
 
 fn student(values: &[f64]) -> Option<Interval> {

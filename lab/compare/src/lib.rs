@@ -9,6 +9,7 @@
 pub mod baseline;
 pub mod choose;
 pub mod document;
+pub mod findings;
 pub mod html;
 pub mod interval;
 pub mod matrix;
@@ -85,13 +86,14 @@ pub fn run(options: &CompareOptions) -> Result<()> {
         left_out,
         baseline: None,
     };
-    document.findings = words::findings(&document);
+    document.findings = findings::findings(&document);
     if let (Some(path), Some(earlier)) = (&options.baseline, &earlier) {
         document.baseline = Some(baseline::compare(path, earlier, &document));
     }
 
     if shows_table && document.runs > 0 {
-        text::say(&report::text(&document, text::terminal_width()))?;
+        let show = if options.details { report::text } else { report::answer };
+        text::say(&show(&document, text::terminal_width()))?;
     }
     if let Some(json) = json {
         let text = serde_json::to_string_pretty(&document).context("cannot turn the results into JSON")?;

@@ -1,7 +1,7 @@
 //! The answer on one screen: a row for each model, a column for each question, the best of each column marked.
 
 use comfy_table::{CellAlignment, Table};
-use harness::models::Model;
+use harness::models::{Model, Workers};
 use harness::text::STYLE;
 use harness::units;
 
@@ -15,6 +15,9 @@ pub const COLUMNS: usize = 80;
 
 /// The share of the load at which response times are compared, or the nearest that was measured.
 const LOAD: f64 = 0.5;
+
+/// Less memory than this for each client is not measured well enough to be told from nothing, in bytes.
+const LEAST_BYTES: f64 = 1024.0;
 
 /// What a column asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +59,8 @@ impl Question {
             Self::Rate => "requests\n/s",
             Self::TailAtLoad => "p99 at\n= load",
             Self::Cpu => "CPU per\nrequest",
-            Self::Client => "memory of\na client",
-            Self::Connections => "new con-\nnections/s",
+            Self::Client => "memory/\nclient",
+            Self::Connections => "new\nconns/s",
             Self::Cores => "cores\nused",
             Self::Isolation => "crash\nends",
             Self::Lines => "code\nlines",
@@ -145,6 +148,8 @@ pub struct Cell {
     pub text: String,
     /// How it stands in its column.
     pub mark: Mark,
+    /// Whether its column has marks.
+    pub is_marked: bool,
     /// The number of the footnote that says why there is no figure, from 1.
     pub footnote: Option<usize>,
 }
@@ -193,6 +198,7 @@ impl Matrix {
         let plain = |text: Option<String>| Cell {
             text: text.unwrap_or_else(|| "-".to_owned()),
             mark: Mark::None,
+            is_marked: false,
             footnote: None,
         };
         match question {
@@ -210,12 +216,16 @@ impl Matrix {
 
     fn measured(&mut self, document: &Document, question: Question, ids: &[String]) -> Vec<Cell> {
         let Some((point, metric)) = question.source(document) else { return Vec::new() };
+        let is_pool = |id: &str| Model::of(id).is_some_and(|model| model.workers() == Workers::PerConnection);
         if metric == Metric::Cores && document.server_cores() == Some(1) {
             let why = "the servers had one core: who uses all of several needs two or more";
             return ids.iter().map(|_| self.missing(why)).collect();
         }
-        let value =
-            |id: &str| point.server(id).filter(|server| is_alike(point, server)).and_then(|it| metric.of(it));
+        let value = |id: &str| {
+            let server = point.server(id).filter(|server| is_alike(point, server))?;
+            let says = question != Question::Client || !is_pool(id);
+            metric.of(server).filter(|_| says).map(|value| trusted(metric, value))
+        };
         let values: Vec<Option<Value>> = ids.iter().map(|id| value(id)).collect();
         let better = |one: &&Value, other: &&Value| {
             let order = one.value.total_cmp(&other.value);
@@ -223,8 +233,14 @@ impl Matrix {
         };
         let best = values.iter().flatten().max_by(better).cloned();
         let cells = ids.iter().zip(&values).map(|(id, value)| match (value, &best) {
-            (Some(value), Some(best)) => {
-                Cell { text: short(metric, value.value), mark: mark(value, best), footnote: None }
+            (Some(value), Some(best)) => Cell {
+                text: short(metric, value.value),
+                mark: mark(value, best),
+                is_marked: true,
+                footnote: None,
+            },
+            _ if question == Question::Client && is_pool(id) => {
+                self.missing("a pool has its workers before its clients come")
             }
             _ => self.missing(&why_missing(point, id)),
         });
@@ -237,7 +253,7 @@ impl Matrix {
             self.footnotes.push(why.to_owned());
             self.footnotes.len() - 1
         });
-        Cell { text: "-".to_owned(), mark: Mark::None, footnote: Some(index + 1) }
+        Cell { text: "-".to_owned(), mark: Mark::None, is_marked: true, footnote: Some(index + 1) }
     }
 
     /// Draws it, at most `columns` wide; a name for which there is no room loses its end.
@@ -261,8 +277,11 @@ impl Matrix {
     fn draw(&self, name: impl Fn(&str) -> String) -> String {
         let mut table = Table::new();
         table.load_style(STYLE);
-        // The marks stand to the right of the figures, and so of the header.
-        let header = self.questions.iter().map(|question| question.header().replace('\n', " \n") + " ");
+        // The marks stand to the right of the figures, and so of their headers.
+        let header = self.questions.iter().map(|question| match question {
+            Question::Isolation | Question::Lines => question.header().to_owned(),
+            _ => question.header().replace('\n', " \n") + " ",
+        });
         table.set_header(["\nmodel".to_owned()].into_iter().chain(header));
         for (id, cells) in &self.rows {
             table.add_row([name(id)].into_iter().chain(cells.iter().map(Cell::shown)));
@@ -276,20 +295,34 @@ impl Matrix {
     }
 }
 
+/// Less than [`LEAST_BYTES`] of memory is not told apart.
+fn trusted(metric: Metric, value: Value) -> Value {
+    if metric != Metric::IdleWhole {
+        return value;
+    }
+    let at_least = |bytes: f64| bytes.max(LEAST_BYTES);
+    Value {
+        value: at_least(value.value),
+        low: at_least(value.low),
+        high: at_least(value.high),
+        each: value.each.into_iter().map(at_least).collect(),
+    }
+}
+
 impl Cell {
     fn shown(&self) -> String {
-        const RAISED: [char; 9] = ['¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
         let behind = match self.footnote {
-            Some(number) => raised(number, &RAISED),
-            None => self.mark.character(),
+            Some(number) => raised(number),
+            None if self.is_marked => self.mark.character(),
+            None => return self.text.clone(),
         };
         format!("{}{behind}", self.text)
     }
 }
 
-/// The number of a footnote, which stands behind a dash.
-fn raised(number: usize, digits: &[char; 9]) -> char {
-    digits.get(number.wrapping_sub(1)).copied().unwrap_or('⁺')
+/// The number of a footnote, from 1, as it stands behind a dash.
+pub fn raised(number: usize) -> char {
+    ['¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'].get(number.wrapping_sub(1)).copied().unwrap_or('⁺')
 }
 
 fn width(table: &str) -> usize {
@@ -319,6 +352,7 @@ fn mark(value: &Value, best: &Value) -> Mark {
     }
     match verdict::compare(value, best) {
         Verdict::Tie => Mark::Tied,
+        Verdict::TooNoisy => Mark::Noisy,
         Verdict::Less | Verdict::More | Verdict::Unknown => Mark::None,
     }
 }
@@ -327,6 +361,10 @@ fn mark(value: &Value, best: &Value) -> Mark {
 fn short(metric: Metric, value: f64) -> String {
     match metric {
         Metric::Rate | Metric::ConnectionRate => units::rate(value),
+        Metric::IdleWhole if value <= LEAST_BYTES => "< 1 KiB".to_owned(),
         _ => metric.show(value),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use anyhow::Result;
 use client::load::LoadOptions;
 use harness::interrupt::Interrupt;
 use harness::pin::Pins;
+use harness::quota::Throttled;
 use indicatif::{ProgressBar, ProgressStyle};
 use serving::UsageError;
 
@@ -27,6 +28,8 @@ pub struct Measured {
     pub sustained: HashMap<usize, Sustained>,
     /// Steps that were carried out.
     pub runs: usize,
+    /// How often the CPU quota held everything back meanwhile.
+    pub throttled: Throttled,
 }
 
 /// The rate that the slowest server sustains in a closed loop.
@@ -45,8 +48,13 @@ pub struct Sustained {
 /// If the options ask for more than this system allows: then no server is to blame.
 pub fn measure(plan: &Plan, threads: usize, pins: Option<&Pins>, interrupt: &Interrupt) -> Result<Measured> {
     let entries = |point: &PlannedPoint| point.contenders.iter().cloned().map(Entry::new).collect();
-    let mut measured =
-        Measured { entries: plan.points.iter().map(entries).collect(), sustained: HashMap::new(), runs: 0 };
+    let before = Throttled::so_far();
+    let mut measured = Measured {
+        entries: plan.points.iter().map(entries).collect(),
+        sustained: HashMap::new(),
+        runs: 0,
+        throttled: Throttled::default(),
+    };
     let mut forecast = Forecast::new(plan);
     let progress = progress(plan.steps.len());
     for (index, step) in plan.steps.iter().enumerate() {
@@ -67,6 +75,7 @@ pub fn measure(plan: &Plan, threads: usize, pins: Option<&Pins>, interrupt: &Int
         progress.inc(1);
     }
     progress.finish_and_clear();
+    measured.throttled = Throttled::so_far().since(before);
     Ok(measured)
 }
 

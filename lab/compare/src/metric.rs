@@ -1,12 +1,14 @@
 //! What can be compared: each quantity with its name, its unit, its value for a server, and how far the rounds lie apart.
 
 use harness::units;
+use serde::{Deserialize, Serialize};
 
 use crate::document::{RoundRecord, Server};
 use crate::summary::Figures;
 
 /// A quantity of a server at a point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// Requests answered per second.
     Rate,
@@ -38,8 +40,8 @@ pub enum Metric {
     BulkThroughput,
 }
 
-/// A value, and the least and the most of the rounds.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A value, and the rounds that it is made of.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Value {
     /// The median of the rounds; for percentiles that of all requests together, for memory the most.
     pub value: f64,
@@ -47,8 +49,8 @@ pub struct Value {
     pub low: f64,
     /// The most of a single round.
     pub high: f64,
-    /// How many rounds.
-    pub rounds: usize,
+    /// That of each round, in their order.
+    pub each: Vec<f64>,
 }
 
 impl Metric {
@@ -128,10 +130,10 @@ impl Metric {
     /// The value of a server; `None` if it has none here.
     pub fn of(self, server: &Server) -> Option<Value> {
         let value = self.of_figures(server.figures.as_ref()?)?;
-        let rounds: Vec<f64> = server.rounds.iter().filter_map(|round| self.of_round(round)).collect();
-        let low = rounds.iter().copied().fold(value, f64::min);
-        let high = rounds.iter().copied().fold(value, f64::max);
-        Some(Value { value, low, high, rounds: rounds.len() })
+        let each: Vec<f64> = server.rounds.iter().filter_map(|round| self.of_round(round)).collect();
+        let low = each.iter().copied().fold(value, f64::min);
+        let high = each.iter().copied().fold(value, f64::max);
+        Some(Value { value, low, high, each })
     }
 
     #[allow(clippy::cast_precision_loss, reason = "times and sizes stay far below 2^52")]

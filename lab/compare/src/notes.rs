@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::time::Duration;
 
-use client::load::Doubt;
+use client::load::Doubt as LoadDoubt;
+use harness::quota::Throttled;
 
+use crate::document::Doubt;
 use crate::measure::Measured;
 use crate::plan::{Plan, PlannedPoint};
 use crate::summary::Entry;
@@ -28,7 +30,7 @@ pub struct Notes {
     /// What a reader must know to compare the rows.
     pub notes: Vec<String>,
     /// Why figures may be wrong.
-    pub doubts: Vec<String>,
+    pub doubts: Vec<Doubt>,
     /// What failed; each names its server.
     pub failures: Vec<String>,
 }
@@ -68,31 +70,31 @@ fn fewer_connections(plan: &Plan, point: &PlannedPoint, entry: &Entry) -> Option
 }
 
 /// Each kind of doubt once: as its worst case puts it, and where it arose.
-fn doubts(plan: &Plan, measured: &Measured, load_average: f64) -> Vec<String> {
+fn doubts(plan: &Plan, measured: &Measured, load_average: f64) -> Vec<Doubt> {
     let mut lines = Vec::new();
     if load_average >= BUSY_MACHINE {
-        lines.push(format!(
+        lines.push(Doubt::of_all(format!(
             "other programs were at work: {load_average:.1} processes wanted a core before the comparison began"
-        ));
+        )));
     }
-    lines.extend(disturbed(measured));
+    lines.extend(disturbed(measured).into_iter().chain(throttled(measured)).map(Doubt::of_all));
     if plan.rounds == 1 {
-        lines.push(
-            "one round shows no spread, so no difference is ranked: measure several --rounds".to_owned(),
-        );
+        lines.push(Doubt::of_all(
+            "one round shows no spread, so no difference is ranked: measure several --rounds",
+        ));
     }
     if plan.duration < SHORT {
-        lines.push(format!(
+        lines.push(Doubt::of_all(format!(
             "each round measured only {} ms: what happens once in a while may be missing (--duration)",
             plan.duration.as_millis()
-        ));
+        )));
     }
-    let mut kinds: Vec<(&Doubt, BTreeMap<String, Vec<String>>)> = Vec::new();
+    let mut kinds: Vec<(&LoadDoubt, BTreeMap<String, Vec<String>>)> = Vec::new();
     for (point, entries) in plan.points.iter().zip(&measured.entries) {
         for entry in entries {
             for (doubt, count) in &entry.doubts {
                 // Said once for all above, of all rounds together below, and by the first and the last line of the output.
-                if matches!(doubt, Doubt::Short(_) | Doubt::DebugBuild | Doubt::FewSamples(_)) {
+                if matches!(doubt, LoadDoubt::Short(_) | LoadDoubt::DebugBuild | LoadDoubt::FewSamples(_)) {
                     continue;
                 }
                 let rounds = entry.rounds.len();
@@ -132,8 +134,19 @@ pub(crate) fn disturbed(measured: &Measured) -> Option<String> {
     })
 }
 
+/// Whether the system held this process, and so the servers, back meanwhile.
+pub(crate) fn throttled(measured: &Measured) -> Option<String> {
+    let Throttled { periods, throttled } = measured.throttled;
+    (throttled > 0).then(|| {
+        format!(
+            "the CPU quota of this control group held the servers back in {throttled} of {periods} periods: the figures are those of \
+             the quota; raise it (cpu.max), or measure elsewhere"
+        )
+    })
+}
+
 /// Who had fewer processes or threads in one round than in another: clients were connected, and not served yet when it ended.
-fn unserved(plan: &Plan, measured: &Measured) -> Option<String> {
+fn unserved(plan: &Plan, measured: &Measured) -> Option<Doubt> {
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (point, entries) in plan.points.iter().zip(&measured.entries) {
         for entry in entries {
@@ -143,17 +156,16 @@ fn unserved(plan: &Plan, measured: &Measured) -> Option<String> {
             }
         }
     }
-    (!places.is_empty()).then(|| {
-        format!(
-            "the number of threads or processes was not the same in all rounds, so in some of them not all clients were served yet \
-             (--warm-up); so it was for: {}",
-            listed(&places)
-        )
+    (!places.is_empty()).then(|| Doubt {
+        why: "the number of threads or processes was not the same in all rounds, so in some of them not all clients were served yet \
+              (--warm-up)"
+            .to_owned(),
+        of: listed(&places),
     })
 }
 
 /// Whose p99.9 rests on too few response times.
-fn vague(plan: &Plan, measured: &Measured) -> Option<String> {
+fn vague(plan: &Plan, measured: &Measured) -> Option<Doubt> {
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (point, entries) in plan.points.iter().zip(&measured.entries) {
         let is_vague = |entry: &&Entry| (1..LEAST_FOR_P99_9).contains(&entry.samples());
@@ -161,11 +173,9 @@ fn vague(plan: &Plan, measured: &Measured) -> Option<String> {
             places.entry(at(plan, point)).or_default().push(entry.contender.id.clone());
         }
     }
-    (!places.is_empty()).then(|| {
-        format!(
-            "fewer than 10 response times lie beyond p99.9 (measure longer, --duration); so it was for: {}",
-            listed(&places)
-        )
+    (!places.is_empty()).then(|| Doubt {
+        why: "fewer than 10 response times lie beyond p99.9 (measure longer, --duration)".to_owned(),
+        of: listed(&places),
     })
 }
 
@@ -178,18 +188,18 @@ fn listed(places: &BTreeMap<String, Vec<String>>) -> String {
     places.iter().map(place).collect::<Vec<_>>().join("; ")
 }
 
-fn line(doubt: &Doubt, places: &BTreeMap<String, Vec<String>>) -> String {
-    let words = match doubt {
-        Doubt::GeneratorBusy(_) => {
+fn line(doubt: &LoadDoubt, places: &BTreeMap<String, Vec<String>>) -> Doubt {
+    let why = match doubt {
+        LoadDoubt::GeneratorBusy(_) => {
             "the generator used more than 90 % of its threads' time, so it may be the limit and not the server (--threads)"
                 .to_owned()
         }
-        Doubt::RateMissed(..) => {
+        LoadDoubt::RateMissed(..) => {
             "the offered rate was not reached: the server, the connections or the generator could not keep up".to_owned()
         }
         doubt => doubt.to_string(),
     };
-    format!("{words}; so it was for: {}", listed(places))
+    Doubt { why, of: listed(places) }
 }
 
 /// Each failure once: a server that never started failed everywhere.

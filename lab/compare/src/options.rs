@@ -104,6 +104,10 @@ pub struct CompareOptions {
     #[arg(value_parser = parse_count::<MOST_ROUNDS>)]
     pub rounds: Option<usize>,
 
+    /// Print every table and every finding, not only the answer
+    #[arg(long, help_heading = "Output")]
+    pub details: bool,
+
     /// Write the results as JSON to this file, or with - to stdout instead of the table
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub json: Option<String>,

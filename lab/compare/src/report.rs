@@ -7,11 +7,75 @@ use harness::text::paragraph;
 use harness::{pin, units};
 
 use crate::baseline::{Comparison, Judgement};
-use crate::document::{Document, Point};
-use crate::table;
+use crate::document::{Document, Doubt, Point};
+use crate::matrix::{self, Matrix};
+use crate::{table, words};
+
+/// The most lines of the answer, and its columns when the width of the terminal is not known.
+const ANSWER_LINES: usize = 60;
+const ANSWER_COLUMNS: usize = matrix::COLUMNS;
+
+/// A terminal that is narrower than this breaks the lines itself.
+const MOST_NARROW: usize = 60;
+
+/// The most findings of the answer.
+const MOST_FINDINGS: usize = 5;
+
+/// What stands behind the figures.
+const LEGEND: &str = "* the best, = not told from it (95 %), ? rounds that differ too much to tell";
+
+/// Where the rest is.
+const MORE: &str = "--details prints every table, --report FILE draws them, --json FILE keeps them; `lab choose` asks what you need";
 
 /// Columns of text below the table when the width of the terminal is not known.
 const TEXT_COLUMNS: usize = 110;
+
+/// The answer on one screen: the matrix, what a person would act on, what to doubt, and where the rest is. `width` is that of the
+/// terminal, in columns.
+pub fn answer(document: &Document, width: Option<u16>) -> String {
+    let columns = width.map_or(ANSWER_COLUMNS, usize::from).max(MOST_NARROW);
+    let matrix = Matrix::of(document);
+    let mut text = matrix.render(columns);
+    text.push('\n');
+    let mut legend = LEGEND.to_owned();
+    for (index, footnote) in matrix.footnotes.iter().enumerate() {
+        let _ = write!(legend, "; {} {footnote}", matrix::raised(index + 1));
+    }
+    paragraph(&mut text, "marks:", &legend, columns);
+    paragraph(&mut text, "load:", &matrix.about.join("; "), columns);
+    text.push('\n');
+    for finding in document.findings.iter().filter(|finding| finding.key).take(MOST_FINDINGS) {
+        paragraph(&mut text, "-", &words::say(&finding.claim), columns);
+    }
+    if let Some(baseline) = &document.baseline {
+        changes(&mut text, baseline, columns);
+    }
+    let mut further = Vec::new();
+    let doubts: Vec<String> = document.doubts.iter().map(short).collect();
+    for (title, lines) in
+        [("FAILED:", &document.failures), ("left out:", &document.left_out), ("doubt:", &doubts)]
+    {
+        further.extend(lines.iter().map(|line| {
+            let mut text = String::new();
+            paragraph(&mut text, title, line, columns);
+            text
+        }));
+    }
+    let mut end = String::new();
+    let checked = format!("{}; {}", checked(document), document.machine);
+    paragraph(&mut end, "checked:", &checked, columns);
+    paragraph(&mut end, "more:", MORE, columns);
+    let used = |text: &str| text.lines().count();
+    for (index, part) in further.iter().enumerate() {
+        // A line for those that are left, and the end.
+        if used(&text) + used(part) + used(&end) + 1 > ANSWER_LINES {
+            let _ = writeln!(text, "and {} more to doubt: --details", further.len() - index);
+            break;
+        }
+        text.push_str(part);
+    }
+    text + &end
+}
 
 /// The whole report. `width` is that of the terminal, in columns.
 pub fn text(document: &Document, width: Option<u16>) -> String {
@@ -35,15 +99,21 @@ pub fn text(document: &Document, width: Option<u16>) -> String {
     paragraph(&mut text, "machine: ", &document.machine.to_string(), columns);
     paragraph(&mut text, "columns: ", COLUMNS, columns);
     for finding in &document.findings {
-        paragraph(&mut text, "finding: ", &format!("{}: {}", finding.scenario.name(), finding.text), columns);
+        paragraph(
+            &mut text,
+            "finding: ",
+            &format!("{}: {}", finding.scenario.name(), words::say(&finding.claim)),
+            columns,
+        );
     }
     if let Some(baseline) = &document.baseline {
         changes(&mut text, baseline, columns);
     }
+    let doubts: Vec<String> = document.doubts.iter().map(ToString::to_string).collect();
     for (title, lines) in [
         ("left out: ", &document.left_out),
         ("note: ", &document.notes),
-        ("doubt: ", &document.doubts),
+        ("doubt: ", &doubts),
         ("FAILED: ", &document.failures),
     ] {
         for line in lines {
@@ -52,6 +122,11 @@ pub fn text(document: &Document, width: Option<u16>) -> String {
     }
     paragraph(&mut text, "checked: ", &checked(document), columns);
     text
+}
+
+/// A doubt without all its places.
+fn short(doubt: &Doubt) -> String {
+    if doubt.of.is_empty() { doubt.why.clone() } else { format!("{} (whose: --details)", doubt.why) }
 }
 
 /// The load of a point, and in an open loop what it is a share of.

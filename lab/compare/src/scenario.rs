@@ -128,6 +128,11 @@ impl Scenario {
         }
     }
 
+    /// Whether who leads is something that a person acts on.
+    pub fn is_decisive(self) -> bool {
+        matches!(self, Self::Requests | Self::Churn | Self::Paced)
+    }
+
     /// Drives the server.
     ///
     /// # Errors

@@ -1,68 +1,122 @@
-//! Whether two values differ, or only seem to: what lies within the spread of the rounds is a tie, and is never ranked.
+//! Whether two values differ, or only seem to: by the interval of their ratio, see [`interval`].
 
+use crate::interval::{self, Interval};
 use crate::metric::Value;
 
-/// Two values closer than this share are a tie, however alike their rounds were: so few rounds say no more.
+/// Two values closer than this share are a tie, however alike their rounds were.
 const LEAST_DIFFERENCE: f64 = 0.02;
 
-/// How far apart the rounds of two values must lie, as a share of the wider of both ranges, for two, three and four rounds; from five
-/// on it suffices that they do not overlap. Few rounds fall apart by chance: two and two of the same normal distribution in a third
-/// of all cases, three and three in a tenth. With these distances it is 4, 2, 1 and 1 in a hundred (found by simulation).
-const DISTANCES: [f64; 3] = [2.0, 0.5, 0.25];
+/// Where the interval of a ratio contains 1, and its ends are this far apart, it is no tie: too little is known.
+const MOST_OF_A_TIE: f64 = 1.5;
+
+/// Rounds that are this far apart are not to be believed, so they are not ranked.
+const MOST_SPREAD: f64 = 4.0;
 
 /// How two values stand to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Every round of the first was below every round of the second, and far enough for so few rounds.
+    /// The first is less.
     Less,
-    /// Every round of the first was above every round of the second, and far enough for so few rounds.
+    /// The first is more.
     More,
-    /// The rounds overlap or nearly do, or the difference is less than 2 %.
+    /// Nobody can tell them apart, and if they differ, then by little; or they do by less than 2 %.
     Tie,
     /// One of them was measured once: nobody knows its spread.
     Unknown,
+    /// The rounds differ so much that they can tell nothing.
+    TooNoisy,
 }
 
-/// Compares `one` with `other`.
+/// Compares `one` with `other`, which were measured in the same rounds.
 pub fn compare(one: &Value, other: &Value) -> Verdict {
-    if one.rounds < 2 || other.rounds < 2 {
+    let rounds = |value: &Value| value.each.iter().copied().enumerate().collect::<Vec<_>>();
+    judge(one, other, ratio(one, other), interval::difference(&rounds(one), &rounds(other)))
+}
+
+/// Compares `now` with `then`, which were measured in two runs.
+pub fn compare_runs(now: &Value, then: &Value) -> Verdict {
+    let ratio = interval::unpaired_ratio(&now.each, &then.each);
+    judge(now, then, ratio, interval::unpaired_difference(&now.each, &then.each))
+}
+
+/// The ratio of `one` to `other`, which were measured in the same rounds.
+pub fn ratio(one: &Value, other: &Value) -> Option<Interval> {
+    let rounds = |value: &Value| value.each.iter().copied().enumerate().collect::<Vec<_>>();
+    interval::ratio(&rounds(one), &rounds(other))
+}
+
+fn judge(one: &Value, other: &Value, ratio: Option<Interval>, difference: Option<Interval>) -> Verdict {
+    if one.each.len() < 2 || other.each.len() < 2 {
         return Verdict::Unknown;
     }
-    let fewest = one.rounds.min(other.rounds);
-    let wider = (one.high - one.low).max(other.high - other.low);
-    let distance = wider * DISTANCES.get(fewest - 2).copied().unwrap_or(0.0);
-    let larger = one.value.abs().max(other.value.abs());
-    if (one.value - other.value).abs() < larger * LEAST_DIFFERENCE {
-        Verdict::Tie
-    } else if one.high + distance < other.low {
-        Verdict::Less
-    } else if one.low > other.high + distance {
-        Verdict::More
-    } else {
-        Verdict::Tie
+    if is_wild(one) || is_wild(other) {
+        return Verdict::TooNoisy;
     }
+    match (ratio, difference) {
+        (Some(ratio), _) if (ratio.value - 1.0).abs() < LEAST_DIFFERENCE && ratio.contains(1.0) => {
+            if ratio.high / ratio.low > MOST_OF_A_TIE { Verdict::TooNoisy } else { Verdict::Tie }
+        }
+        (Some(ratio), _) if (ratio.value - 1.0).abs() < LEAST_DIFFERENCE => Verdict::Tie,
+        (Some(ratio), _) if ratio.low > 1.0 => Verdict::More,
+        (Some(ratio), _) if ratio.high < 1.0 => Verdict::Less,
+        (Some(ratio), _) if ratio.high / ratio.low > MOST_OF_A_TIE => Verdict::TooNoisy,
+        (Some(_), _) => Verdict::Tie,
+        // What can be nothing, or less, has no ratio.
+        (None, Some(difference)) if difference.low > 0.0 => Verdict::More,
+        (None, Some(difference)) if difference.high < 0.0 => Verdict::Less,
+        (None, Some(_)) => Verdict::Tie,
+        (None, None) => Verdict::Unknown,
+    }
+}
+
+fn is_wild(value: &Value) -> bool {
+    value.low > 0.0 && value.high / value.low > MOST_SPREAD
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn value(value: f64, low: f64, high: f64) -> Value {
-        Value { value, low, high, rounds: 3 }
+    fn value(each: &[f64]) -> Value {
+        let (low, high) =
+            each.iter().fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(*value), high.max(*value)));
+        Value { value: each[each.len() / 2], low, high, each: each.to_vec() }
     }
 
     #[test]
-    fn what_overlaps_or_hardly_differs_is_a_tie_and_one_round_says_nothing() {
-        let reference = value(100.0, 95.0, 105.0);
-        assert_eq!(compare(&value(110.0, 104.0, 116.0), &reference), Verdict::Tie);
-        assert_eq!(compare(&value(110.0, 106.0, 116.0), &reference), Verdict::Tie);
-        assert_eq!(compare(&value(120.0, 111.0, 121.0), &reference), Verdict::More);
-        assert_eq!(compare(&value(80.0, 79.0, 89.0), &reference), Verdict::Less);
-        assert_eq!(compare(&value(101.0, 101.0, 101.0), &value(100.0, 100.0, 100.0)), Verdict::Tie);
-        // Two rounds must lie farther apart than three, and five need only lie apart.
-        let rounds = |rounds, value: Value| Value { rounds, ..value };
-        assert_eq!(compare(&rounds(2, value(120.0, 111.0, 121.0)), &rounds(2, reference)), Verdict::Tie);
-        assert_eq!(compare(&rounds(5, value(110.0, 106.0, 116.0)), &rounds(5, reference)), Verdict::More);
-        assert_eq!(compare(&Value { rounds: 1, ..reference }, &reference), Verdict::Unknown);
+    fn what_cannot_be_told_apart_is_a_tie_and_one_round_says_nothing() {
+        let reference = value(&[95.0, 100.0, 105.0]);
+        assert_eq!(compare(&value(&[97.0, 100.0, 103.0]), &reference), Verdict::Tie);
+        assert_eq!(compare(&value(&[115.0, 120.0, 125.0]), &reference), Verdict::More);
+        assert_eq!(compare(&value(&[75.0, 80.0, 85.0]), &reference), Verdict::Less);
+        assert_eq!(compare(&value(&[101.0, 101.0, 101.0]), &value(&[100.0, 100.0, 100.0])), Verdict::Tie);
+        assert_eq!(compare(&value(&[100.0]), &reference), Verdict::Unknown);
+        assert_eq!(compare(&value(&[60.0, 100.0, 180.0]), &reference), Verdict::TooNoisy);
+        assert_eq!(compare(&value(&[10.0, 100.0, 800.0]), &value(&[1.0, 2.0, 3.0])), Verdict::TooNoisy);
+    }
+
+    /// Rounds that do not overlap were called a tie, because they lay too near for their width.
+    #[test]
+    fn three_noisy_rounds_that_lie_apart_are_ranked() {
+        let (fork, uring) = (value(&[2903.0, 3200.0, 3681.0]), value(&[7023.0, 9800.0, 14_566.0]));
+        assert_eq!(compare(&uring, &fork), Verdict::More);
+        let ratio = ratio(&uring, &fork).unwrap();
+        assert!(ratio.low > 1.5 && ratio.high < 6.0, "{ratio:?}");
+        // Whatever the order in which they came.
+        let uring = value(&[14_566.0, 7023.0, 9800.0]);
+        assert!(matches!(compare(&uring, &fork), Verdict::More | Verdict::TooNoisy));
+    }
+
+    #[test]
+    fn what_can_be_negative_is_compared_by_its_difference() {
+        assert_eq!(compare(&value(&[5.0, 6.0, 7.0]), &value(&[-1.0, 0.0, 1.0])), Verdict::More);
+        assert_eq!(compare(&value(&[-2.0, 0.0, 3.0]), &value(&[-1.0, 0.0, 1.0])), Verdict::Tie);
+    }
+
+    #[test]
+    fn two_runs_are_not_paired() {
+        let (then, now) = (value(&[100.0, 105.0, 95.0]), value(&[150.0, 160.0, 145.0]));
+        assert_eq!(compare_runs(&now, &then), Verdict::More);
+        assert_eq!(compare_runs(&value(&[100.0, 106.0, 96.0]), &then), Verdict::Tie);
     }
 }

@@ -33,7 +33,7 @@ const FILES: [(&str, &str); 4] = [
 const VULNERABILITIES: &str = "/sys/devices/system/cpu/vulnerabilities";
 
 /// The machine, as far as it matters for the figures.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Machine {
     /// Cores that this process may use.
     pub cores: usize,

@@ -112,7 +112,7 @@ pub fn measure(models: &[Model], needs: &Needs, interrupt: &Interrupt) -> Result
             costs.push(Costs { model: *model, memory, cpu_ns });
         }
     }
-    let doubts = notes::disturbed(&measured).into_iter().collect();
+    let doubts = notes::disturbed(&measured).into_iter().chain(notes::throttled(&measured)).collect();
     Ok(Figures { costs, room, asking, silent: SILENT, rounds: ROUNDS, failures, doubts })
 }
 

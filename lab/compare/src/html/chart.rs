@@ -101,7 +101,7 @@ fn description(cast: &Cast<'_>, lines: &[(usize, Vec<Dot>)], metric: Metric) -> 
 
 /// What hovering over a point says.
 fn tip(id: &str, place: &str, metric: Metric, value: &Value) -> String {
-    let spread = match value.rounds {
+    let spread = match value.each.len() {
         0 | 1 => "one round".to_owned(),
         rounds => format!("{rounds} rounds from {} to {}", metric.show(value.low), metric.show(value.high)),
     };

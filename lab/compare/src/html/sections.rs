@@ -7,9 +7,10 @@ use harness::units;
 
 use super::chart::{self, Cast};
 use crate::baseline::{Comparison, Judgement};
-use crate::document::{Document, Finding, Point};
+use crate::document::{Document, Point};
+use crate::findings::Finding;
 use crate::scenario::Scenario;
-use crate::{report, table};
+use crate::{report, table, words};
 
 /// What is said first: the findings that matter most, and whether to believe them.
 pub(super) fn opening(body: &mut String, document: &Document) {
@@ -39,7 +40,11 @@ pub(super) fn opening(body: &mut String, document: &Document) {
         body.push_str("<h2>What the figures say</h2>\n<ul>");
         for finding in key {
             let name = finding.scenario.name();
-            let _ = write!(body, "<li><a href=\"#{name}\">{name}</a>: {}.</li>", escape(&finding.text));
+            let _ = write!(
+                body,
+                "<li><a href=\"#{name}\">{name}</a>: {}.</li>",
+                escape(&words::say(&finding.claim))
+            );
         }
         body.push_str("</ul>\n");
     }
@@ -68,7 +73,14 @@ pub(super) fn scenario(body: &mut String, document: &Document, cast: &Cast<'_>, 
         escape(profile.title),
         escape(profile.about)
     );
-    list(body, document.findings.iter().filter(|finding| finding.scenario == scenario).map(sentence));
+    list(
+        body,
+        document
+            .findings
+            .iter()
+            .filter(|finding| finding.scenario == scenario)
+            .map(|finding| words::sentence(&finding.claim)),
+    );
     body.push_str("<div class=\"charts wide\">\n");
     for metric in profile.metrics {
         body.push_str(&chart::sweep(cast, &points, *metric).unwrap_or_default());
@@ -85,22 +97,6 @@ pub(super) fn scenario(body: &mut String, document: &Document, cast: &Cast<'_>, 
         figures(body, scenario, point);
     }
     body.push_str("</section>\n");
-}
-
-/// A finding as a sentence of its own.
-fn sentence(finding: &Finding) -> String {
-    let mut characters = finding.text.chars();
-    let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    // A server's name stays as it is written.
-    let first = if finding.text.starts_with("at ")
-        || finding.text.starts_with("from ")
-        || finding.text.starts_with("a ")
-    {
-        first
-    } else {
-        finding.text.chars().take(1).collect()
-    };
-    format!("{first}{}.", characters.as_str())
 }
 
 fn list(body: &mut String, lines: impl Iterator<Item = String>) {
@@ -152,8 +148,8 @@ fn figures(body: &mut String, scenario: Scenario, point: &Point) {
 pub(super) fn baseline(body: &mut String, baseline: &Comparison) {
     let _ = writeln!(
         body,
-        "<section id=\"baseline\"><h2>Change against an earlier run</h2><p>Against {}, of {} (lab {}). A change counts only where every \
-         round of one run lies beyond every round of the other.</p>",
+        "<section id=\"baseline\"><h2>Change against an earlier run</h2><p>Against {}, of {} (lab {}). A change counts only where the interval of \
+         the ratio, 95 % by Welch's t test on the logarithms, does not contain 1.</p>",
         escape(&baseline.file),
         escape(&baseline.started),
         escape(&baseline.lab_version)
@@ -192,7 +188,7 @@ pub(super) fn method(body: &mut String, document: &Document) {
         body.push_str("<p>The lab found nothing to doubt in its own figures.</p>\n");
     } else {
         body.push_str("<h3>Doubts</h3>\n");
-        list(body, document.doubts.iter().cloned());
+        list(body, document.doubts.iter().map(ToString::to_string));
     }
     let further = document.notes.iter().chain(&document.left_out);
     if document.notes.len() + document.left_out.len() > 0 {
@@ -223,8 +219,8 @@ pub(super) fn method(body: &mut String, document: &Document) {
 
 /// What is the same in every comparison.
 const METHOD: [&str; 5] = [
-    "Two values are a tie, and are not ranked, where their rounds overlap, or lie apart by less than the few rounds could by chance \
-     (half of the wider range with three rounds), or where they differ by less than 2 %.",
+    "Two values are ranked where the interval of their ratio, 95 % by a paired t test on the logarithms of the rounds' ratios, does not \
+     contain 1, and they differ by 2 % or more. Where it does and is narrow they tie; where it is wide, the rounds tell nothing.",
     "Percentiles are read off the merged histograms of all rounds, and are never averaged.",
     "The thick pale lines in the charts reach from the least to the most of the single rounds.",
     "A silent connection's share of the kernel is measured in two parts: page tables (VmPTE) and kernel stacks (16 KiB for each thread) \

@@ -1,0 +1,340 @@
+//! What the figures say, as values: each is made from figures that differ by more than chance lets them. [`words`](crate::words) makes
+//! English of them, as the last step.
+
+use serde::{Deserialize, Serialize};
+
+use crate::document::{Document, Point, Server};
+use crate::interval::Interval;
+use crate::metric::{Metric, Value};
+use crate::plain;
+use crate::scenario::Scenario;
+use crate::verdict::{self, Verdict};
+
+/// From this share of its threads' time on, the generator may be what limits the rate.
+const GENERATOR_BUSY: f64 = 0.9;
+
+/// A rate that falls below this share of a model's best is told.
+const KEPT: f64 = 0.75;
+
+/// For how many silent clients the memory is said.
+const SILENT_CLIENTS: f64 = 10_000.0;
+
+/// Something that the figures say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What it is about.
+    pub scenario: Scenario,
+    /// Whether a person would act on it: it stands under the matrix, and at the top of a report.
+    pub key: bool,
+    /// What is said.
+    #[serde(flatten)]
+    pub claim: Claim,
+}
+
+/// Under which load.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct At {
+    /// Connections, all open at once.
+    pub connections: usize,
+    /// The share of the rate that the slowest server sustains, in an open loop.
+    pub load: Option<f64>,
+}
+
+/// A server's value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Of {
+    /// The server.
+    pub server: String,
+    /// Its value, in the unit of the quantity.
+    pub value: f64,
+}
+
+/// What can be said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Claim {
+    /// Who is best.
+    Leader {
+        /// Where.
+        at: At,
+        /// In what.
+        quantity: Metric,
+        /// The best, and its value.
+        best: Of,
+        /// Whom nobody can tell from the best.
+        tied: Vec<String>,
+        /// Who may be as good: too few rounds, or too noisy ones, to tell.
+        unclear: Vec<String>,
+        /// The one that is farthest from the best, if any is beyond doubt, and how many times the best's its value is.
+        last: Option<(Of, Option<Interval>)>,
+        /// How many rounds there were.
+        rounds: usize,
+    },
+    /// How many times as much the one with the most has as the one with the least.
+    Range {
+        /// Where.
+        at: At,
+        /// Of what.
+        quantity: Metric,
+        /// The most.
+        most: Of,
+        /// The least.
+        least: Of,
+        /// The ratio; `None` beside nothing, or less.
+        ratio: Option<Interval>,
+    },
+    /// The servers had one core, so nobody can show that it uses more.
+    OneCore,
+    /// What limits, timeouts, a stop and counting cost a model: its server beside its page.
+    Dependability {
+        /// Where.
+        at: At,
+        /// The model, and its CPU time per request.
+        whole: Of,
+        /// That of its page.
+        page_value: f64,
+        /// How many times the page's it is.
+        ratio: Option<Interval>,
+        /// Whether that is beyond doubt.
+        certain: bool,
+    },
+    /// How many bytes of memory each further connection costs.
+    Growth {
+        /// From so many connections.
+        from: usize,
+        /// To so many.
+        to: usize,
+        /// Each server's, the cheapest first.
+        each: Vec<Of>,
+    },
+    /// A server that does not keep its best rate.
+    Keeps {
+        /// The server, and its best rate.
+        best: Of,
+        /// Where that was.
+        best_at: At,
+        /// What it has at most connections, as a share of its best rate.
+        share: f64,
+        /// Where that is.
+        at: At,
+    },
+    /// What many silent clients would cost.
+    Silent {
+        /// How many.
+        clients: f64,
+        /// Bytes of memory of the server and the kernel, the dearest first.
+        costs: Vec<Of>,
+    },
+    /// The kernel's part of what a silent connection costs, as shares.
+    KernelShares {
+        /// Each server's.
+        shares: Vec<Of>,
+    },
+    /// For whom the generator, and not the server, may have been the limit.
+    GeneratorLimited {
+        /// Where.
+        at: At,
+        /// For whom.
+        servers: Vec<String>,
+    },
+}
+
+/// All findings, scenario by scenario.
+pub fn findings(document: &Document) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for scenario in document.scenarios() {
+        let points = document.points_of(scenario);
+        let Some(last) = points.last().copied() else { continue };
+        let mut say = |key: bool, claims: Vec<Claim>| {
+            findings.extend(claims.into_iter().map(|claim| Finding { scenario, key, claim }));
+        };
+        let metric = scenario.profile().metrics[0];
+        match scenario {
+            Scenario::Idle => {
+                say(true, silent(last).into_iter().collect());
+                say(false, kernel_shares(last).into_iter().collect());
+            }
+            Scenario::Cpu if document.server_cores() == Some(1) => say(false, vec![Claim::OneCore]),
+            _ => {}
+        }
+        if scenario != Scenario::Idle {
+            for point in &points {
+                let acts = std::ptr::eq(*point, last) && differ(point, metric);
+                say(acts && scenario.is_decisive(), leader(point, metric).into_iter().collect());
+            }
+        }
+        match scenario {
+            Scenario::Requests => {
+                for metric in [Metric::Memory, Metric::Cpu, Metric::P99] {
+                    say(false, range(last, metric).into_iter().collect());
+                }
+                say(false, growth(&points).into_iter().collect());
+                say(false, keeping(&points));
+                say(true, points.iter().flat_map(|point| dependability(point)).collect());
+            }
+            Scenario::Pipeline | Scenario::Bulk | Scenario::Churn => {
+                say(false, range(last, Metric::Cpu).into_iter().collect());
+            }
+            Scenario::Paced => {
+                for metric in [Metric::P50, Metric::Cpu] {
+                    say(false, range(last, metric).into_iter().collect());
+                }
+            }
+            Scenario::Slow => say(false, range(last, Metric::Memory).into_iter().collect()),
+            Scenario::Cpu if document.server_cores() != Some(1) => {
+                say(true, leader(last, Metric::Cores).into_iter().collect());
+            }
+            Scenario::Mixed => say(false, leader(last, Metric::BulkThroughput).into_iter().collect()),
+            Scenario::Idle | Scenario::Cpu => {}
+        }
+        say(false, points.iter().filter_map(|point| generator_limited(point)).collect());
+    }
+    findings
+}
+
+fn at(point: &Point) -> At {
+    At { connections: point.connections, load: point.load }
+}
+
+fn of((server, value): &(&str, Value)) -> Of {
+    Of { server: (*server).to_owned(), value: value.value }
+}
+
+/// The servers that hold as many connections as the point has, the best first: those with one connection cannot be ranked beside them.
+/// Nor can those that failed after one round, beside others that have several.
+fn ranked(point: &Point, metric: Metric) -> Vec<(&str, Value)> {
+    let alike = |server: &&Server| server.connections == point.connections;
+    let mut ranked: Vec<(&str, Value)> = point
+        .servers
+        .iter()
+        .filter(alike)
+        .filter_map(|server| Some((server.id.as_str(), metric.of(server)?)))
+        .collect();
+    if ranked.iter().any(|(_, value)| value.each.len() > 1) {
+        ranked.retain(|(_, value)| value.each.len() > 1);
+    }
+    ranked.sort_by(|(_, one), (_, other)| one.value.total_cmp(&other.value));
+    if metric.more_is_better() {
+        ranked.reverse();
+    }
+    ranked
+}
+
+/// Whether the best differs from anybody else.
+fn differ(point: &Point, metric: Metric) -> bool {
+    let ranked = ranked(point, metric);
+    let Some(((_, best), others)) = ranked.split_first() else { return false };
+    others.iter().any(|(_, value)| matches!(verdict::compare(best, value), Verdict::More | Verdict::Less))
+}
+
+/// Who is best, and who is not told from it.
+fn leader(point: &Point, quantity: Metric) -> Option<Claim> {
+    let ranked = ranked(point, quantity);
+    let (first, others) = ranked.split_first()?;
+    if others.is_empty() {
+        return None;
+    }
+    let (mut tied, mut unclear, mut last) = (Vec::new(), Vec::new(), None);
+    for (id, value) in others {
+        match verdict::compare(value, &first.1) {
+            Verdict::Tie => tied.push((*id).to_owned()),
+            Verdict::Unknown | Verdict::TooNoisy => unclear.push((*id).to_owned()),
+            Verdict::More | Verdict::Less => {
+                last = Some((of(&(*id, value.clone())), verdict::ratio(value, &first.1)))
+            }
+        }
+    }
+    let rounds = first.1.each.len();
+    Some(Claim::Leader { at: at(point), quantity, best: of(first), tied, unclear, last, rounds })
+}
+
+fn range(point: &Point, quantity: Metric) -> Option<Claim> {
+    let mut ranked = ranked(point, quantity);
+    ranked.sort_by(|(_, one), (_, other)| one.value.total_cmp(&other.value));
+    let (least, most) = (ranked.first()?, ranked.last()?);
+    (verdict::compare(&most.1, &least.1) == Verdict::More).then(|| Claim::Range {
+        at: at(point),
+        quantity,
+        most: of(most),
+        least: of(least),
+        ratio: verdict::ratio(&most.1, &least.1),
+    })
+}
+
+fn dependability(point: &Point) -> Vec<Claim> {
+    let cost = |server: &Server| {
+        let page = point.server(&plain::name_of(&server.id))?;
+        let (whole, bare) = (Metric::Cpu.of(server)?, Metric::Cpu.of(page)?);
+        Some(Claim::Dependability {
+            at: at(point),
+            ratio: verdict::ratio(&whole, &bare),
+            certain: matches!(verdict::compare(&whole, &bare), Verdict::More | Verdict::Less),
+            page_value: bare.value,
+            whole: of(&(server.id.as_str(), whole)),
+        })
+    };
+    point.servers.iter().filter_map(cost).collect()
+}
+
+/// How much memory each further connection costs, between the ends of the sweep.
+fn growth(points: &[&Point]) -> Option<Claim> {
+    let (first, last) = (points.first()?, points.last()?);
+    let more = last.connections.checked_sub(first.connections).filter(|more| *more > 0)? as f64;
+    let slope = |server: &Server| {
+        let (before, after) = (Metric::Memory.of(first.server(&server.id)?)?, Metric::Memory.of(server)?);
+        (verdict::compare(&after, &before) == Verdict::More)
+            .then(|| Of { server: server.id.clone(), value: (after.value - before.value) / more })
+    };
+    let mut each: Vec<Of> = last.servers.iter().filter_map(slope).collect();
+    each.sort_by(|one, other| one.value.total_cmp(&other.value));
+    (!each.is_empty()).then_some(Claim::Growth { from: first.connections, to: last.connections, each })
+}
+
+/// Who does not keep its rate with many connections.
+fn keeping(points: &[&Point]) -> Vec<Claim> {
+    let Some(last) = points.last() else { return Vec::new() };
+    let keeps = |server: &Server| {
+        let of_point = |point: &Point| Metric::Rate.of(point.server(&server.id)?);
+        let values = points.iter().filter_map(|point| Some((*point, of_point(point)?)));
+        let (best_point, best) = values.max_by(|(_, one), (_, other)| one.value.total_cmp(&other.value))?;
+        let now = Metric::Rate.of(server)?;
+        let falls = verdict::compare(&now, &best) == Verdict::Less && now.value < best.value * KEPT;
+        falls.then(|| Claim::Keeps {
+            share: now.value / best.value,
+            best: of(&(server.id.as_str(), best)),
+            best_at: at(best_point),
+            at: at(last),
+        })
+    };
+    last.servers.iter().filter_map(keeps).collect()
+}
+
+/// What many silent clients would cost.
+fn silent(point: &Point) -> Option<Claim> {
+    let mut costs: Vec<Of> = ranked(point, Metric::IdleWhole)
+        .iter()
+        .map(|(id, value)| Of { server: (*id).to_owned(), value: value.value.max(0.0) * SILENT_CLIENTS })
+        .collect();
+    costs.reverse();
+    (costs.len() > 1).then_some(Claim::Silent { clients: SILENT_CLIENTS, costs })
+}
+
+fn kernel_shares(point: &Point) -> Option<Claim> {
+    let share = |server: &Server| {
+        let (own, kernel) = (Metric::IdlePss.of(server)?.value, Metric::IdleKernel.of(server)?.value);
+        (own > 0.0 && kernel > 0.0).then(|| Of { server: server.id.clone(), value: kernel / (own + kernel) })
+    };
+    let shares: Vec<Of> = point.servers.iter().filter_map(share).collect();
+    (!shares.is_empty()).then_some(Claim::KernelShares { shares })
+}
+
+fn generator_limited(point: &Point) -> Option<Claim> {
+    let busy = |server: &&Server| {
+        server.figures.as_ref().is_some_and(|figures| figures.generator_share > GENERATOR_BUSY)
+    };
+    let servers: Vec<String> = point.servers.iter().filter(busy).map(|server| server.id.clone()).collect();
+    (!servers.is_empty()).then_some(Claim::GeneratorLimited { at: at(point), servers })
+}
+
+#[cfg(test)]
+mod tests;

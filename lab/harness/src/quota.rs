@@ -1,0 +1,74 @@
+//! Whether a CPU quota held this process and its children back: the lab may run in a container that has less than a core.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Where control groups (version 2) are mounted.
+const ROOT: &str = "/sys/fs/cgroup";
+
+/// How often a control group with a quota was looked at, and how often it had used the quota up before the period was over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Throttled {
+    /// Periods that have passed.
+    pub periods: u64,
+    /// Periods in which it was held back.
+    pub throttled: u64,
+}
+
+impl Throttled {
+    /// What this process's control group, and those above it, have counted so far: that of the one that was held back most. Nothing
+    /// where there are no such groups.
+    pub fn so_far() -> Self {
+        let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let groups = groups(&own);
+        let counted = groups.iter().filter_map(|group| fs::read_to_string(group.join("cpu.stat")).ok());
+        counted.map(|stat| Self::parse(&stat)).max_by_key(|counted| counted.throttled).unwrap_or_default()
+    }
+
+    /// What was counted since.
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            periods: self.periods.saturating_sub(before.periods),
+            throttled: self.throttled.saturating_sub(before.throttled),
+        }
+    }
+
+    fn parse(stat: &str) -> Self {
+        let of = |name: &str| {
+            let line = stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+        };
+        Self { periods: of("nr_periods"), throttled: of("nr_throttled") }
+    }
+}
+
+/// The folders of the group that `/proc/self/cgroup` names, and of all above it.
+fn groups(own: &str) -> Vec<PathBuf> {
+    let Some(path) = own.lines().find_map(|line| line.strip_prefix("0::")) else { return Vec::new() };
+    let whole = Path::new(ROOT).join(path.trim_start_matches('/'));
+    whole.ancestors().take_while(|folder| folder.starts_with(ROOT)).map(Path::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn periods_are_read_from_what_the_kernel_writes() {
+        let stat = "usage_usec 7\nnr_periods 42\nnr_throttled 38\nthrottled_usec 99\n";
+        let now = Throttled::parse(stat);
+        assert_eq!(now, Throttled { periods: 42, throttled: 38 });
+        assert_eq!(
+            now.since(Throttled { periods: 2, throttled: 8 }),
+            Throttled { periods: 40, throttled: 30 }
+        );
+        assert_eq!(Throttled::parse("usage_usec 7\n"), Throttled::default());
+    }
+
+    #[test]
+    fn all_groups_above_are_looked_at() {
+        let found = groups("12:cpu:/x\n0::/a/b\n");
+        assert_eq!(found, ["/sys/fs/cgroup/a/b", "/sys/fs/cgroup/a", "/sys/fs/cgroup"].map(PathBuf::from));
+        assert!(groups("1:cpu:/x\n").is_empty());
+    }
+}
