@@ -48,14 +48,14 @@ pub fn run(options: &MergeOptions) -> Result<ExitCode> {
         merged.add_file(log)?;
     }
     // Not before the logs are read: a log must not be lost because somebody gave its name twice.
-    let json = Output::create(options.json.as_deref())?;
-    let hgrm = Output::create(options.hgrm.as_deref())?;
+    let [json, hgrm] =
+        Output::open_all([("--json", options.json.as_deref()), ("--hgrm", options.hgrm.as_deref())])?;
     let to_stderr = [&json, &hgrm].into_iter().flatten().any(Output::is_stdout);
     if to_stderr {
         // A closed stderr takes nothing from the result.
         let _ = write_text(&mut io::stderr().lock(), options, &merged);
     } else {
-        Output::Stdout.write(|out| write_text(out, options, &merged))?;
+        Output::stdout().write(|out| write_text(out, options, &merged))?;
     }
     if let Some(json) = json {
         json.write(|out| write_json(out, options, &merged))?;

@@ -1,66 +1,269 @@
 //! Files that results go to, and standard output.
+//!
+//! A result is written beside the file that it is for, and renamed over it when it is whole: whoever fails, is refused or is
+//! interrupted before leaves what was there. That a file can be written is found out before the work begins.
 
-use std::fs::File;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use serving::UsageError;
+use tempfile::NamedTempFile;
 
 /// What a file name means standard output.
 const STDOUT: &str = "-";
 
-/// Where one kind of result goes. Files are made before the work begins, so that a long run does not end in front of a folder that
-/// does not exist.
+/// What a new file may be, less what the process's umask takes away.
+const NEW: u32 = 0o666;
+
+/// Where one kind of result goes.
 #[derive(Debug)]
-pub(crate) enum Output {
+pub struct Output {
+    /// The option and the path, for errors.
+    name: String,
+    target: Target,
+}
+
+#[derive(Debug)]
+enum Target {
     Stdout,
-    File(String, File),
+    /// A file that is made new, with these permissions if it has some already.
+    Renamed(PathBuf, Option<fs::Permissions>),
+    /// A pipe, a device, a link to nothing yet, or a file in a folder that takes no other: written as it is.
+    Direct(PathBuf),
 }
 
 impl Output {
-    /// Makes the file, if one is asked for; `-` is standard output.
+    /// Where the results of these options go, for those that are given; `-` is standard output.
     ///
     /// # Errors
-    /// One line that names the file.
-    pub(crate) fn create(path: Option<&Path>) -> Result<Option<Self>> {
-        match path {
-            None => Ok(None),
-            Some(path) if path == Path::new(STDOUT) => Ok(Some(Self::Stdout)),
-            Some(path) => {
-                let name = path.display().to_string();
-                let file = File::create(path).with_context(|| format!("cannot write {name}"))?;
-                Ok(Some(Self::File(name, file)))
+    /// One line that names the option and the file: if it could not be written, or two options name the same one.
+    pub fn open_all<const N: usize>(wishes: [(&str, Option<&Path>); N]) -> Result<[Option<Self>; N]> {
+        let mut known: Vec<(PathBuf, &str)> = Vec::new();
+        for (option, path) in wishes.iter().filter_map(|(option, path)| Some((*option, (*path)?))) {
+            let path = identity(path);
+            if let Some((_, other)) = known.iter().find(|(known, _)| *known == path) {
+                let both = format!("{other} and {option} name the same file: give each its own");
+                return Err(UsageError(both).into());
             }
+            known.push((path, option));
         }
+        let mut outputs = [const { None }; N];
+        for (output, (option, path)) in outputs.iter_mut().zip(wishes) {
+            *output = path.map(|path| Self::open(option, path)).transpose()?;
+        }
+        Ok(outputs)
+    }
+
+    /// Where the result of one option goes.
+    ///
+    /// # Errors
+    /// As [`open_all`](Self::open_all).
+    pub fn open(option: &str, path: &Path) -> Result<Self> {
+        let name = format!("{option} {}", path.display());
+        let target = if path == Path::new(STDOUT) {
+            Target::Stdout
+        } else {
+            Target::of(path).with_context(|| format!("cannot write {name}"))?
+        };
+        Ok(Self { name, target })
+    }
+
+    /// Standard output, for what no option names.
+    pub fn stdout() -> Self {
+        Self { name: "standard output".to_owned(), target: Target::Stdout }
     }
 
     /// Whether it is standard output.
-    pub(crate) fn is_stdout(&self) -> bool {
-        matches!(self, Self::Stdout)
+    pub fn is_stdout(&self) -> bool {
+        matches!(self.target, Target::Stdout)
     }
 
-    /// Writes it all.
+    /// Writes it all, instead of what was there.
     ///
     /// # Errors
     /// One line that names the file; not if somebody has closed the pipe that standard output is.
-    pub(crate) fn write<E: Into<anyhow::Error>>(
+    pub fn write<E: Into<anyhow::Error>>(
         self,
-        content: impl FnOnce(&mut BufWriter<Box<dyn Write>>) -> Result<(), E>,
+        content: impl FnOnce(&mut dyn Write) -> Result<(), E>,
     ) -> Result<()> {
-        let (name, target): (String, Box<dyn Write>) = match self {
-            Self::Stdout => ("standard output".to_owned(), Box::new(io::stdout().lock())),
-            Self::File(name, file) => (name, Box::new(file)),
+        let written = match self.target {
+            Target::Stdout => fill(&mut io::stdout().lock(), content),
+            Target::Direct(path) => direct(&path, content),
+            Target::Renamed(path, permissions) => renamed(&path, permissions, content),
         };
-        let mut out = BufWriter::new(target);
-        let written = content(&mut out).map_err(Into::into).and_then(|()| Ok(out.flush()?));
         match written {
             Err(error) if is_closed_pipe(&error) => Ok(()),
-            written => written.with_context(|| format!("cannot write {name}")),
+            written => written.with_context(|| format!("cannot write {}", self.name)),
         }
     }
+}
+
+impl Target {
+    /// Finds out whether the file can be written, and how, without touching it.
+    fn of(path: &Path) -> io::Result<Self> {
+        let direct = Ok(Self::Direct(path.to_owned()));
+        let (path, permissions) = match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => return Err(ErrorKind::IsADirectory.into()),
+            Ok(metadata) if metadata.is_file() => {
+                OpenOptions::new().append(true).open(path)?;
+                // Under another name too: renamed over one, the other would keep the old text.
+                if metadata.nlink() > 1 {
+                    return direct;
+                }
+                (path.canonicalize()?, Some(metadata.permissions()))
+            }
+            Ok(_) => return direct,
+            Err(_) if path.is_symlink() => return direct,
+            Err(_) => (path.to_owned(), None),
+        };
+        // Gone at once, whatever happens to this process.
+        match tempfile::tempfile_in(folder(&path)) {
+            Ok(_) => Ok(Self::Renamed(path, permissions)),
+            Err(_) if permissions.is_some() => Ok(Self::Direct(path)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
+}
+
+/// The same for two spellings of one file.
+fn identity(path: &Path) -> PathBuf {
+    let whole = path.canonicalize();
+    let in_folder = || Some(folder(path).canonicalize().ok()?.join(path.file_name()?));
+    whole.ok().or_else(in_folder).unwrap_or_else(|| path.to_owned())
+}
+
+fn fill<E: Into<anyhow::Error>>(
+    target: &mut dyn Write,
+    content: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+) -> Result<()> {
+    let mut out = BufWriter::new(target);
+    content(&mut out).map_err(Into::into)?;
+    Ok(out.flush()?)
+}
+
+fn direct<E: Into<anyhow::Error>>(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+) -> Result<()> {
+    // A pipe or a device has nothing to forget, and takes no harm.
+    fill(&mut File::create(path)?, content)
+}
+
+fn renamed<E: Into<anyhow::Error>>(
+    path: &Path,
+    permissions: Option<fs::Permissions>,
+    content: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+) -> Result<()> {
+    let mut builder = tempfile::Builder::new();
+    let mut file: NamedTempFile = builder
+        .prefix(".")
+        .suffix(".new")
+        .permissions(fs::Permissions::from_mode(NEW))
+        .tempfile_in(folder(path))?;
+    fill(file.as_file_mut(), content)?;
+    if let Some(permissions) = permissions {
+        file.as_file().set_permissions(permissions)?;
+    }
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Whether standard output was closed when this process began. Afterwards nobody can tell: the runtime opens `/dev/null` in its place.
+static STDOUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+// SAFETY: what runs before `main` must need nothing of the runtime: this is one system call and a store.
+#[ctor::ctor(unsafe)]
+fn look_at_stdout() {
+    let closed = rustix::io::fcntl_getfd(rustix::stdio::stdout()).is_err();
+    STDOUT_WAS_CLOSED.store(closed, Ordering::Relaxed);
+}
+
+/// Makes sure that there is somewhere to print to, before any work is done for it.
+///
+/// # Errors
+/// If the program was started with standard output closed (`>&-`).
+pub fn require_stdout() -> Result<()> {
+    ensure!(
+        !STDOUT_WAS_CLOSED.load(Ordering::Relaxed),
+        "standard output is closed: nothing could be printed"
+    );
+    Ok(())
 }
 
 /// Whether whoever should have read has gone, which is their right.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn write(path: &Path, text: &str) -> Result<()> {
+        Output::open("--json", path)?.write(|out| out.write_all(text.as_bytes()))
+    }
+
+    #[test]
+    fn what_was_there_stays_until_there_is_something_better() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("result");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let output = Output::open("--json", &path).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing lies beside it meanwhile");
+        drop(output);
+        let fails = Output::open("--json", &path).unwrap().write(|out| {
+            out.write_all(b"half")?;
+            Err::<(), _>(io::Error::other("no more"))
+        });
+        assert!(fails.is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        write(&path, "new").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_wrong_path_is_told_before_anything_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        for wrong in [folder.path().to_owned(), folder.path().join("missing/result")] {
+            let error = Output::open("--json", &wrong).unwrap_err();
+            assert!(format!("{error:#}").starts_with("cannot write --json "), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn a_link_is_followed_and_a_device_is_written_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, target) = (folder.path().join("link"), folder.path().join("target"));
+        symlink(&target, &link).unwrap();
+        write(&link, "first").unwrap();
+        write(&link, "second").unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "second");
+        assert!(link.is_symlink());
+        write(Path::new("/dev/null"), "gone").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn two_options_may_not_name_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (folder.path().join("x"), folder.path().join("./x"));
+        for (one, other) in [(one.as_path(), other.as_path()), (Path::new("-"), Path::new("-"))] {
+            let error = Output::open_all([("--json", Some(one)), ("--hdr", Some(other))]).unwrap_err();
+            assert!(format!("{error:#}").contains("--json and --hdr name the same file"), "{error:#}");
+        }
+        assert!(Output::open_all([("--json", Some(one.as_path())), ("--hdr", None)]).is_ok());
+    }
 }

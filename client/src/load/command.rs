@@ -51,11 +51,12 @@ struct Outputs {
 /// # Errors
 /// One line: if the load could not begin, a file could not be written, a reply was wrong or a connection was lost.
 pub fn run(command: &LoadCommand) -> Result<ExitCode> {
-    let outputs = Outputs {
-        json: Output::create(command.json.as_deref())?,
-        hdr: Output::create(command.hdr.as_deref())?,
-        hgrm: Output::create(command.hgrm.as_deref())?,
-    };
+    let [json, hdr, hgrm] = Output::open_all([
+        ("--json", command.json.as_deref()),
+        ("--hdr", command.hdr.as_deref()),
+        ("--hgrm", command.hgrm.as_deref()),
+    ])?;
+    let outputs = Outputs { json, hdr, hgrm };
     let options = LoadOptions { intervals: command.hdr.is_some(), ..command.load.clone() };
     let stop = StopHandle::default();
     stop_on_signals(stop.clone())?;
@@ -141,13 +142,13 @@ fn show(outputs: Outputs, options: &LoadOptions, results: &Results) -> Result<()
         // A closed stderr takes nothing from the result.
         let _ = io::stderr().lock().write_all(&text);
     } else {
-        Output::Stdout.write(|out| report::write_text(out, options, results))?;
+        Output::stdout().write(|out| report::write_text(out, options, results))?;
     }
     if let Some(json) = outputs.json {
         json.write(|out| report::write_json(out, options, results))?;
     }
     if let Some(hdr) = outputs.hdr {
-        hdr.write(|out| hlog::write(out, results.started, &results.intervals))?;
+        hdr.write(|mut out| hlog::write(&mut out, results.started, &results.intervals))?;
     }
     if let Some(hgrm) = outputs.hgrm {
         hgrm.write(|out| write_distribution(out, &results.response))?;

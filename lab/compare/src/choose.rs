@@ -9,14 +9,15 @@ pub mod page;
 pub mod rule;
 pub mod words;
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use client::output::Output;
 use harness::interrupt::Interrupt;
 use harness::machine::Machine;
 use harness::models::Model;
-use harness::output::Output;
 use harness::text;
 
 use self::ask::Questions;
@@ -31,7 +32,7 @@ pub struct ChooseOptions {
 
     /// Write the answer as one HTML page too
     #[arg(long, value_name = "FILE", help_heading = "Output")]
-    report: Option<String>,
+    report: Option<PathBuf>,
 }
 
 /// All that an answer is made from.
@@ -79,7 +80,7 @@ pub fn run(options: &ChooseOptions) -> Result<()> {
     };
     text::say(&words::text(&advice, text::terminal_width()))?;
     if let Some(report) = report {
-        report.write(&page::html(&advice))?;
+        report.write(|out| out.write_all(page::html(&advice).as_bytes()))?;
     }
     text::warn_of_debug_build(true)?;
     match advice.answer {

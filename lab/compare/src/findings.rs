@@ -240,7 +240,7 @@ fn leader(point: &Point, quantity: Metric) -> Option<Claim> {
             Verdict::Tie => tied.push((*id).to_owned()),
             Verdict::Unknown | Verdict::TooNoisy => unclear.push((*id).to_owned()),
             Verdict::More | Verdict::Less => {
-                last = Some((of(&(*id, value.clone())), verdict::ratio(value, &first.1)))
+                last = Some((of(&(*id, value.clone())), verdict::ratio(value, &first.1)));
             }
         }
     }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use harness::output::Output;
+use client::output::Output;
 use harness::page::{self, escape};
 use harness::text;
 
@@ -32,7 +32,7 @@ pub struct ReportOptions {
 
     /// Write the report, with charts, as one HTML file; without it, the answer is shown
     #[arg(long, value_name = "FILE")]
-    report: Option<String>,
+    report: Option<PathBuf>,
 }
 
 /// Shows kept results once more.
@@ -42,7 +42,7 @@ pub struct ReportOptions {
 pub fn run(options: &ReportOptions) -> Result<()> {
     let document = Document::read(&options.results)?;
     match &options.report {
-        Some(path) => Output::open("--report", path)?.write(&html(&document)),
+        Some(path) => Output::open("--report", path)?.write(|out| out.write_all(html(&document).as_bytes())),
         None => {
             let show = if options.details { report::text } else { report::answer };
             text::say(&show(&document, text::terminal_width()))

@@ -32,9 +32,9 @@ use std::fmt::Display;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
+use client::output::Output;
 use harness::interrupt::Interrupt;
 use harness::machine::Machine;
-use harness::output::Output;
 use harness::pin::Pins;
 use harness::text;
 
@@ -53,9 +53,9 @@ pub fn run(options: &CompareOptions) -> Result<()> {
     let (candidates, left_out) = options.candidates()?;
     let plan = Plan::new(options, &candidates)?;
     let earlier = options.baseline.as_deref().map(baseline::read).transpose()?;
-    let json = options.json.as_deref().map(|path| Output::open("--json", path)).transpose()?;
-    let page = options.report.as_deref().map(|path| Output::open("--report", path)).transpose()?;
-    let shows_table = !matches!(json, Some(Output::Stdout));
+    let [json, page] =
+        Output::open_all([("--json", options.json.as_deref()), ("--report", options.report.as_deref())])?;
+    let shows_table = ![&json, &page].into_iter().flatten().any(Output::is_stdout);
     let interrupt = Interrupt::watch()?;
     text::warn_of_debug_build(shows_table)?;
 
@@ -97,10 +97,10 @@ pub fn run(options: &CompareOptions) -> Result<()> {
     }
     if let Some(json) = json {
         let text = serde_json::to_string_pretty(&document).context("cannot turn the results into JSON")?;
-        json.write(&(text + "\n"))?;
+        json.write(|out| writeln!(out, "{text}"))?;
     }
     if let Some(page) = page {
-        page.write(&html::html(&document))?;
+        page.write(|out| out.write_all(html::html(&document).as_bytes()))?;
     }
     text::warn_of_debug_build(shows_table)?;
     let interrupted = document.interrupted.then_some((document.runs, document.runs_planned));

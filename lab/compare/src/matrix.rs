@@ -103,7 +103,9 @@ impl Question {
         let (point, _) = self.source(document)?;
         let of = point.label();
         Some(match self {
-            Self::Rate | Self::Cpu => format!("requests/s and CPU: {of}"),
+            Self::Rate | Self::Cpu => {
+                format!("requests/s and CPU: {of} of {} bytes", units::grouped(point.size_bytes as u64))
+            }
             Self::TailAtLoad => format!("p99: {of}"),
             Self::Client => format!(
                 "memory: {} silent clients, the kernel's share included",

@@ -110,11 +110,11 @@ pub struct CompareOptions {
 
     /// Write the results as JSON to this file, or with - to stdout instead of the table
     #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub json: Option<String>,
+    pub json: Option<PathBuf>,
 
     /// Write the report, with charts, as one HTML file
     #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub report: Option<String>,
+    pub report: Option<PathBuf>,
 
     /// Show the change against an earlier run, from a file that --json wrote
     #[arg(long, value_name = "FILE", help_heading = "Output")]

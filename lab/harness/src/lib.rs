@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`models`], the models of this project; [`contender`], who can be measured; [`server`] starts one, in a process that [`leash`] ties to the lab, on the
 //! cores that [`pin`] divides; [`serve`] is the lab as a server of ours. [`sample`] weighs a process tree, [`clock`] is one clock for
-//! all, [`quota`] whether less than that was allowed, [`machine`] says where all this was, [`interrupt`] is Ctrl-C. [`units`], [`text`], [`page`] and [`output`] show what was found.
+//! all, [`quota`] whether less than that was allowed, [`machine`] says where all this was, [`interrupt`] is Ctrl-C. [`units`], [`text`], [`page`] show what was found.
 //!
 //! Deliberately absent: anything that knows how a server works. Its process tree is all that is looked at, so a foreign server is
 //! measured like ours.
@@ -14,7 +14,6 @@ pub mod interrupt;
 pub mod leash;
 pub mod machine;
 pub mod models;
-pub mod output;
 pub mod page;
 pub mod pin;
 pub mod quota;

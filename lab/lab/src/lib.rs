@@ -6,6 +6,7 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use client::output;
 use compare::choose::{self, ChooseOptions};
 use compare::html::{self, ReportOptions};
 use compare::options::CompareOptions;
@@ -61,6 +62,7 @@ struct CompareAlone {
 /// # Errors
 /// What the command failed with.
 pub fn run(cli: &Cli) -> Result<()> {
+    output::require_stdout()?;
     match &cli.command {
         None => compare::run(&CompareAlone::parse_from(["lab"]).options),
         Some(Command::Compare(options)) => compare::run(options),

@@ -39,20 +39,21 @@ fn a_short_comparison_measures_every_model() {
     let ended = short(&["--json=-"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let document = json(&ended);
-    assert_eq!(document["version"], 2);
+    assert_eq!(document["version"], 3);
     assert_eq!(document["settings"]["duration_s"], 0.1);
     let servers = document["points"][0]["servers"].as_array().unwrap();
-    let names: Vec<_> = servers.iter().map(|server| server["name"].as_str().unwrap()).collect();
-    let mut all =
-        vec!["iterative", "fork", "prefork --workers 4", "thread", "pool --workers 4", "mio", "tokio"];
+    let names: Vec<_> = servers.iter().map(|server| server["id"].as_str().unwrap()).collect();
+    let mut all = vec!["iterative", "fork", "prefork", "thread", "pool", "mio", "tokio", "tokio-workers"];
     all.extend(server_uring::available().is_ok().then_some("uring"));
     all.push("hybrid");
     assert_eq!(names, all);
     // A process or a thread for each of the four connections, or for each of the four workers, and the one that accepts.
     // Of server-hybrid's workers, as many as the cores that it was given, each has a thread beside the one with the loop.
-    let expected = |name: &str, processes: u64| match name {
-        "fork" | "prefork --workers 4" => (5, 5),
-        "thread" | "pool --workers 4" => (1, 5),
+    let expected = |name: &str, processes: u64, workers: u64| match name {
+        "fork" | "prefork" => (5, 5),
+        "thread" | "pool" => (1, 5),
+        // Those that it was given, and the one that accepts.
+        "tokio-workers" => (1, workers + 1),
         "hybrid" => (processes.max(2), processes * 2 - 1),
         _ => (1, 1),
     };
@@ -63,7 +64,11 @@ fn a_short_comparison_measures_every_model() {
         assert!(figures["p50_ns"].as_u64() <= figures["p99_ns"].as_u64(), "{server}");
         assert!(figures["peak_pss_bytes"].as_u64().unwrap() > 4096, "{server}");
         let [processes, threads] = ["processes", "threads"].map(|figure| figures[figure].as_u64().unwrap());
-        assert_eq!((processes, threads), expected(name, processes), "{server}");
+        assert_eq!(
+            (processes, threads),
+            expected(name, processes, server["workers"].as_u64().unwrap_or(0)),
+            "{server}"
+        );
         assert_eq!(server["rounds"].as_array().unwrap().len(), 2);
         assert!(server["failure"].is_null());
     }
@@ -73,7 +78,7 @@ fn a_short_comparison_measures_every_model() {
 
 #[test]
 fn the_table_has_a_row_for_each_server_and_says_what_was_measured() {
-    let ended = short(&["--models=iterative,mio"]);
+    let ended = short(&["--models=iterative,mio", "--details"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     for expected in [
         "iterative ",
@@ -101,7 +106,7 @@ fn a_foreign_server_is_measured_beside_ours() {
     let ended = short(&["--models=thread", "--server", &server, "--json=-"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let foreign = &json(&ended)["points"][0]["servers"][1];
-    assert_eq!(foreign["name"], "again");
+    assert_eq!(foreign["id"], "again");
     assert_eq!(foreign["is_foreign"], true);
     assert_eq!(foreign["figures"]["processes"], 1, "a shell is left between the lab and the server");
 }
@@ -222,7 +227,7 @@ fn every_scenario_measures_what_it_promises() {
                 assert!(
                     figures[name].as_f64().unwrap() >= least,
                     "{name} of {} in {}",
-                    server["name"],
+                    server["id"],
                     point["scenario"]
                 );
             };
@@ -310,7 +315,7 @@ fn json_goes_to_a_file_beside_the_table_and_a_wrong_path_is_told_at_once() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stdout.contains("mio "));
     let document: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    assert_eq!(document["points"][0]["servers"][0]["name"], "mio");
+    assert_eq!(document["points"][0]["servers"][0]["id"], "mio");
 
     let ended = lab(&["compare", "--duration=10m", "--json=/nonexistent/results.json"]);
     assert_eq!(ended.code, Some(1));

@@ -1,10 +1,11 @@
 //! Where the lessons are shown: on the terminal one after the other, in files all together at the end.
 
-use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
+use client::output::Output;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use harness::text::{GAP, STYLE};
 
@@ -32,26 +33,27 @@ pub struct ShowOptions {
 
     /// Write an HTML page with the pictures to this file
     #[arg(long, value_name = "FILE", global = true, help_heading = "Output")]
-    report: Option<String>,
+    report: Option<PathBuf>,
 
     /// Write the pictures as SVG to this file
     #[arg(long, value_name = "FILE", global = true, help_heading = "Output")]
-    svg: Option<String>,
+    svg: Option<PathBuf>,
 
     /// Write what was recorded as Chrome trace events, for Perfetto or chrome://tracing, to this file
     #[arg(long, value_name = "FILE", global = true, help_heading = "Output")]
-    trace: Option<String>,
+    trace: Option<PathBuf>,
 
     /// Write everything as JSON to this file, or with - to stdout instead of the text
     #[arg(long, value_name = "FILE", global = true, help_heading = "Output")]
-    json: Option<String>,
+    json: Option<PathBuf>,
 }
 
 /// Shows lessons as they come.
 #[derive(Debug)]
 pub struct Show {
-    options: ShowOptions,
     look: Look,
+    /// Page, pictures, trace, JSON.
+    outputs: [Option<Output>; 4],
     lessons: Vec<Lesson>,
 }
 
@@ -61,18 +63,20 @@ impl Show {
     /// # Errors
     /// If one cannot.
     pub fn open(options: &ShowOptions) -> Result<Self> {
-        for (option, path) in options.files() {
-            // What an earlier run has left in it stays until there is something better.
-            let opened = File::options().create(true).append(true).open(path);
-            opened.with_context(|| format!("cannot write --{option} {path}"))?;
-        }
+        let outputs = Output::open_all([
+            ("--report", options.report.as_deref()),
+            ("--svg", options.svg.as_deref()),
+            ("--trace", options.trace.as_deref()),
+            ("--json", options.json.as_deref()),
+        ])?;
         let look = Look {
             columns: options.width.or_else(harness::text::terminal_width).unwrap_or(COLUMNS).into(),
             ascii: options.ascii,
             colour: io::stdout().is_terminal()
-                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+                && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb"),
         };
-        Ok(Self { options: options.clone(), look, lessons: Vec::new() })
+        Ok(Self { look, outputs, lessons: Vec::new() })
     }
 
     /// Shows a lesson on the terminal, and keeps it for the files.
@@ -80,7 +84,7 @@ impl Show {
     /// # Errors
     /// If stdout cannot be written.
     pub fn add(&mut self, lesson: Lesson) -> Result<()> {
-        if self.options.json.as_deref() != Some("-") {
+        if !self.outputs.iter().flatten().any(Output::is_stdout) {
             let gap = if self.lessons.is_empty() { "" } else { "\n\n" };
             harness::text::say(&format!("{gap}{}", text(&lesson, &self.look)))?;
         }
@@ -93,35 +97,20 @@ impl Show {
     /// # Errors
     /// If one cannot be written.
     pub fn finish(self) -> Result<()> {
-        for (option, path) in self.options.files() {
-            let content = match option {
-                "report" => page::html(&self.lessons),
-                "svg" => page::svg(&self.lessons),
-                "trace" => chrome::trace(&self.lessons)?,
-                _ => json::document(&self.lessons)?,
-            };
-            fs::write(path, content).with_context(|| format!("cannot write --{option} {path}"))?;
-        }
-        if self.options.json.as_deref() == Some("-") {
-            harness::text::say(&json::document(&self.lessons)?)?;
-        }
+        let lessons = &self.lessons;
+        let [report, svg, trace, json] = self.outputs;
+        write(report, || Ok(page::html(lessons)))?;
+        write(svg, || Ok(page::svg(lessons)))?;
+        write(trace, || chrome::trace(lessons))?;
+        write(json, || json::document(lessons))?;
         Ok(())
     }
 }
 
-impl ShowOptions {
-    /// The files that are wanted, with the options that name them.
-    fn files(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let json = self.json.as_deref().filter(|path| *path != "-");
-        [
-            ("report", self.report.as_deref()),
-            ("svg", self.svg.as_deref()),
-            ("trace", self.trace.as_deref()),
-            ("json", json),
-        ]
-        .into_iter()
-        .filter_map(|(option, path)| Some((option, path?)))
-    }
+fn write(output: Option<Output>, content: impl FnOnce() -> Result<String>) -> Result<()> {
+    let Some(output) = output else { return Ok(()) };
+    let content = content()?;
+    output.write(|out| out.write_all(content.as_bytes()))
 }
 
 /// The whole lesson for the terminal: the question, a picture for each variant, the table, the verdict.

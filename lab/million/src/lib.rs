@@ -21,14 +21,15 @@ mod stage;
 pub mod weigh;
 mod words;
 
+use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use client::output::Output;
 use harness::interrupt::Interrupt;
 use harness::machine::Machine;
 use harness::models::Model;
-use harness::output::Output;
 use harness::text;
 use serving::options::parse_count;
 
@@ -75,7 +76,7 @@ pub struct MillionOptions {
 
     /// Write the results as JSON to this file, or with - to stdout instead of the text
     #[arg(long, value_name = "FILE", help_heading = "Output")]
-    json: Option<String>,
+    json: Option<PathBuf>,
 }
 
 /// Plans, and carries the plan out.
@@ -91,7 +92,7 @@ pub fn run(options: &MillionOptions) -> Result<()> {
     let limits = Limits::read()?;
     let plan = Plan::make(options.connections.map(|connections| connections as u64), &wish, &limits)?;
     let json = options.json.as_deref().map(|path| Output::open("--json", path)).transpose()?;
-    let shows_text = !matches!(json, Some(Output::Stdout));
+    let shows_text = !json.as_ref().is_some_and(Output::is_stdout);
     let interrupt = Interrupt::watch()?;
     text::warn_of_debug_build(shows_text)?;
     if shows_text {
@@ -130,7 +131,7 @@ pub fn run(options: &MillionOptions) -> Result<()> {
     }
     if let Some(json) = json {
         let text = serde_json::to_string_pretty(&document).context("cannot turn the results into JSON")?;
-        json.write(&(text + "\n"))?;
+        json.write(|out| writeln!(out, "{text}"))?;
     }
     match document.failures.as_slice() {
         [] => Ok(()),
