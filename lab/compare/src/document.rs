@@ -179,7 +179,8 @@ pub struct RoundRecord {
     /// Cores that other programs kept busy within the window: what disturbs this round. To about 0.05.
     pub others_cores: f64,
     /// Memory of the process tree, see [`Footprint`](harness::sample::Footprint).
-    pub pss_bytes: u64,
+    /// Null if it may not be read.
+    pub pss_bytes: Option<u64>,
     /// Processes of the tree.
     pub processes: usize,
     /// Threads of the tree, over all processes.

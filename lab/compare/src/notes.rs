@@ -1,6 +1,6 @@
 //! What one must know beside the figures, and why one should not believe them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::time::Duration;
 
@@ -43,6 +43,7 @@ impl Notes {
         for (point, entries) in rows() {
             notes.extend(entries.iter().filter_map(|entry| fewer_connections(plan, point, entry)));
         }
+        notes.extend(secret(measured));
         Self { notes, doubts: doubts(plan, measured, load_average), failures: failures(plan, measured) }
     }
 }
@@ -55,6 +56,21 @@ fn at(plan: &Plan, point: &PlannedPoint) -> String {
         [_] => String::new(),
         _ => format!("{}, {} connection{plural}{load}", point.scenario.name(), point.connections),
     }
+}
+
+/// Whose memory may not be read.
+fn secret(measured: &Measured) -> Option<String> {
+    let is_secret = |entry: &&Entry| entry.rounds.iter().any(|round| round.pss_bytes.is_none());
+    let ids: BTreeSet<&str> = measured
+        .entries
+        .iter()
+        .flatten()
+        .filter(is_secret)
+        .map(|entry| entry.contender.id.as_str())
+        .collect();
+    let listed = ids.into_iter().collect::<Vec<_>>().join(", ");
+    (!listed.is_empty())
+        .then(|| format!("this user may not read the memory of {listed}, so there is none in the tables"))
 }
 
 fn fewer_connections(plan: &Plan, point: &PlannedPoint, entry: &Entry) -> Option<String> {

@@ -80,7 +80,7 @@ impl Round {
     ///
     /// # Panics
     /// Never: the histogram's bounds are constants.
-    pub fn silent(idle: IdleRecord, footprint: Footprint) -> Self {
+    pub fn silent(idle: Option<IdleRecord>, footprint: Footprint) -> Self {
         Self {
             elapsed: Duration::ZERO,
             requests: 0,
@@ -95,7 +95,7 @@ impl Round {
             others_cores: 0.0,
             bytes: 0,
             generator_threads: 1,
-            idle: Some(idle),
+            idle,
             alone: None,
             bulk_bytes_per_s: None,
         }

@@ -78,7 +78,8 @@ pub struct Figures {
     /// CPU time of the generator as a share of what its threads could have used, from 0 to 1: the median of the rounds.
     pub generator_share: f64,
     /// Most memory in any round, see [`Footprint`](harness::sample::Footprint).
-    pub peak_pss_bytes: u64,
+    /// `None` if it may not be read.
+    pub peak_pss_bytes: Option<u64>,
     /// Most processes in any round.
     pub processes: usize,
     /// Most threads in any round, over all processes.
@@ -147,7 +148,13 @@ impl Entry {
                 if round.elapsed_s > 0.0 { round.server_cpu_s / round.elapsed_s } else { 0.0 }
             }),
             generator_share: middle(|round| round.generator_share),
-            peak_pss_bytes: self.rounds.iter().map(|round| round.pss_bytes).max()?,
+            peak_pss_bytes: self
+                .rounds
+                .iter()
+                .map(|round| round.pss_bytes)
+                .min()
+                .flatten()
+                .and(self.rounds.iter().filter_map(|round| round.pss_bytes).max()),
             processes: self.rounds.iter().map(|round| round.processes).max()?,
             threads: self.rounds.iter().map(|round| round.threads).max()?,
             idle: idle(&self.rounds),
@@ -238,8 +245,8 @@ mod tests {
     use harness::sample::Footprint;
 
     fn round(requests: u64, nanoseconds: u64) -> Round {
-        let footprint = Footprint { pss_bytes: nanoseconds, processes: 1, threads: 2 };
-        let mut round = Round::silent(IdleRecord::default(), footprint);
+        let footprint = Footprint { pss_bytes: Some(nanoseconds), processes: 1, threads: 2 };
+        let mut round = Round::silent(Some(IdleRecord::default()), footprint);
         round.response.record_n(nanoseconds, requests).unwrap();
         round.requests = requests;
         round.elapsed = Duration::from_secs(2);
@@ -266,7 +273,7 @@ mod tests {
         assert!((first.spread.unwrap() - 0.1).abs() < 1e-9);
         assert!((first.server_cpu_ns_per_request - 5000.0).abs() < 1e-6);
         assert_eq!((first.p50_ns, first.p99_ns, first.max_ns), (200, 300, 300));
-        assert_eq!((first.peak_pss_bytes, first.processes, first.threads), (300, 1, 2));
+        assert_eq!((first.peak_pss_bytes, first.processes, first.threads), (Some(300), 1, 2));
         assert_eq!(first.samples, 3000);
         assert!(first.percentiles.is_sorted(), "{:?}", first.percentiles);
         let second = figures[1].clone().unwrap();

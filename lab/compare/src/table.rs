@@ -30,7 +30,10 @@ const CLIENTS_SEE: [Column; 6] = [
 /// What the server costs.
 const SERVER_COSTS: [Column; 4] = [
     Column { header: "CPU/\nrequest", cell: |figures| units::time(figures.server_cpu_ns_per_request) },
-    Column { header: "peak\nPSS", cell: |figures| units::bytes(figures.peak_pss_bytes as f64) },
+    Column {
+        header: "peak\nPSS",
+        cell: |figures| figures.peak_pss_bytes.map_or_else(none, |bytes| units::bytes(bytes as f64)),
+    },
     Column { header: "pro-\ncesses", cell: |figures| units::grouped(figures.processes as u64) },
     Column { header: "\nthreads", cell: |figures| units::grouped(figures.threads as u64) },
 ];
@@ -173,7 +176,7 @@ mod tests {
             p99_9_ns: 1_234_000,
             max_ns: 2_000_000,
             server_cpu_ns_per_request: 4_321.0,
-            peak_pss_bytes: 1_300_000,
+            peak_pss_bytes: Some(1_300_000),
             processes: 1,
             threads: 1,
             ..Figures::default()

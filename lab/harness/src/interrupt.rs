@@ -2,21 +2,14 @@
 
 use std::process;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 
 use anyhow::{Context, Result};
 use client::load::StopHandle;
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 
-/// No server runs.
-const NONE: i32 = 0;
-
-/// Whether the user has interrupted the lab, and what has to end then.
+/// Whether the user has interrupted the lab.
 #[derive(Debug, Default)]
 pub struct Interrupt {
     stop: StopHandle,
-    group: AtomicI32,
 }
 
 impl Interrupt {
@@ -33,10 +26,7 @@ impl Interrupt {
 
     fn raise(&self) {
         if self.raised() {
-            let group = self.group.load(Ordering::SeqCst);
-            if group != NONE {
-                let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
-            }
+            // The servers die with the lab, see `leash`.
             process::exit(1);
         }
         self.stop.stop();
@@ -50,10 +40,5 @@ impl Interrupt {
     /// What stops every load that is given it.
     pub fn stop_handle(&self) -> StopHandle {
         self.stop.clone()
-    }
-
-    /// From now on a second interrupt kills this process group; `None`: there is none.
-    pub fn kills(&self, group: Option<Pid>) {
-        self.group.store(group.map_or(NONE, Pid::as_raw), Ordering::SeqCst);
     }
 }

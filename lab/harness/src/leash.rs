@@ -2,20 +2,23 @@
 //!
 //! A process that the lab starts asks the kernel for SIGKILL at its parent's death (PR_SET_PDEATHSIG, prctl(2)) before it becomes
 //! the server; the request survives exec. It is bound to the *thread* that started the process, so servers are started from the
-//! main thread only. Children of a server do not inherit it: ours ask for it themselves, a foreign server's are killed with its
-//! process group wherever the lab still can.
+//! main thread only. Children of a server do not inherit it: ours ask for it themselves. A foreign server may start what it likes, and
+//! let it leave its process group: a keeper between it and the lab adopts whatever is orphaned (PR_SET_CHILD_SUBREAPER, prctl(2)), and
+//! ends all of it with the server, or with the lab.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
+use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::wait::{self, WaitPidFlag, WaitStatus};
 use nix::unistd::{Pid, getpid, getppid};
 
-use crate::pin;
+use crate::{pin, sample};
 
 /// Core numbers; a name of its own, since clap reads `Vec` as an option that is given several times.
 pub(crate) type Cores = Vec<usize>;
@@ -29,11 +32,13 @@ pub struct LeashOptions {
     /// Run on these cores only
     #[arg(long, value_name = "CORES", value_parser = pin::parse_cores)]
     cores: Option<Cores>,
+    /// Become the command, instead of keeping it
+    #[arg(long)]
+    bare: bool,
     /// The process whose death is ours
     parent: i32,
-    /// The program to become, and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-    command: Vec<OsString>,
+    /// The shell command
+    command: OsString,
 }
 
 /// The lab itself again, with `arguments`, in a process group of its own: Ctrl-C is for the lab, which then stops its servers.
@@ -43,26 +48,91 @@ pub fn this_program(arguments: &[&str]) -> Command {
     command
 }
 
-/// A shell command that dies with this process, in a process group of its own, on these cores if any are given.
+/// A shell command as people write it, with a keeper that ends all that it starts, in a process group of its own, on these cores if
+/// any are given. SIGTERM to the keeper is for all of them; [`END`] ends them all at once; it ends when they have.
 pub fn shell(command: &str, cores: Option<&[usize]>) -> Command {
     let mut leashed = this_program(&["leash"]);
     leashed.args(cores.map(|cores| format!("--cores={}", pin::list(cores))));
-    leashed.args([&getpid().to_string(), "--", "sh", "-c", &format!("exec {command}")]);
+    let exec = if is_simple(command) { "exec " } else { "" };
+    leashed.args([&getpid().to_string(), "--", &format!("{exec}{command}")]);
     leashed
 }
 
-/// Becomes the command.
+/// One program and its arguments: the shell need not stay for them. Not every shell sees that itself.
+fn is_simple(command: &str) -> bool {
+    let program = command.split_whitespace().next().unwrap_or_default();
+    !command.contains([';', '&', '|', '<', '>', '(', ')', '{', '`', '$', '\n']) && program.contains('/')
+}
+
+/// The signal by which a keeper ends all at once.
+pub const END: Signal = Signal::SIGQUIT;
+
+/// Keeps the command, or becomes it.
 ///
 /// # Errors
 /// If the parent is dead already, or the command cannot be run.
-pub fn run(options: &LeashOptions) -> Result<()> {
-    attach(options.parent)?;
+pub fn run(options: &LeashOptions) -> Result<ExitCode> {
     if let Some(cores) = &options.cores {
         pin::run_on(cores)?;
     }
-    let (program, arguments) = options.command.split_first().context("there is nothing to run")?;
-    let error = Command::new(program).args(arguments).exec();
-    Err(anyhow!("cannot run {}: {error}", program.display()))
+    if options.bare {
+        attach(options.parent)?;
+        SigSet::empty().thread_set_mask().context("cannot hear signals again")?;
+        let error = Command::new("sh").arg("-c").arg(&options.command).exec();
+        return Err(anyhow!("cannot run sh: {error}"));
+    }
+    keep(options)
+}
+
+/// Starts the command, adopts whatever is orphaned under it, and ends when nothing of it is left: as the command itself has.
+fn keep(options: &LeashOptions) -> Result<ExitCode> {
+    let signals: SigSet =
+        [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, END, Signal::SIGCHLD].into_iter().collect();
+    // Blocked from here on, and waited for below: none is lost, none ends this process.
+    signals.thread_block().context("cannot hold signals back")?;
+    attach_by(options.parent, Signal::SIGTERM)?;
+    prctl::set_child_subreaper(true).context("cannot adopt orphans")?;
+    let mut bare = this_program(&["leash", "--bare", &getpid().to_string(), "--"]);
+    let child = bare.arg(&options.command).spawn().context("cannot start the command")?.id();
+    let mut code = ExitCode::SUCCESS;
+    let (mut asked, mut ends) = (false, false);
+    loop {
+        match wait::waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, status)) if pid.as_raw().cast_unsigned() == child => {
+                code = ExitCode::from(u8::try_from(status).unwrap_or(u8::MAX));
+            }
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid.as_raw().cast_unsigned() == child => {
+                code = ExitCode::from(SIGNALED + u8::try_from(signal as i32).unwrap_or(0));
+            }
+            Ok(WaitStatus::StillAlive) => {
+                if ends {
+                    tell_all(Signal::SIGKILL);
+                }
+                match signals.wait().context("cannot wait for a signal")? {
+                    Signal::SIGCHLD => {}
+                    signal => {
+                        // At the lab's death its word is the last one.
+                        ends |= asked || signal == END || getppid() != Pid::from_raw(options.parent);
+                        asked = true;
+                        tell_all(if ends { Signal::SIGKILL } else { Signal::SIGTERM });
+                    }
+                }
+            }
+            Ok(_) | Err(Errno::EINTR) => {}
+            // There is nobody left.
+            Err(_) => return Ok(code),
+        }
+    }
+}
+
+/// What a shell adds to the number of the signal that ended a command.
+const SIGNALED: u8 = 128;
+
+/// Those that begin meanwhile are told next time: the end of each one wakes the keeper.
+fn tell_all(signal: Signal) {
+    for pid in sample::descendants(getpid()).unwrap_or_default() {
+        let _ = kill(pid, signal);
+    }
 }
 
 /// From now on this process dies with `parent`, which must be its parent.
@@ -70,7 +140,11 @@ pub fn run(options: &LeashOptions) -> Result<()> {
 /// # Errors
 /// If the parent is dead already.
 pub fn attach(parent: i32) -> Result<()> {
-    set_pdeathsig(Signal::SIGKILL).context("cannot ask for a signal at the parent's death")?;
+    attach_by(parent, Signal::SIGKILL)
+}
+
+fn attach_by(parent: i32, signal: Signal) -> Result<()> {
+    prctl::set_pdeathsig(signal).context("cannot ask for a signal at the parent's death")?;
     // It may have died before the kernel was asked.
     ensure!(getppid() == Pid::from_raw(parent), "the lab that started this process has ended");
     Ok(())

@@ -1,7 +1,7 @@
 //! Starting a server in a fresh process, and ending it so that nothing of it is left.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -16,6 +16,7 @@ use crate::contender::{Contender, PORT, Start};
 use crate::interrupt::Interrupt;
 use crate::leash;
 use crate::pin;
+use crate::sample::Tree;
 use crate::tail::Tail;
 
 /// A server that takes longer to listen is given up.
@@ -36,7 +37,7 @@ const FOREIGN_VARIABLES: [&str; 4] = ["LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET
 /// The environment variables of our servers' options begin with this.
 const OWN_VARIABLES: &str = "SHOUT_";
 
-/// A server that listens. Dropped, it is killed, with all of its process group.
+/// A server that listens. Dropped, it is killed, with all that it has started.
 #[derive(Debug)]
 pub struct Server<'a> {
     process: Process<'a>,
@@ -74,9 +75,9 @@ impl<'a> Server<'a> {
         self.address
     }
 
-    /// The root of its process tree.
-    pub fn pid(&self) -> Pid {
-        self.process.pid()
+    /// Its processes.
+    pub fn tree(&self) -> Tree {
+        if self.is_ours { Tree::of(self.process.pid()) } else { Tree::kept_by(self.process.pid()) }
     }
 
     /// Whether it still runs.
@@ -104,7 +105,7 @@ impl<'a> Server<'a> {
     /// As [`stop`](Self::stop).
     pub fn stop_within(mut self, timeout: Duration) -> Result<Tail> {
         self.check_alive()?;
-        let _ = kill(self.pid(), Signal::SIGTERM);
+        let _ = kill(self.process.pid(), Signal::SIGTERM);
         let deadline = Instant::now() + timeout;
         while self.process.ended().is_none() {
             if Instant::now() >= deadline {
@@ -135,7 +136,7 @@ fn start_own<'a>(
     {
         command.env_remove(name);
     }
-    let mut process = Process::start(command, interrupt)?;
+    let mut process = Process::start(command, false, interrupt)?;
     let stdout = process.child.stdout.take().context("the server has no stdout")?;
     let line = process.first_line(stdout)?;
     let address = line.trim().strip_prefix("listening on ").and_then(|address| address.parse().ok());
@@ -154,14 +155,26 @@ fn start_foreign<'a>(
         .and_then(|listener| listener.local_addr())
         .context("cannot find a free port")?;
     let command = leash::shell(&command.replace(PORT, &address.port().to_string()), cores);
-    let mut process = Process::start(command, interrupt)?;
+    let mut process = Process::start(command, true, interrupt)?;
     if let Some(stdout) = process.child.stdout.take() {
         process.log.read(stdout);
     }
     let deadline = Instant::now() + START_TIMEOUT;
     while !accepts(address) {
-        process.check_starting(deadline)?;
+        let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, address.port()));
+        let is_elsewhere = Instant::now() >= deadline && accepts(v6);
+        if let Err(error) = process.check_starting(deadline) {
+            let why = "it listens on ::1, and must on 127.0.0.1";
+            return Err(if is_elsewhere { error.context(why) } else { error });
+        }
         thread::sleep(LOOK);
+    }
+    // Long enough for a server to end that serves one client only.
+    thread::sleep(4 * LOOK);
+    if let Some(how) = process.ended() {
+        return Err(
+            process.failure(&format!("the server {how} after its first connection, and must serve many"))
+        );
     }
     Ok((process, address))
 }
@@ -180,10 +193,12 @@ struct Process<'a> {
     log: Tail,
     interrupt: &'a Interrupt,
     status: Option<ExitStatus>,
+    /// Whether it is a keeper of others, see [`leash`].
+    keeps: bool,
 }
 
 impl<'a> Process<'a> {
-    fn start(mut command: Command, interrupt: &'a Interrupt) -> Result<Self> {
+    fn start(mut command: Command, keeps: bool, interrupt: &'a Interrupt) -> Result<Self> {
         for name in FOREIGN_VARIABLES {
             command.env_remove(name);
         }
@@ -193,9 +208,7 @@ impl<'a> Process<'a> {
         if let Some(stderr) = child.stderr.take() {
             log.read(stderr);
         }
-        let process = Self { child, log, interrupt, status: None };
-        interrupt.kills(Some(process.pid()));
-        Ok(process)
+        Ok(Self { child, log, interrupt, status: None, keeps })
     }
 
     fn pid(&self) -> Pid {
@@ -267,8 +280,7 @@ impl<'a> Process<'a> {
             return Ok(status);
         }
         // Before the leader is reaped: later its number could belong to strangers.
-        let _ = killpg(self.pid(), Signal::SIGKILL);
-        self.interrupt.kills(None);
+        let _ = if self.keeps { kill(self.pid(), leash::END) } else { killpg(self.pid(), Signal::SIGKILL) };
         let status = self.child.wait().context("cannot wait for the server")?;
         self.status = Some(status);
         Ok(status)

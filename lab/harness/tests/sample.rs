@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::sample::{cpu_time, footprint};
+use harness::sample::{Tree, cpu_time, footprint};
 use nix::unistd::Pid;
 
 /// No wait in these tests is longer.
@@ -69,13 +69,13 @@ fn the_cpu_time_of_a_child_is_counted_while_it_runs_and_after_it_was_reaped() {
     );
     script.hear("started");
     let busy = Duration::from_millis(150);
-    wait_until("the child has used some CPU time", || cpu_time(script.pid()).unwrap() > busy);
-    let living = cpu_time(script.pid()).unwrap();
+    wait_until("the child has used some CPU time", || cpu_time(Tree::of(script.pid())).unwrap() > busy);
+    let living = cpu_time(Tree::of(script.pid())).unwrap();
     assert!(living > busy, "CPU time went backwards: {living:?}");
 
     script.say("kill it");
     script.hear("reaped");
-    let reaped = cpu_time(script.pid()).unwrap();
+    let reaped = cpu_time(Tree::of(script.pid())).unwrap();
     assert!(reaped + 2 * TICK >= living, "{living:?} while the child lived, {reaped:?} after it was reaped");
     // One busy process cannot use more than the time that has passed; the shell's own share is small.
     assert!(reaped <= begun.elapsed() + 2 * TICK, "{reaped:?} within {:?}", begun.elapsed());
@@ -84,11 +84,11 @@ fn the_cpu_time_of_a_child_is_counted_while_it_runs_and_after_it_was_reaped() {
 #[test]
 fn a_tree_is_followed_to_grandchildren_and_their_memory_is_counted() {
     let script = Script::start("sh -c 'sleep 100; :'; :");
-    wait_until("the grandchild runs", || footprint(script.pid()).unwrap().processes == 3);
-    let tree = footprint(script.pid()).unwrap();
+    wait_until("the grandchild runs", || footprint(Tree::of(script.pid())).unwrap().processes == 3);
+    let tree = footprint(Tree::of(script.pid())).unwrap();
     assert_eq!((tree.processes, tree.threads), (3, 3));
     // Three small processes have at least a stack page each, and far less than this.
-    assert!((3 * 4096..100 << 20).contains(&tree.pss_bytes), "{} bytes", tree.pss_bytes);
+    assert!((3 * 4096..100 << 20).contains(&tree.pss_bytes.unwrap()), "{:?} bytes", tree.pss_bytes);
 }
 
 #[test]
@@ -96,8 +96,8 @@ fn what_has_ended_cannot_be_sampled() {
     let mut ended = Command::new("true").spawn().unwrap();
     let pid = Pid::from_raw(ended.id().try_into().unwrap());
     ended.wait().unwrap();
-    assert!(cpu_time(pid).unwrap_err().to_string().contains("has ended"));
-    assert!(footprint(pid).unwrap_err().to_string().contains("has ended"));
+    assert!(cpu_time(Tree::of(pid)).unwrap_err().to_string().contains("has ended"));
+    assert!(footprint(Tree::of(pid)).unwrap_err().to_string().contains("has ended"));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn processes_that_come_and_go_are_skipped() {
     let script = Script::start("while :; do (:); done");
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(500) {
-        cpu_time(script.pid()).unwrap();
-        assert!(footprint(script.pid()).unwrap().processes >= 1);
+        cpu_time(Tree::of(script.pid())).unwrap();
+        assert!(footprint(Tree::of(script.pid())).unwrap().processes >= 1);
     }
 }

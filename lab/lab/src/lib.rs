@@ -4,6 +4,8 @@
 //! conversations, and [`harness`] is what they share.
 #![forbid(unsafe_code)]
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use client::output;
@@ -61,9 +63,9 @@ struct CompareAlone {
 ///
 /// # Errors
 /// What the command failed with.
-pub fn run(cli: &Cli) -> Result<()> {
+pub fn run(cli: &Cli) -> Result<ExitCode> {
     output::require_stdout()?;
-    match &cli.command {
+    let done = match &cli.command {
         None => compare::run(&CompareAlone::parse_from(["lab"]).options),
         Some(Command::Compare(options)) => compare::run(options),
         Some(Command::Choose(options)) => choose::run(options),
@@ -74,6 +76,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Some(Command::Crowd(options)) => million::member::run(options),
         Some(Command::Report(options)) => html::run(options),
         Some(Command::Serve(options)) => serve::run(options),
-        Some(Command::Leash(options)) => leash::run(options),
-    }
+        Some(Command::Leash(options)) => return leash::run(options),
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

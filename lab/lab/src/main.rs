@@ -6,5 +6,5 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    serving::exit_code(lab::run(&lab::Cli::parse()))
+    lab::run(&lab::Cli::parse()).unwrap_or_else(|error| serving::exit_code(Err(error)))
 }

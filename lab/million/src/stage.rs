@@ -63,8 +63,8 @@ fn drive(
     server: &mut Server<'_>,
     interrupt: &Interrupt,
 ) -> Result<Phase> {
-    let before = weigh(server.pid(), &crowd.pids(), interrupt)?;
-    let descriptors = sample::descriptors(server.pid())?;
+    let before = weigh(server.tree(), &crowd.pids(), interrupt)?;
+    let descriptors = sample::descriptors(server.tree())?;
 
     // Open.
     let planned = document.plan.layout.connections;
@@ -72,9 +72,9 @@ fn drive(
     ensure!(opened.done > 0, "no connection could be opened");
 
     // Rest.
-    let with = weigh(server.pid(), &crowd.pids(), interrupt)?;
+    let with = weigh(server.tree(), &crowd.pids(), interrupt)?;
     document.growth = Some(Growth::between(&before, &with, opened.done));
-    document.workers = Workers::of(&descriptors, &sample::descriptors(server.pid())?);
+    document.workers = Workers::of(&descriptors, &sample::descriptors(server.tree())?);
 
     // Ask.
     order(Order::Ask, opened.done, crowd, server, document)?;

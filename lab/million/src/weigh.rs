@@ -5,8 +5,7 @@ use std::{fs, thread};
 
 use anyhow::{Context, Result, ensure};
 use harness::interrupt::Interrupt;
-use harness::sample;
-use nix::unistd::Pid;
+use harness::sample::{self, Tree};
 use procfs::Current;
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +65,7 @@ pub struct Growth {
 ///
 /// # Errors
 /// If one of them has ended, or the user interrupts it.
-pub(super) fn weigh(server: Pid, clients: &[i32], interrupt: &Interrupt) -> Result<Weight> {
+pub(super) fn weigh(server: Tree, clients: &[i32], interrupt: &Interrupt) -> Result<Weight> {
     thread::sleep(REST);
     let (mut kernel, mut used, mut available) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..LOOKS {
@@ -85,7 +84,9 @@ pub(super) fn weigh(server: Pid, clients: &[i32], interrupt: &Interrupt) -> Resu
         clients_pss += sample::own_pss(*client)?;
     }
     Ok(Weight {
-        server_pss: sample::footprint(server)?.pss_bytes,
+        server_pss: sample::footprint(server)?
+            .pss_bytes
+            .context("the memory of the server may not be read")?,
         clients_pss,
         kernel: Spread::of(kernel),
         used: Spread::of(used),

@@ -42,17 +42,17 @@ pub(super) fn drive(run: &Run<'_>) -> Result<Round> {
     let (footprint, kernel_after) = weigh(run)?;
     drop((first, clients));
     let grown = |after: u64, before: u64| (after as f64 - before as f64) / count as f64;
-    let idle = IdleRecord {
-        pss_bytes: grown(footprint.pss_bytes, pss.pss_bytes),
+    let idle = |(after, before)| IdleRecord {
+        pss_bytes: grown(after, before),
         kernel_own_bytes: grown(kernel_after.own_bytes, kernel.own_bytes),
         kernel_slab_bytes: grown(kernel_after.slab_bytes, kernel.slab_bytes) - end_bytes,
     };
-    Ok(Round::silent(idle, footprint))
+    Ok(Round::silent(footprint.pss_bytes.zip(pss.pss_bytes).map(idle), footprint))
 }
 
 fn weigh(run: &Run<'_>) -> Result<(sample::Footprint, KernelMemory)> {
-    let kernel = sample::kernel_memory(run.server.pid())?;
-    Ok((sample::footprint(run.server.pid())?, kernel))
+    let kernel = sample::kernel_memory(run.server.tree())?;
+    Ok((sample::footprint(run.server.tree())?, kernel))
 }
 
 /// A connection that is served by now, since it has its answer.

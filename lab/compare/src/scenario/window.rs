@@ -50,14 +50,14 @@ impl Ready {
         let Self(mut load) = self;
         let begun = Instant::now();
         let (machine_before, lab_before) = sample::machine_cpu()?;
-        let cpu_before = sample::cpu_time(run.server.pid())?;
+        let cpu_before = sample::cpu_time(run.server.tree())?;
         load.measure();
-        let cpu_after = sample::cpu_time(run.server.pid())?;
+        let cpu_after = sample::cpu_time(run.server.tree())?;
         let (machine_after, lab_after) = sample::machine_cpu()?;
         // Longer than the window: a thousand processes take their time to be read.
         let taken = begun.elapsed();
         after()?;
-        let footprint = sample::footprint(run.server.pid())?;
+        let footprint = sample::footprint(run.server.tree())?;
         let cpu = cpu_after.saturating_sub(cpu_before);
         let known = cpu + lab_after.saturating_sub(lab_before);
         let others = machine_after.saturating_sub(machine_before).saturating_sub(known);
