@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use client::load::Errors;
 use harness::machine::Machine;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serving::UsageError;
 
 use crate::baseline::Comparison;
@@ -21,6 +22,12 @@ use crate::words;
 
 /// Version of the schema.
 pub const VERSION: u32 = 3;
+
+/// No figure is larger, in whatever unit.
+const MOST: f64 = 1e18;
+
+/// No time of the settings is longer, in seconds.
+const LONGEST_S: f64 = 1e9;
 
 /// All that was measured.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -233,9 +240,17 @@ impl Document {
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display();
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-        let value: serde_json::Value = serde_json::from_str(&text)
+        let mut value: Value = serde_json::from_str(&text)
             .map_err(|error| UsageError(format!("{name} is no file of `lab compare --json`: {error}")))?;
-        let version = value.get("version").and_then(serde_json::Value::as_u64);
+        for (key, command) in [("in_flight", "lab million"), ("lessons", "lab run")] {
+            if value.get(key).is_some() {
+                let line = format!(
+                    "{name} is a file of `{command} --json`, and this reads those of `lab compare --json`"
+                );
+                return Err(UsageError(line).into());
+            }
+        }
+        let version = value.get("version").and_then(Value::as_u64);
         if version != Some(u64::from(VERSION)) {
             let found =
                 version.map_or_else(|| "no version".to_owned(), |version| format!("version {version}"));
@@ -244,9 +259,30 @@ impl Document {
             ))
             .into());
         }
-        let document = serde_json::from_value(value)
+        make_harmless(&mut value)
+            .map_err(|number| UsageError(format!("{name} is damaged: it says {number}")))?;
+        let document: Self = serde_json::from_value(value)
             .map_err(|error| UsageError(format!("{name} is damaged: {error}")))?;
+        if let Some(why) = document.nonsense() {
+            return Err(UsageError(format!("{name} is damaged: {why}")).into());
+        }
         Ok(document)
+    }
+
+    /// What no comparison could have found.
+    fn nonsense(&self) -> Option<&'static str> {
+        let settings = &self.settings;
+        let times = [settings.duration_s, settings.warm_up_s, self.took_s];
+        let loads = || self.points.iter().flat_map(|point| point.load.into_iter().chain(point.offered_per_s));
+        if times.iter().any(|time| !(0.0..=LONGEST_S).contains(time)) {
+            Some("a time is negative or too long")
+        } else if loads().any(|load| load < 0.0) {
+            Some("a load is negative")
+        } else if self.points.iter().any(|point| point.connections == 0) {
+            Some("a point has no connections")
+        } else {
+            None
+        }
     }
 
     /// How many cores the servers had; `None` if they were not told which.
@@ -282,6 +318,27 @@ impl Document {
     }
 }
 
+/// Makes sure that no number is out of all proportion, and that no text can do anything to a terminal.
+///
+/// # Errors
+/// The number.
+fn make_harmless(value: &mut Value) -> Result<(), String> {
+    match value {
+        Value::Number(number) if number.as_f64().is_none_or(|number| number.abs() > MOST) => {
+            Err(number.to_string())
+        }
+        Value::String(text) => {
+            if text.contains(char::is_control) {
+                *text = text.replace(char::is_control, "\u{fffd}");
+            }
+            Ok(())
+        }
+        Value::Array(values) => values.iter_mut().try_for_each(make_harmless),
+        Value::Object(values) => values.values_mut().try_for_each(make_harmless),
+        _ => Ok(()),
+    }
+}
+
 impl Point {
     /// Under which load, in words.
     pub fn label(&self) -> String {
@@ -293,3 +350,6 @@ impl Point {
         self.servers.iter().find(|server| server.id == id)
     }
 }
+
+#[cfg(test)]
+mod tests;
