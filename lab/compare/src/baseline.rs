@@ -57,6 +57,13 @@ pub enum Judgement {
     NoSpread,
 }
 
+impl Comparison {
+    /// How many figures are worse.
+    pub fn worse(&self) -> usize {
+        self.changes.iter().filter(|change| change.judgement == Judgement::Worse).count()
+    }
+}
+
 impl Judgement {
     /// In words.
     pub fn words(self) -> &'static str {

@@ -192,6 +192,19 @@ pub fn findings(document: &Document) -> Vec<Finding> {
     findings
 }
 
+/// Whether it is known who leads in each scenario, and who ties: at its last point, in what it is about.
+pub fn is_clear(points: &[Point]) -> bool {
+    let is_last = |(index, point): &(usize, &Point)| {
+        points[index + 1..].iter().all(|later| later.scenario != point.scenario)
+    };
+    points.iter().enumerate().filter(is_last).all(|(_, point)| {
+        match leader(point, point.scenario.profile().metrics[0]) {
+            Some(Claim::Leader { unclear, .. }) => unclear.is_empty(),
+            _ => true,
+        }
+    })
+}
+
 fn at(point: &Point) -> At {
     At { connections: point.connections, load: point.load }
 }

@@ -10,12 +10,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use client::output::Output;
 use harness::page::{self, escape};
 use harness::text;
 
 use crate::document::Document;
-use crate::report;
+use crate::{Outputs, report};
 
 use chart::Cast;
 
@@ -27,27 +26,34 @@ pub struct ReportOptions {
     results: PathBuf,
 
     /// Print every table and every finding, not only the answer
-    #[arg(long, conflicts_with = "report")]
+    #[arg(long)]
     details: bool,
 
-    /// Write the report, with charts, as one HTML file; without it, the answer is shown
+    /// Write the report, with charts, as one HTML file; without any file, the answer is shown
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+
+    /// Write the answer as Markdown, to be pasted
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+
+    /// Write the figures as CSV, a line for each server at each point
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
 }
 
 /// Shows kept results once more.
 ///
 /// # Errors
-/// If the file is no results, or the report cannot be written.
+/// If the file is no results, or one cannot be written.
 pub fn run(options: &ReportOptions) -> Result<()> {
     let document = Document::read(&options.results)?;
-    match &options.report {
-        Some(path) => Output::open("--report", path)?.write(|out| out.write_all(html(&document).as_bytes())),
-        None => {
-            let show = if options.details { report::text } else { report::answer };
-            text::say(&show(&document, text::terminal_width()))
-        }
+    let files = [None, options.report.as_deref(), options.markdown.as_deref(), options.csv.as_deref()];
+    if files.iter().all(Option::is_none) || options.details {
+        let show = if options.details { report::text } else { report::answer };
+        text::say(&show(&document, text::terminal_width()))?;
     }
+    Outputs::open(files)?.write(&document)
 }
 
 /// What the charts look like, beside the page's own style.
@@ -69,7 +75,7 @@ background:var(--paper);border:0;border-bottom:1px solid var(--rule);font-size:.
 .legend label:has(input:not(:checked)){color:var(--faint);text-decoration:line-through}\
 section{scroll-margin-top:4rem}nav{display:flex;flex-wrap:wrap;gap:.2rem 1rem}a{color:var(--blue)}\
 ul{padding-left:1.2rem;max-width:56rem}li{margin:.25rem 0}summary{cursor:pointer;color:var(--faint);margin:.4rem 0}\
-.lead{font-size:1.05rem}.warning{border-left:4px solid var(--red);padding:.2rem .8rem;margin:1rem 0}\
+.lead{font-size:1.05rem}.matrix .best{font-weight:700}.matrix .tied{font-style:italic}.warning{border-left:4px solid var(--red);padding:.2rem .8rem;margin:1rem 0}\
 .facts{display:grid;grid-template-columns:minmax(8rem,max-content) minmax(0,1fr);gap:.2rem 1rem;max-width:none}\
 .facts dd{margin:0;overflow-wrap:anywhere}code{overflow-wrap:anywhere}\
 #tip{position:fixed;z-index:2;pointer-events:none;max-width:min(24rem,90vw);background:var(--ink);color:var(--paper);\

@@ -9,6 +9,7 @@
 pub mod baseline;
 pub mod choose;
 pub mod document;
+pub mod export;
 pub mod findings;
 pub mod html;
 pub mod interval;
@@ -29,6 +30,7 @@ pub mod verdict;
 pub mod words;
 
 use std::fmt::Display;
+use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
@@ -38,6 +40,7 @@ use harness::machine::Machine;
 use harness::pin::Pins;
 use harness::text;
 
+use crate::baseline::Comparison;
 use crate::document::{Document, Point, Server, Settings, VERSION};
 use crate::measure::Measured;
 use crate::notes::Notes;
@@ -53,9 +56,13 @@ pub fn run(options: &CompareOptions) -> Result<()> {
     let (candidates, left_out) = options.candidates()?;
     let plan = Plan::new(options, &candidates)?;
     let earlier = options.baseline.as_deref().map(baseline::read).transpose()?;
-    let [json, page] =
-        Output::open_all([("--json", options.json.as_deref()), ("--report", options.report.as_deref())])?;
-    let shows_table = ![&json, &page].into_iter().flatten().any(Output::is_stdout);
+    let outputs = Outputs::open([
+        options.json.as_deref(),
+        options.report.as_deref(),
+        options.markdown.as_deref(),
+        options.csv.as_deref(),
+    ])?;
+    let shows_table = !outputs.uses_stdout();
     let interrupt = Interrupt::watch()?;
     text::warn_of_debug_build(shows_table)?;
 
@@ -63,7 +70,9 @@ pub fn run(options: &CompareOptions) -> Result<()> {
     let machine = Machine::this();
     let pins = if options.no_pin { None } else { Pins::divide(options.threads) };
     let (started, begun) = (SystemTime::now(), Instant::now());
-    let measured = measure::measure(&plan, options.threads, pins.as_ref(), &interrupt)?;
+    let measured = measure::measure(&plan, options.threads, pins.as_ref(), &interrupt, |measured| {
+        findings::is_clear(&points(&plan, measured))
+    })?;
 
     let notes = Notes::new(&plan, &measured, machine.load_average);
     let mut document = Document {
@@ -74,10 +83,10 @@ pub fn run(options: &CompareOptions) -> Result<()> {
         started: humantime::format_rfc3339_seconds(started).to_string(),
         took_s: begun.elapsed().as_secs_f64(),
         machine,
-        settings: settings(options, &plan, pins.as_ref()),
+        settings: settings(options, &plan, measured.rounds, pins.as_ref()),
         interrupted: interrupt.raised(),
         runs: measured.runs,
-        runs_planned: plan.steps.len(),
+        runs_planned: measured.planned,
         points: points(&plan, &measured),
         findings: Vec::new(),
         notes: notes.notes,
@@ -95,24 +104,61 @@ pub fn run(options: &CompareOptions) -> Result<()> {
         let show = if options.details { report::text } else { report::answer };
         text::say(&show(&document, text::terminal_width()))?;
     }
-    if let Some(json) = json {
-        let text = serde_json::to_string_pretty(&document).context("cannot turn the results into JSON")?;
-        json.write(|out| writeln!(out, "{text}"))?;
-    }
-    if let Some(page) = page {
-        page.write(|out| out.write_all(html::html(&document).as_bytes()))?;
-    }
+    outputs.write(&document)?;
     text::warn_of_debug_build(shows_table)?;
     let interrupted = document.interrupted.then_some((document.runs, document.runs_planned));
-    verdict_of(&document.failures, interrupted)
+    verdict_of(&document.failures, interrupted)?;
+    match document.baseline.as_ref().map_or(0, Comparison::worse) {
+        1.. if options.fail_if.is_some() => bail!("worse than the earlier run: see the lines that say so"),
+        _ => Ok(()),
+    }
 }
 
-fn settings(options: &CompareOptions, plan: &Plan, pins: Option<&Pins>) -> Settings {
+/// The files that were asked for: results, report, Markdown, CSV.
+#[derive(Debug)]
+pub struct Outputs([Option<Output>; 4]);
+
+impl Outputs {
+    /// Makes sure that they can be written.
+    ///
+    /// # Errors
+    /// If one cannot, or two are the same.
+    pub fn open([json, report, markdown, csv]: [Option<&Path>; 4]) -> Result<Self> {
+        let wishes = [("--json", json), ("--report", report), ("--markdown", markdown), ("--csv", csv)];
+        Ok(Self(Output::open_all(wishes)?))
+    }
+
+    /// Whether one of them goes to stdout, instead of the answer.
+    pub fn uses_stdout(&self) -> bool {
+        self.0.iter().flatten().any(Output::is_stdout)
+    }
+
+    /// Writes them.
+    ///
+    /// # Errors
+    /// If one cannot be written.
+    pub fn write(self, document: &Document) -> Result<()> {
+        let write = |output: Option<Output>, content: &dyn Fn() -> Result<String>| {
+            let Some(output) = output else { return Ok(()) };
+            let content = content()?;
+            output.write(|out| out.write_all(content.as_bytes()))
+        };
+        let [json, report, markdown, csv] = self.0;
+        write(json, &|| {
+            Ok(serde_json::to_string_pretty(document).context("cannot turn the results into JSON")? + "\n")
+        })?;
+        write(report, &|| Ok(html::html(document)))?;
+        write(markdown, &|| Ok(export::markdown(document)))?;
+        write(csv, &|| export::csv(document))
+    }
+}
+
+fn settings(options: &CompareOptions, plan: &Plan, rounds: usize, pins: Option<&Pins>) -> Settings {
     Settings {
         generator_threads: options.threads,
         duration_s: plan.duration.as_secs_f64(),
         warm_up_s: plan.warm_up.as_secs_f64(),
-        rounds: plan.rounds,
+        rounds,
         server_cores: pins.map(|pins| pins.server.clone()),
         generator_cores: pins.map(|pins| pins.generator.clone()),
     }

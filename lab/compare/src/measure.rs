@@ -19,6 +19,9 @@ use crate::summary::{Entry, Failure};
 /// How often the progress on a terminal is drawn again.
 const TICK: Duration = Duration::from_millis(200);
 
+/// The most rounds, however unclear it is who leads.
+const MOST_ROUNDS: usize = 100;
+
 /// What came of a plan.
 #[derive(Debug)]
 pub struct Measured {
@@ -28,6 +31,10 @@ pub struct Measured {
     pub sustained: HashMap<usize, Sustained>,
     /// Steps that were carried out.
     pub runs: usize,
+    /// Steps that were to be carried out.
+    pub planned: usize,
+    /// Rounds that were begun.
+    pub rounds: usize,
     /// How often the CPU quota held everything back meanwhile.
     pub throttled: Throttled,
 }
@@ -42,26 +49,37 @@ pub struct Sustained {
 }
 
 /// Carries out the plan, and stops where it is when the user interrupts it. Who fails takes no part in later rounds at that point;
-/// who did not even start, in nothing that follows.
+/// who did not even start, in nothing that follows. Rounds are added while the plan has time for them and it is not clear who leads.
 ///
 /// # Errors
 /// If the options ask for more than this system allows: then no server is to blame.
-pub fn measure(plan: &Plan, threads: usize, pins: Option<&Pins>, interrupt: &Interrupt) -> Result<Measured> {
+pub fn measure(
+    plan: &Plan,
+    threads: usize,
+    pins: Option<&Pins>,
+    interrupt: &Interrupt,
+    is_clear: impl Fn(&Measured) -> bool,
+) -> Result<Measured> {
+    let all_begun = Instant::now();
     let entries = |point: &PlannedPoint| point.contenders.iter().cloned().map(Entry::new).collect();
     let before = Throttled::so_far();
     let mut measured = Measured {
         entries: plan.points.iter().map(entries).collect(),
         sustained: HashMap::new(),
         runs: 0,
+        planned: plan.steps.len(),
+        rounds: plan.rounds,
         throttled: Throttled::default(),
     };
-    let mut forecast = Forecast::new(plan);
+    let mut forecast = Forecast::default();
     let progress = progress(plan.steps.len());
-    for (index, step) in plan.steps.iter().enumerate() {
-        progress.set_message(forecast.line(plan, index));
-        if !measured.is_out(plan, *step) {
+    let mut steps: Vec<Step> = plan.steps.clone();
+    let mut index = 0;
+    while let Some(step) = steps.get(index).copied() {
+        progress.set_message(forecast.line(plan, &steps[index..], measured.rounds));
+        if !measured.is_out(plan, step) {
             let begun = Instant::now();
-            let result = measured.take(plan, *step, threads, pins, interrupt);
+            let result = measured.take(plan, step, threads, pins, interrupt);
             if interrupt.raised() {
                 break;
             }
@@ -69,10 +87,22 @@ pub fn measure(plan: &Plan, threads: usize, pins: Option<&Pins>, interrupt: &Int
                 progress.finish_and_clear();
                 return Err(error);
             }
-            forecast.learn(index, *step, begun.elapsed());
+            forecast.learn(plan, step, begun.elapsed());
             measured.runs += 1;
         }
         progress.inc(1);
+        index += 1;
+        if index == steps.len() {
+            // As long as another round like the last one fits.
+            let round = all_begun.elapsed() / u32::try_from(measured.rounds.max(1)).unwrap_or(1);
+            let fits = plan.time.is_some_and(|time| all_begun.elapsed() + round <= time);
+            if fits && measured.rounds < MOST_ROUNDS && !is_clear(&measured) {
+                measured.rounds += 1;
+                steps.extend(plan.further(measured.rounds));
+                measured.planned = steps.len();
+                progress.set_length(steps.len() as u64);
+            }
+        }
     }
     progress.finish_and_clear();
     measured.throttled = Throttled::so_far().since(before);
@@ -166,51 +196,42 @@ fn load(plan: &Plan, step: Step, threads: usize) -> LoadOptions {
 
 /// How long is left: what each step took when it was done before, and otherwise its estimate, corrected by how wrong the estimates
 /// have been so far.
+#[derive(Default)]
 struct Forecast {
-    estimates: Vec<Duration>,
     known: HashMap<(usize, usize, bool), Duration>,
     estimated: Duration,
     taken: Duration,
 }
 
 impl Forecast {
-    fn new(plan: &Plan) -> Self {
-        Self {
-            estimates: plan.steps.iter().map(|step| plan.estimate(*step)).collect(),
-            known: HashMap::new(),
-            estimated: Duration::ZERO,
-            taken: Duration::ZERO,
-        }
-    }
-
-    fn learn(&mut self, index: usize, step: Step, taken: Duration) {
-        self.estimated += self.estimates[index];
+    fn learn(&mut self, plan: &Plan, step: Step, taken: Duration) {
+        self.estimated += plan.estimate(step);
         self.taken += taken;
         self.known.insert((step.point, step.contender, step.calibrates), taken);
     }
 
-    fn left(&self, plan: &Plan, from: usize) -> Duration {
+    fn left(&self, plan: &Plan, steps: &[Step]) -> Duration {
         let correction = if self.estimated.is_zero() {
             1.0
         } else {
             (self.taken.as_secs_f64() / self.estimated.as_secs_f64()).clamp(0.2, 5.0)
         };
-        let each = plan.steps.iter().zip(&self.estimates).skip(from).map(|(step, estimate)| {
+        let each = steps.iter().map(|step| {
             let known = self.known.get(&(step.point, step.contender, step.calibrates));
-            known.copied().unwrap_or_else(|| estimate.mul_f64(correction))
+            known.copied().unwrap_or_else(|| plan.estimate(*step).mul_f64(correction))
         });
         each.sum()
     }
 
-    fn line(&self, plan: &Plan, index: usize) -> String {
-        let step = plan.steps[index];
+    fn line(&self, plan: &Plan, steps: &[Step], rounds: usize) -> String {
+        let Some(step) = steps.first() else { return String::new() };
         let point = &plan.points[step.point];
-        let left = Duration::from_secs(self.left(plan, index).as_secs() + 1);
+        let left = Duration::from_secs(self.left(plan, steps).as_secs() + 1);
+        let more = if plan.time.is_some() { ", or more until it is clear who leads" } else { "" };
         format!(
-            "about {} left; round {} of {}: {}, {} connections, {}",
+            "about {} left{more}; round {} of {rounds}: {}, {} connections, {}",
             humantime::format_duration(left),
             step.round,
-            plan.rounds,
             point.scenario.name(),
             point.connections,
             point.contenders[step.contender].id

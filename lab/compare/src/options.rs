@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use client::load::parse_size;
 use harness::contender::{Contender, Foreign};
 use harness::models::{Model, Workers};
@@ -91,6 +91,10 @@ pub struct CompareOptions {
     #[arg(long, help_heading = "Time")]
     thorough: bool,
 
+    /// How long all of it may take: rounds are added until it is clear who leads, or the time is up [default: 3m; quick 30s; thorough 20m]
+    #[arg(long, value_name = "TIME", value_parser = parse_some_time, conflicts_with = "rounds", help_heading = "Time")]
+    time: Option<Duration>,
+
     /// Measure each server for this long in each round [default: what the time allows, at most 1s]
     #[arg(short, long, value_name = "TIME", value_parser = parse_some_time, help_heading = "Time")]
     pub duration: Option<Duration>,
@@ -99,7 +103,7 @@ pub struct CompareOptions {
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration, help_heading = "Time")]
     pub warm_up: Option<Duration>,
 
-    /// Rounds; in each, every server is started afresh and measured once [default: 3; thorough 5]
+    /// Exactly so many rounds; in each, every server is started afresh and measured once [default: at least 3; thorough 5]
     #[arg(short, long, value_name = "N", help_heading = "Time")]
     #[arg(value_parser = parse_count::<MOST_ROUNDS>)]
     pub rounds: Option<usize>,
@@ -116,9 +120,31 @@ pub struct CompareOptions {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub report: Option<PathBuf>,
 
+    /// Write the answer as Markdown, to be pasted
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub markdown: Option<PathBuf>,
+
+    /// Write the figures as CSV, a line for each server at each point
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub csv: Option<PathBuf>,
+
     /// Show the change against an earlier run, from a file that --json wrote
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub baseline: Option<PathBuf>,
+
+    /// Exit with 1 where something is worse than in that run, beyond doubt
+    ///
+    /// The test is that of all findings: 95 %. Of a hundred figures that have not changed, two or three are called worse by chance, so
+    /// name the few --models and --scenarios that matter.
+    #[arg(long, value_name = "WHAT", requires = "baseline", help_heading = "Output")]
+    pub fail_if: Option<FailIf>,
+}
+
+/// What makes a comparison with an earlier run fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailIf {
+    /// Something is worse beyond doubt
+    Worse,
 }
 
 /// Who could take part, before it is known with how many connections.
@@ -209,7 +235,6 @@ impl CompareOptions {
 
     /// The scenarios, each once, in the order in which they are documented.
     pub fn scenarios(&self) -> Vec<Scenario> {
-        use clap::ValueEnum;
         if !self.scenarios.is_empty() {
             return Scenario::value_variants()
                 .iter()
@@ -251,6 +276,11 @@ impl CompareOptions {
             Some(pins) if !self.no_pin => pins.of_server(pinned).len(),
             _ => thread::available_parallelism().map_or(1, Into::into),
         }
+    }
+
+    /// How long all of it may take.
+    pub fn time(&self) -> Duration {
+        self.time.unwrap_or(self.depth().budget())
     }
 
     /// How much is measured.

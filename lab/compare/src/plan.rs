@@ -24,8 +24,8 @@ pub enum Depth {
 }
 
 impl Depth {
-    /// How long the whole comparison should take.
-    fn budget(self) -> Duration {
+    /// How long the whole comparison may take.
+    pub fn budget(self) -> Duration {
         Duration::from_secs(match self {
             Self::Quick => 30,
             Self::Usual => 180,
@@ -78,8 +78,10 @@ pub struct Plan {
     pub points: Vec<PlannedPoint>,
     /// In which order.
     pub steps: Vec<Step>,
-    /// How often.
+    /// How often, at least.
     pub rounds: usize,
+    /// How long more rounds may be added while it is not clear who leads, from the beginning; `None`: there are no more.
+    pub time: Option<Duration>,
     /// The measured window of each run.
     pub duration: Duration,
     /// The time before it.
@@ -117,7 +119,9 @@ impl Plan {
             refuse_twins(&point.contenders)?;
         }
         let rounds = options.rounds.unwrap_or(options.depth().rounds());
-        let mut plan = Self::of(points, rounds, options.depth().budget());
+        let more = options.rounds.is_none();
+        let mut plan = Self::of(points, rounds, if more { options.time() * 2 / 3 } else { options.time() });
+        plan.time = more.then(|| options.time());
         plan.notes = notes;
         if let Some(duration) = options.duration {
             plan.duration = duration;
@@ -132,7 +136,16 @@ impl Plan {
         let steps = steps(&points, rounds);
         let duration = window(&points, &steps, budget);
         let warm_up = whole_milliseconds(duration / WARM_UP_PART);
-        Self { points, steps, rounds, duration, warm_up, notes: Vec::new() }
+        Self { points, steps, rounds, time: None, duration, warm_up, notes: Vec::new() }
+    }
+
+    /// One more round, whose number is `round`.
+    pub fn further(&self, round: usize) -> Vec<Step> {
+        self.steps
+            .iter()
+            .filter(|step| step.round == 1 && !step.calibrates)
+            .map(|step| Step { round, ..*step })
+            .collect()
     }
 
     /// How long a step will take, as far as one can know before it has been done once.
@@ -292,7 +305,9 @@ mod tests {
 
     #[test]
     fn the_sweeps_take_about_as_long_as_their_help_says() {
-        for (arguments, seconds) in [(&["--quick"][..], 30), (&[][..], 180), (&["--thorough"][..], 1200)] {
+        for (arguments, seconds) in
+            [(&["--quick"][..], 30), (&[][..], 180), (&["--thorough"][..], 1200), (&["--time=1m"][..], 60)]
+        {
             let estimated = estimated(&plan(arguments)).as_secs();
             assert!((seconds / 2..=seconds + 1).contains(&estimated), "{arguments:?}: {estimated} s");
         }

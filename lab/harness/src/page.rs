@@ -3,16 +3,19 @@
 //! A page is a title and a body. What draws figures in it uses the colours by their names here, so that all pages look alike.
 //! Deliberately absent: scripts. What a reader can hover over explains itself by an SVG `<title>`.
 
-/// Colours as CSS variables; those for data are Okabe's and Ito's, which colour-blind people can tell apart. A standalone SVG
+/// Colours as CSS variables; those for data are near Okabe's and Ito's, which colour-blind
+/// people can tell apart, but darker on light paper, for a contrast of at least 3 to 1. A standalone SVG
 /// begins with the same.
 ///
 /// `--paper` and `--ink` are background and text, `--faint` is text of less weight, `--rule` thin lines, `--panel` the ground of a
 /// figure; the others are for data.
 pub const COLOURS: &str = "\
 :root{--paper:#fff;--ink:#1b1f24;--faint:#59636e;--rule:#d1d9e0;--panel:#f6f8fa;\
---blue:#0072b2;--orange:#e69f00;--green:#009e73;--grey:#b4bac1;--pink:#cc79a7;--red:#d55e00;--sky:#56b4e9}\
+--blue:#0072b2;--orange:#b97a00;--green:#008a64;--grey:#7d868f;--pink:#b85c8f;--red:#c95500;--sky:#2e8bc0;\
+--good:#00704f;--bad:#b03a00}\
 @media(prefers-color-scheme:dark){:root{--paper:#0d1117;--ink:#e6edf3;--faint:#9198a1;--rule:#3d444d;--panel:#151b23;\
---blue:#3d9be0;--orange:#e69f00;--green:#1dbb8d;--grey:#59636e;--pink:#d68fb6;--red:#f0762b;--sky:#7cc7f2}}";
+--blue:#3d9be0;--orange:#e69f00;--green:#1dbb8d;--grey:#7d8792;--pink:#d68fb6;--red:#f0762b;--sky:#7cc7f2;\
+--good:#1dbb8d;--bad:#f0762b}}";
 
 /// The layout. Only what is inside a `.scroll` is ever wider than the screen.
 const LAYOUT: &str = "\
@@ -27,7 +30,7 @@ svg{display:block;font-family:system-ui,sans-serif}\
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
 th,td{padding:.25rem .75rem;border-bottom:1px solid var(--rule);text-align:right;white-space:nowrap}\
 th:first-child,td:first-child{text-align:left}\
-dt{font-weight:600}dd{margin:0 0 .5rem}.good{color:var(--green)}.bad{color:var(--red)}\
+dt{font-weight:600}dd{margin:0 0 .5rem}.good{color:var(--good)}.bad{color:var(--bad)}\
 @media print{@page{margin:15mm}:root{--paper:#fff;--ink:#000;--faint:#444;--rule:#999;--panel:#fff}\
 body{padding:0;font-size:11pt;print-color-adjust:exact;-webkit-print-color-adjust:exact}.scroll{overflow:visible;border:0}\
 svg{max-width:100%;height:auto}}";

@@ -9,9 +9,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use harness::{Descendant, LAB, Lab, descendants, lab, wait_until, wait_until_gone};
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
+
+use harness::{Descendant, LAB, Lab, descendants, lab, wait_until, wait_until_gone};
 
 const SHORT: [&str; 5] = ["compare", "--foreign-only", "--connections=2", "--rounds=2", "--duration=50ms"];
 

@@ -95,7 +95,7 @@ pub fn measure(models: &[Model], needs: &Needs, interrupt: &Interrupt) -> Result
         points.push(point(Scenario::Idle, SILENT));
     }
     let plan = Plan::of(points, ROUNDS, BUDGET);
-    let measured = measure::measure(&plan, GENERATOR_THREADS, pins.as_ref(), interrupt)?;
+    let measured = measure::measure(&plan, GENERATOR_THREADS, pins.as_ref(), interrupt, |_| true)?;
     let mut costs = Vec::new();
     for (index, model) in available.iter().enumerate() {
         let entry = |point: usize| measured.entries.get(point).map(|entries| &entries[index]);

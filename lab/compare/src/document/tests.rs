@@ -7,9 +7,8 @@ use super::*;
 use crate::findings::findings;
 use crate::{html, report};
 
-/// A comparison with everything in it: a sweep and what else has figures of its own, with three rounds of two servers.
-fn everything() -> Document {
-    let round = |index: u64, factor: f64| RoundRecord {
+fn round(index: u64, factor: f64) -> RoundRecord {
+    RoundRecord {
         elapsed_s: 1.0,
         requests: 1000 + index,
         requests_per_s: (1000.0 + index as f64) * factor,
@@ -29,42 +28,47 @@ fn everything() -> Document {
         alone: Some(AloneRecord { requests_per_s: 9.0, response_p99_ns: 5000 }),
         bulk_bytes_per_s: Some(1e9),
         ..RoundRecord::default()
+    }
+}
+
+fn server(id: &str, connections: usize, factor: f64) -> Server {
+    let rounds: Vec<RoundRecord> = (0..3).map(|index| round(index, factor)).collect();
+    let figures = Figures {
+        requests_per_s: 1000.0 * factor,
+        of_best: 1.0,
+        spread: Some(0.1),
+        p50_ns: 1000,
+        p99_ns: 9000,
+        p99_9_ns: 20_000,
+        max_ns: 30_000,
+        percentiles: vec![(0.0, 500), (50.0, 1000), (99.0, 9000), (100.0, 30_000)],
+        samples: 3000,
+        server_cpu_ns_per_request: 5000.0,
+        server_cores: 0.5,
+        generator_share: 0.95,
+        peak_pss_bytes: Some(1 << 20),
+        processes: 1,
+        threads: 2,
+        idle: rounds[0].idle,
+        alone: rounds[0].alone,
+        bulk_bytes_per_s: Some(1e9),
+        ..Figures::default()
     };
-    let server = |id: &str, connections: usize, factor: f64| {
-        let rounds: Vec<RoundRecord> = (0..3).map(|index| round(index, factor)).collect();
-        let figures = Figures {
-            requests_per_s: 1000.0 * factor,
-            of_best: 1.0,
-            spread: Some(0.1),
-            p50_ns: 1000,
-            p99_ns: 9000,
-            p99_9_ns: 20_000,
-            max_ns: 30_000,
-            percentiles: vec![(0.0, 500), (50.0, 1000), (99.0, 9000), (100.0, 30_000)],
-            samples: 3000,
-            server_cpu_ns_per_request: 5000.0,
-            server_cores: 0.5,
-            generator_share: 0.95,
-            peak_pss_bytes: Some(1 << 20),
-            processes: 1,
-            threads: 2,
-            idle: rounds[0].idle,
-            alone: rounds[0].alone,
-            bulk_bytes_per_s: Some(1e9),
-            ..Figures::default()
-        };
-        Server {
-            id: id.to_owned(),
-            workers: None,
-            command: "lab serve".to_owned(),
-            is_foreign: false,
-            echo: false,
-            connections,
-            figures: Some(figures),
-            rounds,
-            failure: None,
-        }
-    };
+    Server {
+        id: id.to_owned(),
+        workers: None,
+        command: "lab serve".to_owned(),
+        is_foreign: false,
+        echo: false,
+        connections,
+        figures: Some(figures),
+        rounds,
+        failure: None,
+    }
+}
+
+/// A comparison with everything in it: a sweep and what else has figures of its own, with three rounds of two servers.
+fn everything() -> Document {
     let point = |(scenario, connections)| Point {
         scenario,
         connections,

@@ -9,6 +9,7 @@ use super::chart::{self, Cast};
 use crate::baseline::{Comparison, Judgement};
 use crate::document::{Document, Point};
 use crate::findings::Finding;
+use crate::matrix::{Mark, Matrix};
 use crate::scenario::Scenario;
 use crate::{report, table, words};
 
@@ -35,6 +36,7 @@ pub(super) fn opening(body: &mut String, document: &Document) {
     for failure in &document.failures {
         warning(body, &format!("Failed: {failure}"));
     }
+    matrix(body, &Matrix::of(document));
     let key: Vec<&Finding> = document.findings.iter().filter(|finding| finding.key).collect();
     if !key.is_empty() {
         body.push_str("<h2>What the figures say</h2>\n<ul>");
@@ -56,6 +58,38 @@ pub(super) fn opening(body: &mut String, document: &Document) {
         body.push_str("<a href=\"#baseline\">change</a>");
     }
     let _ = writeln!(body, "<a href=\"#method\">method and doubts ({})</a></nav>", document.doubts.len());
+}
+
+/// The answer: a row for each server, the best of each column marked by weight, and not by colour alone.
+fn matrix(body: &mut String, matrix: &Matrix) {
+    body.push_str(
+        "<h2>Side by side</h2>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"All servers side by side\">\
+         <table class=\"matrix\"><thead><tr><th scope=\"col\">model</th>",
+    );
+    for question in &matrix.questions {
+        let _ = write!(body, "<th scope=\"col\">{}</th>", escape(question.noun()));
+    }
+    body.push_str("</tr></thead><tbody>");
+    for (id, cells) in &matrix.rows {
+        let _ = write!(body, "<tr><th scope=\"row\">{}</th>", escape(id));
+        for cell in cells {
+            let (class, mark) = match (cell.mark, cell.footnote) {
+                (_, Some(number)) => ("", format!("<sup>{number}</sup>")),
+                (Mark::Best, _) => (" class=\"best\"", " *".to_owned()),
+                (Mark::Tied, _) => (" class=\"tied\"", " =".to_owned()),
+                (Mark::Noisy, _) => ("", " ?".to_owned()),
+                (Mark::None, _) => ("", String::new()),
+            };
+            let _ = write!(body, "<td{class}>{}{mark}</td>", escape(&cell.text));
+        }
+        body.push_str("</tr>");
+    }
+    body.push_str("</tbody></table></div>\n<p class=\"faint\">");
+    let _ = write!(body, "{}.", report::LEGEND);
+    for (index, footnote) in matrix.footnotes.iter().enumerate() {
+        let _ = write!(body, " <sup>{}</sup> {}.", index + 1, escape(footnote));
+    }
+    let _ = writeln!(body, " Load: {}.</p>", escape(&matrix.about.join("; ")));
 }
 
 fn warning(body: &mut String, words: &str) {
@@ -111,7 +145,7 @@ fn figures(body: &mut String, scenario: Scenario, point: &Point) {
     let columns = table::columns_of(scenario).concat();
     let _ = write!(
         body,
-        "<details><summary>Table: {}</summary><div class=\"scroll\"><table><thead><tr><th scope=\"col\">model</th>",
+        "<details><summary>Table: {0}</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table><thead><tr><th scope=\"col\">model</th>",
         escape(&report::heading(point))
     );
     for column in &columns {
@@ -155,7 +189,9 @@ pub(super) fn baseline(body: &mut String, baseline: &Comparison) {
         escape(&baseline.lab_version)
     );
     list(body, baseline.doubts.iter().cloned());
-    body.push_str("<div class=\"scroll\"><table><thead><tr>");
+    body.push_str(
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Changes\"><table><thead><tr>",
+    );
     for header in ["where", "model", "quantity", "before", "now", "change", "judgement"] {
         let _ = write!(body, "<th scope=\"col\">{header}</th>");
     }

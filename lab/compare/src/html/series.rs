@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use harness::models::Model;
+
 /// A look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Look {
@@ -25,17 +27,20 @@ pub(super) enum Marker {
 
 use Marker::{Circle, Cross, Diamond, Down, Square, Up};
 
-/// Ours, and Python's in the colour and shape of the model that they correspond to.
-const KNOWN: [(&str, &str, Marker); 9] = [
-    ("iterative", "ink", Circle),
-    ("fork", "red", Square),
-    ("prefork", "orange", Down),
-    ("thread", "blue", Diamond),
-    ("pool", "sky", Up),
-    ("mio", "green", Circle),
-    ("tokio", "pink", Square),
-    ("uring", "grey", Diamond),
-    ("hybrid", "ink", Cross),
+/// Ours, in the order of [`Model::all`]; those of Python's have the colour and the shape of the model that they correspond to.
+const OURS: [(&str, Marker); 12] = [
+    ("ink", Circle),
+    ("red", Square),
+    ("orange", Down),
+    ("blue", Diamond),
+    ("sky", Up),
+    ("green", Circle),
+    ("pink", Square),
+    ("pink", Cross),
+    ("grey", Diamond),
+    ("ink", Cross),
+    ("red", Up),
+    ("blue", Cross),
 ];
 
 const PEERS: [(&str, &str, Marker); 4] = [
@@ -52,14 +57,14 @@ const OTHERS: [(&str, Marker); 6] =
 /// The looks of all servers of a document, in the order of their ids.
 pub(super) fn looks(ids: &[&str]) -> Vec<Look> {
     let mut strangers = 0;
-    let find = |table: &[(&str, &'static str, Marker)], id: &str| {
-        table.iter().find(|(name, ..)| *name == id).map(|(_, colour, marker)| (*colour, *marker))
-    };
+    let ours = |id: &str| Model::all().position(|model| model.name() == id);
+    let peer =
+        |id: &str| PEERS.iter().find(|(name, ..)| *name == id).map(|(_, colour, marker)| (*colour, *marker));
     let look = |id: &&str| {
-        if let Some((colour, marker)) = find(&KNOWN, id) {
+        if let Some((colour, marker)) = ours(id).and_then(|index| OURS.get(index).copied()) {
             return Look { colour, marker, dashed: false };
         }
-        let (colour, marker) = find(&PEERS, id).unwrap_or_else(|| {
+        let (colour, marker) = peer(id).unwrap_or_else(|| {
             strangers += 1;
             OTHERS[(strangers - 1) % OTHERS.len()]
         });
@@ -104,7 +109,7 @@ mod tests {
 
     #[test]
     fn no_two_servers_look_alike_and_strangers_do_not_change_ours() {
-        let ids: Vec<&str> = KNOWN.iter().chain(&PEERS).map(|(id, ..)| *id).collect();
+        let ids: Vec<&str> = Model::all().map(Model::name).chain(PEERS.iter().map(|(id, ..)| *id)).collect();
         let looks = looks(&[&ids[..], &["a", "b", "c"]].concat());
         for (index, look) in looks.iter().enumerate() {
             assert!(!looks[..index].contains(look), "{index}: {look:?}");
