@@ -285,9 +285,11 @@ impl CompareOptions {
 
     /// How much is measured.
     pub fn depth(&self) -> Depth {
-        match (self.quick, self.thorough) {
-            (true, _) => Depth::Quick,
-            (_, true) => Depth::Thorough,
+        match self.time {
+            _ if self.quick => Depth::Quick,
+            _ if self.thorough => Depth::Thorough,
+            Some(time) if time < Depth::Usual.budget() / 2 => Depth::Quick,
+            Some(time) if time > Depth::Thorough.budget() / 2 => Depth::Thorough,
             _ => Depth::Usual,
         }
     }

@@ -7,7 +7,7 @@ pub(super) const PROFILE: Profile = Profile {
     title: "Bulk",
     about: "Closed loop with messages of 64 KiB: moving and upper-casing bytes outweighs the waiting. How many bytes each second \
             go through, each way?",
-    connections: [&[], &[1, 20], &[1, 10, 100]],
+    connections: [&[], &[20], &[1, 10, 100]],
     size: 64 * 1024,
     metrics: &[Metric::Throughput, Metric::P99, Metric::Cpu, Metric::Memory],
     ..requests::PROFILE

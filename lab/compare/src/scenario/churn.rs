@@ -10,7 +10,7 @@ pub(super) const PROFILE: Profile = Profile {
     title: "A connection for each request",
     about: "Every client connects, asks once and leaves, then comes again. What does it cost to begin and to end a conversation? \
             Response times count from the request, so the time to connect is not in them.",
-    connections: [&[10], &[1, 50], &[1, 10, 100]],
+    connections: [&[10], &[50], &[1, 10, 100]],
     one_at_a_time: OneAtATime::Fully,
     metrics: &[Metric::ConnectionRate, Metric::P99, Metric::Cpu, Metric::Memory],
     ..requests::PROFILE

@@ -16,7 +16,7 @@ pub(super) const PROFILE: Profile = Profile {
     title: "Silent connections",
     about: "Every client asks once, so that it is served, and then says nothing more. How much does the memory of the server, and \
             that of the kernel, grow with each of them?",
-    connections: [&[200], &[200, 1000], &[100, 1000, 4000]],
+    connections: [&[200], &[1000], &[100, 1000, 4000]],
     least_connections: 2,
     one_at_a_time: OneAtATime::Not,
     metrics: &[Metric::IdlePss, Metric::IdleKernel, Metric::Memory],

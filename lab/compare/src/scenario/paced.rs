@@ -12,7 +12,7 @@ pub(super) const PROFILE: Profile = Profile {
             the slowest of them sustains in a closed loop. Response times count from the moment at which a request was due, so a \
             stall is not hidden. This is the fair way to compare response times.",
     connections: [&[50], &[50], &[100]],
-    loads: [&[0.5], &[0.2, 0.5, 0.8], &[0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9]],
+    loads: [&[0.5], &[0.5, 0.8], &[0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9]],
     one_at_a_time: OneAtATime::Not,
     metrics: &[Metric::P99, Metric::P50, Metric::P999, Metric::Cpu],
     ..requests::PROFILE

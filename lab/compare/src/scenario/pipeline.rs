@@ -6,7 +6,7 @@ pub(super) const PROFILE: Profile = Profile {
     title: "Pipelined requests",
     about: "The same with 16 requests in flight on each connection, so that one read brings several: how much of a model's cost \
             is that of waiting and of system calls, and how much that of the work itself?",
-    connections: [&[], &[1, 50], &[1, 10, 100]],
+    connections: [&[], &[50], &[1, 10, 100]],
     pipeline: 16,
     ..requests::PROFILE
 };

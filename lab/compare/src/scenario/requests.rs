@@ -7,7 +7,7 @@ pub(super) const PROFILE: Profile = Profile {
     title: "Requests and answers",
     about: "Closed loop: every client sends a small request, waits for the answer, and asks again at once. How many requests \
             each second does a model answer, and how does that change with the number of clients?",
-    connections: [&[1, 100], &[1, 10, 100, 1000], &[1, 3, 10, 30, 100, 300, 1000]],
+    connections: [&[100], &[1, 100, 1000], &[1, 3, 10, 30, 100, 300, 1000]],
     least_connections: 1,
     loads: [&[], &[], &[]],
     size: 64,
