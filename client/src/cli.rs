@@ -8,7 +8,7 @@ use crate::load::LoadCommand;
 use crate::merge::MergeOptions;
 use crate::pipe::PipeOptions;
 use crate::talk::TalkOptions;
-use crate::{load, merge, output, pipe, talk};
+use crate::{load, merge, pipe, talk};
 
 /// The repeating client: sends bytes to a server and checks that they come back with a-z turned to A-Z.
 ///
@@ -37,12 +37,12 @@ enum Command {
 
 /// Does what the command line says. Returns 0 when all went well, 1 when something failed, 2 when it was called wrongly.
 pub fn run(cli: &Cli) -> ExitCode {
-    let result = output::require_stdout().and_then(|()| match &cli.command {
+    let result = match &cli.command {
         None => talk::run(&cli.talk),
         Some(Command::Talk(options)) => talk::run(options),
         Some(Command::Pipe(options)) => pipe::run(options),
         Some(Command::Load(command)) => load::run(command),
         Some(Command::Merge(options)) => merge::run(options),
-    });
+    };
     result.unwrap_or_else(|error| serving::exit_code(Err(error)))
 }

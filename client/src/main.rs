@@ -3,8 +3,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    client::cli::run(&client::cli::Cli::parse())
+    // Before the command line is read, so that help is not lost either.
+    if let Err(error) = client::output::require_stdout() {
+        return serving::exit_code(Err(error));
+    }
+    client::cli::run(&serving::parse())
 }

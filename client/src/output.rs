@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, ensure};
+use rustix::fs::OFlags;
 use serving::UsageError;
 use tempfile::NamedTempFile;
 
@@ -64,7 +65,7 @@ impl Output {
     /// As [`open_all`](Self::open_all).
     pub fn open(option: &str, path: &Path) -> Result<Self> {
         let name = format!("{option} {}", path.display());
-        let target = if path == Path::new(STDOUT) {
+        let target = if is_stdout(path) {
             Target::Stdout
         } else {
             Target::of(path).with_context(|| format!("cannot write {name}"))?
@@ -129,12 +130,19 @@ impl Target {
     }
 }
 
+fn is_stdout(path: &Path) -> bool {
+    [STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
+}
+
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
 /// The same for two spellings of one file.
 fn identity(path: &Path) -> PathBuf {
+    if is_stdout(path) {
+        return STDOUT.into();
+    }
     let whole = path.canonicalize();
     let in_folder = || Some(folder(path).canonicalize().ok()?.join(path.file_name()?));
     whole.ok().or_else(in_folder).unwrap_or_else(|| path.to_owned())
@@ -172,17 +180,21 @@ fn renamed<E: Into<anyhow::Error>>(
     if let Some(permissions) = permissions {
         file.as_file().set_permissions(permissions)?;
     }
-    file.persist(path)?;
+    if let Err(refused) = file.persist(path) {
+        // Such as a file that is mounted, which cannot be replaced: better written in place than lost.
+        fs::copy(refused.file.path(), path)?;
+    }
     Ok(())
 }
 
-/// Whether standard output was closed when this process began. Afterwards nobody can tell: the runtime opens `/dev/null` in its place.
+/// Whether standard output was closed, or open for reading only, when this process began. Afterwards nobody can tell: the runtime opens `/dev/null` in its place.
 static STDOUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 
 // SAFETY: what runs before `main` must need nothing of the runtime: this is one system call and a store.
 #[ctor::ctor(unsafe)]
 fn look_at_stdout() {
-    let closed = rustix::io::fcntl_getfd(rustix::stdio::stdout()).is_err();
+    let flags = rustix::fs::fcntl_getfl(rustix::stdio::stdout());
+    let closed = flags.map_or(true, |flags| flags & OFlags::ACCMODE == OFlags::RDONLY);
     STDOUT_WAS_CLOSED.store(closed, Ordering::Relaxed);
 }
 
@@ -260,7 +272,11 @@ mod tests {
     fn two_options_may_not_name_one_file() {
         let folder = tempfile::tempdir().unwrap();
         let (one, other) = (folder.path().join("x"), folder.path().join("./x"));
-        for (one, other) in [(one.as_path(), other.as_path()), (Path::new("-"), Path::new("-"))] {
+        for (one, other) in [
+            (one.as_path(), other.as_path()),
+            (Path::new("-"), Path::new("-")),
+            (Path::new("-"), Path::new("/dev/stdout")),
+        ] {
             let error = Output::open_all([("--json", Some(one)), ("--hdr", Some(other))]).unwrap_err();
             assert!(format!("{error:#}").contains("--json and --hdr name the same file"), "{error:#}");
         }

@@ -1,7 +1,10 @@
 //! The log: lines on stderr, as much as was asked for.
 
 use clap::{ArgAction, Args};
+use env_logger::WriteStyle;
 use log::LevelFilter;
+
+use crate::options::is_dumb_terminal;
 
 /// How much is logged; `RUST_LOG` wins over both.
 #[derive(Debug, Clone, Default, Args)]
@@ -15,7 +18,8 @@ pub struct LogOptions {
     pub quiet: u8,
 }
 
-/// Starts logging to stderr. In colour only where stderr is a terminal and `NO_COLOR` is not set.
+/// Starts logging to stderr. In colour only where stderr is a terminal that is not dumb (`TERM`),
+/// and `NO_COLOR` is not set.
 ///
 /// A line is written before the server goes on. Where stderr is a pipe that is full and that nobody
 /// empties, the server waits for its reader, also with a signal: log less, or into something that
@@ -30,6 +34,9 @@ pub fn start_logging(options: &LogOptions) {
     };
     let mut builder = env_logger::Builder::new();
     builder.filter_level(level).parse_default_env().format_target(false);
+    if is_dumb_terminal() {
+        builder.write_style(WriteStyle::Never);
+    }
     // Fails only where a log exists already, which then is what the caller wants.
     let _ = builder.try_init();
 }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use clap::builder::Resettable;
-use clap::{Args, Parser};
+use clap::{Args, ColorChoice, Parser};
 
 use crate::logging::LogOptions;
 
@@ -56,7 +56,12 @@ pub struct ServerOptions {
     pub log: LogOptions,
 }
 
-/// Reads the command line and the environment of a server. A variable that is empty counts as one
+/// Whether the terminal says that it can draw nothing but text, whatever else the environment says.
+pub fn is_dumb_terminal() -> bool {
+    env::var_os("TERM").is_some_and(|terminal| terminal == "dumb")
+}
+
+/// Reads the command line and the environment of a program. A variable that is empty counts as one
 /// that is not set.
 pub fn parse<T: Parser>() -> T {
     let is_empty = |name: &std::ffi::OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
@@ -64,6 +69,9 @@ pub fn parse<T: Parser>() -> T {
         Some(name) if is_empty(name) => arg.env(Resettable::Reset),
         _ => arg,
     });
+    if is_dumb_terminal() {
+        command = command.color(ColorChoice::Never);
+    }
     let parsed = T::from_arg_matches_mut(&mut command.get_matches_mut());
     parsed.unwrap_or_else(|error| error.format(&mut command).exit())
 }

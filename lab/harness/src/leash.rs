@@ -32,13 +32,14 @@ pub struct LeashOptions {
     /// Run on these cores only
     #[arg(long, value_name = "CORES", value_parser = pin::parse_cores)]
     cores: Option<Cores>,
-    /// Become the command, instead of keeping it
+    /// Keep the command and all that it starts, instead of becoming it
     #[arg(long)]
-    bare: bool,
+    keep: bool,
     /// The process whose death is ours
     parent: i32,
-    /// The shell command
-    command: OsString,
+    /// The program to start, and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<OsString>,
 }
 
 /// The lab itself again, with `arguments`, in a process group of its own: Ctrl-C is for the lab, which then stops its servers.
@@ -51,17 +52,19 @@ pub fn this_program(arguments: &[&str]) -> Command {
 /// A shell command as people write it, with a keeper that ends all that it starts, in a process group of its own, on these cores if
 /// any are given. SIGTERM to the keeper is for all of them; [`END`] ends them all at once; it ends when they have.
 pub fn shell(command: &str, cores: Option<&[usize]>) -> Command {
-    let mut leashed = this_program(&["leash"]);
+    let mut leashed = this_program(&["leash", "--keep"]);
     leashed.args(cores.map(|cores| format!("--cores={}", pin::list(cores))));
     let exec = if is_simple(command) { "exec " } else { "" };
-    leashed.args([&getpid().to_string(), "--", &format!("{exec}{command}")]);
+    leashed.args([&getpid().to_string(), "--", "sh", "-c", &format!("{exec}{command}")]);
     leashed
 }
 
 /// One program and its arguments: the shell need not stay for them. Not every shell sees that itself.
 fn is_simple(command: &str) -> bool {
     let program = command.split_whitespace().next().unwrap_or_default();
-    !command.contains([';', '&', '|', '<', '>', '(', ')', '{', '`', '$', '\n']) && program.contains('/')
+    !command.contains([';', '&', '|', '<', '>', '(', ')', '{', '`', '$', '\n'])
+        && program.contains('/')
+        && !program.contains('=')
 }
 
 /// The signal by which a keeper ends all at once.
@@ -75,13 +78,15 @@ pub fn run(options: &LeashOptions) -> Result<ExitCode> {
     if let Some(cores) = &options.cores {
         pin::run_on(cores)?;
     }
-    if options.bare {
-        attach(options.parent)?;
-        SigSet::empty().thread_set_mask().context("cannot hear signals again")?;
-        let error = Command::new("sh").arg("-c").arg(&options.command).exec();
-        return Err(anyhow!("cannot run sh: {error}"));
+    if options.keep {
+        return keep(options);
     }
-    keep(options)
+    attach(options.parent)?;
+    // A keeper holds them back.
+    SigSet::empty().thread_set_mask().context("cannot hear signals")?;
+    let (program, arguments) = options.command.split_first().context("there is nothing to run")?;
+    let error = Command::new(program).args(arguments).exec();
+    Err(anyhow!("cannot run {}: {error}", program.display()))
 }
 
 /// Starts the command, adopts whatever is orphaned under it, and ends when nothing of it is left: as the command itself has.
@@ -92,8 +97,8 @@ fn keep(options: &LeashOptions) -> Result<ExitCode> {
     signals.thread_block().context("cannot hold signals back")?;
     attach_by(options.parent, Signal::SIGTERM)?;
     prctl::set_child_subreaper(true).context("cannot adopt orphans")?;
-    let mut bare = this_program(&["leash", "--bare", &getpid().to_string(), "--"]);
-    let child = bare.arg(&options.command).spawn().context("cannot start the command")?.id();
+    let mut command = this_program(&["leash", &getpid().to_string(), "--"]);
+    let child = command.args(&options.command).spawn().context("cannot start the command")?.id();
     let mut code = ExitCode::SUCCESS;
     let (mut asked, mut ends) = (false, false);
     loop {

@@ -8,7 +8,6 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use client::output;
 use compare::choose::{self, ChooseOptions};
 use compare::html::{self, ReportOptions};
 use compare::options::CompareOptions;
@@ -64,7 +63,6 @@ struct CompareAlone {
 /// # Errors
 /// What the command failed with.
 pub fn run(cli: &Cli) -> Result<ExitCode> {
-    output::require_stdout()?;
     let done = match &cli.command {
         None => compare::run(&CompareAlone::parse_from(["lab"]).options),
         Some(Command::Compare(options)) => compare::run(options),

@@ -3,8 +3,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    lab::run(&lab::Cli::parse()).unwrap_or_else(|error| serving::exit_code(Err(error)))
+    // Before the command line is read, so that help is not lost either.
+    if let Err(error) = client::output::require_stdout() {
+        return serving::exit_code(Err(error));
+    }
+    lab::run(&serving::parse()).unwrap_or_else(|error| serving::exit_code(Err(error)))
 }

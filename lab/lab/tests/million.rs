@@ -139,6 +139,19 @@ fn a_server_that_dies_is_said_to_have_died() {
 
 /// A client process whose descriptors do not suffice, spoken to as the lab would.
 #[test]
+fn a_server_that_stops_answering_ends_it_with_a_line() {
+    let (lab, tree) = in_the_middle_of_a_run();
+    for server in tree.iter().filter(|process| process.name != "lab-crowd") {
+        let _ = kill(Pid::from_raw(server.pid), Signal::SIGSTOP);
+    }
+    let ended = lab.end();
+    assert_eq!(ended.code, Some(1));
+    let last = ended.stderr.lines().last().unwrap();
+    assert!(last.starts_with("error: ") && last.contains("no answer for 15s"), "{}", ended.stderr);
+    wait_until_gone(&tree);
+}
+
+#[test]
 fn a_client_that_runs_out_of_descriptors_says_so_and_goes_on_with_what_it_has() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let part = json!({

@@ -74,7 +74,7 @@ impl Show {
             ascii: options.ascii,
             colour: io::stdout().is_terminal()
                 && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-                && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb"),
+                && !serving::options::is_dumb_terminal(),
         };
         Ok(Self { look, outputs, lessons: Vec::new() })
     }

@@ -9,6 +9,8 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::geteuid;
 use procfs::Current;
 use procfs::process::Process;
+use procfs::sys::fs::{self as fs_settings, epoll};
+use procfs::sys::{kernel, vm};
 use serde::Serialize;
 
 /// How much of something is left, and the setting that says so.
@@ -58,7 +60,7 @@ impl Limits {
         let (_, descriptors) =
             getrlimit(Resource::RLIMIT_NOFILE).context("cannot read the limit on open descriptors")?;
         let memory = procfs::Meminfo::current().context("cannot read /proc/meminfo")?;
-        let open = numbers("fs/file-nr")?.first().copied().unwrap_or(0);
+        let files = fs_settings::file_nr().context("cannot read /proc/sys/fs/file-nr")?;
         let ports = match numbers("net/ipv4/ip_local_port_range")?[..] {
             [first, last, ..] => (last + 1).saturating_sub(first),
             _ => 0,
@@ -67,13 +69,13 @@ impl Limits {
             cores: thread::available_parallelism().map_or(1, usize::from),
             descriptors,
             nr_open: number("fs/nr_open")?,
-            files: number("fs/file-max")?.saturating_sub(open),
-            watches: number("fs/epoll/max_user_watches")?,
+            files: files.max.saturating_sub(files.allocated),
+            watches: epoll::max_user_watches().context("cannot read /proc/sys/fs/epoll/max_user_watches")?,
             memory_bytes: memory_room(memory.mem_available.unwrap_or(memory.mem_free)),
             memory_total_bytes: memory.mem_total,
             ports,
             tasks: task_room()?,
-            maps: number("vm/max_map_count")?,
+            maps: vm::max_map_count().context("cannot read /proc/sys/vm/max_map_count")?,
             queue: number("net/core/somaxconn")?,
             tracked: tracked(),
         })
@@ -93,15 +95,14 @@ fn memory_room(available: u64) -> Room {
 
 /// What is left below each of the limits on processes and threads.
 fn task_room() -> Result<Room> {
-    let load = fs::read_to_string("/proc/loadavg").context("cannot read /proc/loadavg")?;
-    // "0.00 0.01 0.05 1/80 1234": one of 80 tasks runs (proc_loadavg(5)).
-    let tasks = load.split_whitespace().nth(3).and_then(|running| running.split_once('/'));
-    let tasks: u64 = tasks.and_then(|(_, tasks)| tasks.parse().ok()).context("cannot read /proc/loadavg")?;
+    let tasks = u64::from(procfs::LoadAverage::current().context("cannot read /proc/loadavg")?.max);
+    let pids = kernel::pid_max().context("cannot read /proc/sys/kernel/pid_max")?;
+    let threads = kernel::threads_max().context("cannot read /proc/sys/kernel/threads-max")?;
     let mut rooms = Vec::new();
-    for (path, setting) in
-        [("kernel/pid_max", "kernel.pid_max"), ("kernel/threads-max", "kernel.threads-max")]
+    for (most, setting) in
+        [(u64::try_from(pids)?, "kernel.pid_max"), (u64::from(threads), "kernel.threads-max")]
     {
-        rooms.push(Room { free: number(path)?.saturating_sub(tasks), setting: setting.to_owned() });
+        rooms.push(Room { free: most.saturating_sub(tasks), setting: setting.to_owned() });
     }
     // Root is not bound by it. Who else runs processes as this user is not known, so all that run count.
     if !geteuid().is_root() {

@@ -20,7 +20,7 @@ use super::connection::{BUFFER_BYTES, Connection, Fault, MESSAGE_BYTES, Turn};
 use super::words::{Account, Order, Part, Word, hear, say};
 
 /// A server that answers nobody for this long is given up.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How often it is told how far it has come.
 const PROGRESS: Duration = Duration::from_millis(100);

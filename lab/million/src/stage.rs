@@ -77,7 +77,8 @@ fn drive(
     document.workers = Workers::of(&descriptors, &sample::descriptors(server.tree())?);
 
     // Ask.
-    order(Order::Ask, opened.done, crowd, server, document)?;
+    let asked = order(Order::Ask, opened.done, crowd, server, document)?;
+    ensure!(asked.done == opened.done, "the server has stopped answering, so nothing more is asked of it");
 
     // Close.
     order(Order::Close, opened.done, crowd, server, document)?;
