@@ -75,7 +75,9 @@ background:var(--paper);border:0;border-bottom:1px solid var(--rule);font-size:.
 .legend label:has(input:not(:checked)){color:var(--faint);text-decoration:line-through}\
 section{scroll-margin-top:4rem}nav{display:flex;flex-wrap:wrap;gap:.2rem 1rem}a{color:var(--blue)}\
 ul{padding-left:1.2rem;max-width:56rem}li{margin:.25rem 0}summary{cursor:pointer;color:var(--faint);margin:.4rem 0}\
-.lead{font-size:1.05rem}.matrix .best{font-weight:700}.matrix .tied{font-style:italic}.warning{border-left:4px solid var(--red);padding:.2rem .8rem;margin:1rem 0}\
+.lead{font-size:1.05rem}.matrix .best{font-weight:700}.matrix .tied{font-style:italic}\
+.matrix th{white-space:normal;vertical-align:bottom}.matrix th,.matrix td{padding:.25rem .4rem}.matrix tbody th{white-space:nowrap}\
+.matrix th:first-child{position:sticky;left:0;background:var(--panel)}sup{line-height:0}.warning{border-left:4px solid var(--red);padding:.2rem .8rem;margin:1rem 0}\
 .facts{display:grid;grid-template-columns:minmax(8rem,max-content) minmax(0,1fr);gap:.2rem 1rem;max-width:none}\
 .facts dd{margin:0;overflow-wrap:anywhere}code{overflow-wrap:anywhere}\
 #tip{position:fixed;z-index:2;pointer-events:none;max-width:min(24rem,90vw);background:var(--ink);color:var(--paper);\

@@ -214,7 +214,7 @@ fn every_scenario_measures_what_it_promises() {
     let document: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     let points = document["points"].as_array().unwrap();
     let names: Vec<_> = points.iter().map(|point| point["scenario"].as_str().unwrap()).collect();
-    let paced = ["paced"; 3];
+    let paced = ["paced"; 2];
     let expected =
         [&["requests", "pipeline", "bulk", "churn", "idle"][..], &paced, &["slow", "cpu", "mixed"]].concat();
     assert_eq!(names, expected);

@@ -117,6 +117,22 @@ fn browser() -> Option<PathBuf> {
     folders.iter().flat_map(|folder| names.map(|name| folder.join(name))).find(|path| path.is_file())
 }
 
+/// The DOM of a page in the browser, once it has come to rest.
+fn dom(browser: &Path, folder: &Path, page: &Path, more: &[&str]) -> String {
+    let profile = tempfile::tempdir().unwrap();
+    let mut command = Command::new(browser);
+    command
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
+        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .args(more)
+        .arg("--dump-dom")
+        .arg(format!("file://{}", page.display()));
+    let (ok, dom) = output(&mut command, folder);
+    assert!(ok, "the browser failed");
+    dom
+}
+
 /// What the browser finds in the report on a screen of that width.
 fn seen(browser: &Path, folder: &Path, width: u32) -> Value {
     let report = fs::read_to_string(folder.join("report.html")).unwrap();
@@ -129,17 +145,7 @@ fn seen(browser: &Path, folder: &Path, width: u32) -> Value {
         "<title></title><iframe style='width:{width}px;height:800px;border:0' srcdoc=\"{framed}\"></iframe>"
     );
     fs::write(&page, format!("<!DOCTYPE html><meta charset=utf-8>{frame}")).unwrap();
-    let profile = tempfile::tempdir().unwrap();
-    let mut command = Command::new(browser);
-    command
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
-        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg("--window-size=1400,1200")
-        .arg("--dump-dom")
-        .arg(format!("file://{}", page.display()));
-    let (ok, dom) = output(&mut command, folder);
-    assert!(ok, "the browser failed");
+    let dom = dom(browser, folder, &page, &["--window-size=1400,1200"]);
     let title = dom.split_once("<title>").unwrap().1.split_once("</title>").unwrap().0;
     let title = title.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
     serde_json::from_str(&title).unwrap_or_else(|error| panic!("{error}: the page did not answer: {title}"))
@@ -268,7 +274,8 @@ fn a_file_that_is_no_result_is_refused_with_code_2_and_a_word_about_it() {
         ("hello", "is no file of"),
         ("{}", "no version"),
         (r#"{"version":1}"#, "version 1"),
-        (r#"{"version":2}"#, "damaged"),
+        (r#"{"version":2}"#, "version 2"),
+        (r#"{"version":3}"#, "damaged"),
     ] {
         let path = folder.path().join("results.json");
         fs::write(&path, content).unwrap();
@@ -276,5 +283,41 @@ fn a_file_that_is_no_result_is_refused_with_code_2_and_a_word_about_it() {
         let stderr = String::from_utf8(lab.stderr).unwrap();
         assert_eq!(lab.status.code(), Some(2), "{stderr}");
         assert!(stderr.contains(word) && stderr.lines().count() == 1, "{stderr}");
+    }
+}
+
+/// Where `.ci/run` puts the accessibility audit (axe-core, from npm).
+const AUDIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/axe/package/axe.min.js");
+
+/// Audits a page, light and dark; what it finds is the title of the page that comes back.
+const FINDINGS: &str = "<script>axe.run().then(found => {
+  document.title = JSON.stringify(found.violations.map(it => [it.id, it.nodes[0].html, it.nodes[0].failureSummary]));
+});</script>";
+
+#[test]
+fn the_pages_pass_an_accessibility_audit() {
+    let (Some(browser), Ok(audit)) = (browser(), fs::read_to_string(AUDIT)) else {
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: it needs chromium, and axe-core in target/axe (npm pack axe-core, unpacked)"
+        );
+        return;
+    };
+    let folder = measured(&[]);
+    let lesson = folder.path().join("lesson.html");
+    let mut lab = Command::new(LAB);
+    lab.args(["run", "deadlock", "--report"]).arg(&lesson);
+    assert!(output(&mut lab, folder.path()).0);
+    for page in [folder.path().join("report.html"), lesson] {
+        let text = fs::read_to_string(&page).unwrap();
+        let audit = format!("<script>{}</script>{FINDINGS}</body>", audit.replace("</script", "<\\/script"));
+        let audited = folder.path().join("audited.html");
+        fs::write(&audited, text.replacen("</body>", &audit, 1)).unwrap();
+        for scheme in ["0", "1"] {
+            let scheme = format!("--blink-settings=preferredColorScheme={scheme}");
+            let dom = dom(&browser, folder.path(), &audited, &["--virtual-time-budget=20000", &scheme]);
+            let title = dom.split_once("<title>").unwrap().1.split_once("</title>").unwrap().0;
+            assert_eq!(title, "[]", "{} {scheme}", page.display());
+        }
     }
 }

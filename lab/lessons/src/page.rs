@@ -82,7 +82,7 @@ fn section(body: &mut String, lesson: &Lesson) {
     }
     let (names, rows) = rows(&lesson.outcome.variants);
     if !names.is_empty() {
-        body.push_str("<figure><div class=\"scroll\"><table><thead><tr><th>variant</th>");
+        body.push_str("<figure><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Figures\"><table><thead><tr><th>variant</th>");
         for name in names {
             let _ = write!(body, "<th>{}</th>", escape(name));
         }
@@ -113,7 +113,7 @@ fn figure(body: &mut String, variant: &Variant) {
     let (name, about, height) = (escape(&variant.name), escape(&variant.about), height(&variant.trace));
     let _ = writeln!(
         body,
-        "<figure><figcaption><b>{name}</b>: {about}</figcaption>\n<div class=\"scroll\">\
+        "<figure><figcaption><b>{name}</b>: {about}</figcaption>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{name}\">\
          <svg class=\"l\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" style=\"width:100%;min-width:44rem;height:auto\" role=\"img\" \
          aria-label=\"{name}: {about}\">"
     );
@@ -122,8 +122,11 @@ fn figure(body: &mut String, variant: &Variant) {
 }
 
 fn drawn(body: &mut String, drawing: &Drawing) {
-    let _ =
-        writeln!(body, "<figure><figcaption>{}</figcaption>\n<div class=\"scroll\">", escape(&drawing.title));
+    let _ = writeln!(
+        body,
+        "<figure><figcaption>{0}</figcaption>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\">",
+        escape(&drawing.title)
+    );
     match &drawing.svg {
         Some(svg) => body.push_str(svg),
         None => {

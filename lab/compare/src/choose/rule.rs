@@ -3,7 +3,8 @@
 //! 1. Who cannot do it is out: a crash must be confined, but would end others; a request waits, but there is one loop for all; the
 //!    memory or the processes and threads of this machine do not suffice; there are many clients, and it serves one.
 //! 2. Who can do less than half of what the best can, beyond doubt, is out ([`LEAST_SHARE`]): a factor of two is worth more code.
-//! 3. Of the rest, the one whose page has the fewest lines is chosen; among equals the one with the least memory for each client.
+//! 3. Of the rest, the one whose page has the fewest lines is chosen; among equals the one with the least memory for each client, and
+//!    then the one that can do most.
 
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ pub const MOST_MEMORY: f64 = 0.25;
 
 /// The most of the processes and threads that this machine allows.
 pub const MOST_TASKS: f64 = 0.8;
+
+/// Less memory than this for each client is not told from nothing, in bytes.
+pub const LEAST_BYTES: f64 = 1024.0;
 
 /// The most clients for which it is asked whether the choice would flip.
 const MOST_CLIENTS: u64 = 10_000_000;
@@ -220,9 +224,13 @@ fn rank(needs: &Needs, costs: &[Costs], room: &Room) -> Option<Answer> {
             kept.push((costs, share));
         }
     }
-    kept.sort_by(|(one, _), (other, _)| {
+    kept.sort_by(|(one, share), (other, other_share)| {
         let lines = |costs: &Costs| costs.model.lines().unwrap_or(usize::MAX);
-        lines(one).cmp(&lines(other)).then(one.memory.total_cmp(&other.memory))
+        let memory = |costs: &Costs| costs.memory.max(LEAST_BYTES);
+        lines(one)
+            .cmp(&lines(other))
+            .then(memory(one).total_cmp(&memory(other)))
+            .then(other_share.value.total_cmp(&share.value))
     });
     Some(Answer {
         choice: kept.first()?.0.model,

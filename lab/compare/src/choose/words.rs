@@ -9,7 +9,7 @@ use harness::text::{GAP, STYLE, paragraph};
 use harness::units;
 
 use super::Advice;
-use super::rule::{Answer, Change, Costs, LEAST_SHARE, MOST_MEMORY, MOST_TASKS, Needs, Out};
+use super::rule::{Answer, Change, Costs, LEAST_BYTES, LEAST_SHARE, MOST_MEMORY, MOST_TASKS, Needs, Out};
 use crate::interval::{self, Interval};
 
 /// Columns of text where the width of the terminal is not known.
@@ -186,14 +186,14 @@ pub fn rows(advice: &Advice, answer: &Answer) -> Vec<[String; 6]> {
     let row = |(model, share): &(Model, Interval)| {
         let costs = advice.figures.costs.iter().find(|costs: &&Costs| costs.model == *model)?;
         #[allow(clippy::cast_precision_loss, reason = "clients are few beside 2^52")]
-        let all = costs.memory.max(0.0) * advice.needs.clients as f64;
+        let all = costs.memory.max(LEAST_BYTES) * advice.needs.clients as f64;
         let lines = model.lines().map_or_else(|| "-".to_owned(), |lines| lines.to_string());
         Some([
             model.name().to_owned(),
             format!("{:.0} %", share.value * 100.0),
             interval::of(&costs.values()).map_or_else(|| "-".to_owned(), |cpu| units::time(cpu.value)),
-            trusted(costs.memory),
-            units::bytes(all),
+            trusted(costs.memory, costs.memory),
+            trusted(costs.memory, all),
             lines,
         ])
     };
@@ -201,8 +201,9 @@ pub fn rows(advice: &Advice, answer: &Answer) -> Vec<[String; 6]> {
 }
 
 /// Less than this is not measured well enough.
-fn trusted(bytes: f64) -> String {
-    if bytes < 1024.0 { "< 1 KiB".to_owned() } else { units::bytes(bytes) }
+fn trusted(each: f64, bytes: f64) -> String {
+    let bytes = units::bytes(bytes.max(LEAST_BYTES));
+    if each < LEAST_BYTES { format!("< {bytes}") } else { bytes }
 }
 
 fn table(rows: &[[String; 6]]) -> String {

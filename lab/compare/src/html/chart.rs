@@ -167,7 +167,7 @@ fn bars(cast: &Cast<'_>, lines: &[(usize, Vec<Dot>)], metric: Metric) -> String 
         let id = cast.ids[*index];
         let _ = write!(
             svg,
-            "<g class=\"p s{index}\"><title>{}</title><rect class=\"hit\" width=\"{WIDTH}\" height=\"{ROW}\" y=\"{y:.1}\"/>\
+            "<g class=\"p s{index}\" role=\"img\"><title>{}</title><rect class=\"hit\" width=\"{WIDTH}\" height=\"{ROW}\" y=\"{y:.1}\"/>\
              <text class=\"name\" x=\"{:.1}\" y=\"{:.1}\">{}</text>\
              <rect class=\"bar\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"12\" rx=\"1\"/>\
              <path class=\"whisker ink\" d=\"M{low:.1} {:.1}H{high:.1}\"/>\
@@ -264,7 +264,7 @@ fn open(height: f64, description: &str) -> String {
 fn mark(svg: &mut String, cast: &Cast<'_>, index: usize, (x, y): (f64, f64), more: &str, tip: &str) {
     let _ = write!(
         svg,
-        "<g class=\"p s{index}\"><title>{}</title>{more}<circle class=\"hit\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"10\"/>\
+        "<g class=\"p s{index}\" role=\"img\"><title>{}</title>{more}<circle class=\"hit\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"10\"/>\
          <path class=\"mark\" d=\"{}\"/></g>",
         escape(tip),
         cast.looks[index].marker.path(x, y)
