@@ -1,13 +1,19 @@
 //! `lab compare`: every server under the same loads, in interleaved rounds, side by side.
 //!
-//! In reading order: [`scenario`], what the servers are asked to do; [`plan`], what is measured in which order; [`measure`] carries it
-//! out; [`document`], all that was found; [`metric`] and [`verdict`], what can be compared and when it differs; [`words`], what the
-//! figures say; [`baseline`], the change against an earlier run; [`html`], the report to look at. [`peers`] are Python's, and
-//! [`plain`] are the pages that the dependable servers are measured beside.
+//! In reading order: [`profile`], the scenarios by name, and [`scenario`], how each is driven; [`plan`], what is measured in which order;
+//! [`measure`] carries it out, by a [`task`] for each server; [`document`], all that was found; [`metric`] and [`value`], what can be
+//! compared; [`interval`] and [`verdict`], how sure a difference is; [`findings`], what the figures say, as [`claims`], and [`words`] in
+//! English; [`matrix`] and [`report`], the answer; [`baseline`], the change against an earlier run; [`html`], the page to look at.
+//! [`peers`] are Python's, and [`plain`] are the pages that the dependable servers are measured beside. [`choose`] asks what one needs.
+//!
+//! Deliberately absent: any import that leads back. What is written as JSON knows nothing of who fills or shows it.
 #![forbid(unsafe_code)]
 
+pub mod again;
 pub mod baseline;
+pub mod change;
 pub mod choose;
+pub mod claims;
 pub mod document;
 pub mod export;
 pub mod findings;
@@ -18,33 +24,36 @@ pub mod measure;
 pub mod metric;
 pub mod notes;
 pub mod options;
+pub mod outputs;
 pub mod peers;
 pub mod plain;
 pub mod plan;
+pub mod profile;
 pub mod report;
 pub mod round;
 pub mod scenario;
 pub mod summary;
 pub mod table;
+pub mod task;
+pub mod value;
 pub mod verdict;
 pub mod words;
 
 use std::fmt::Display;
-use std::path::Path;
 use std::time::{Instant, SystemTime};
 
-use anyhow::{Context, Result, bail};
-use client::output::Output;
+use anyhow::{Result, bail};
 use harness::interrupt::Interrupt;
 use harness::machine::Machine;
 use harness::pin::Pins;
 use harness::text;
 
-use crate::baseline::Comparison;
+use crate::change::Comparison;
 use crate::document::{Document, Point, Server, Settings, VERSION};
 use crate::measure::Measured;
 use crate::notes::Notes;
 use crate::options::CompareOptions;
+use crate::outputs::Outputs;
 use crate::plan::{Plan, PlannedPoint};
 use crate::summary::Entry;
 
@@ -111,45 +120,6 @@ pub fn run(options: &CompareOptions) -> Result<()> {
     match document.baseline.as_ref().map_or(0, Comparison::worse) {
         1.. if options.fail_if.is_some() => bail!("worse than the earlier run: see the lines that say so"),
         _ => Ok(()),
-    }
-}
-
-/// The files that were asked for: results, report, Markdown, CSV.
-#[derive(Debug)]
-pub struct Outputs([Option<Output>; 4]);
-
-impl Outputs {
-    /// Makes sure that they can be written.
-    ///
-    /// # Errors
-    /// If one cannot, or two are the same.
-    pub fn open([json, report, markdown, csv]: [Option<&Path>; 4]) -> Result<Self> {
-        let wishes = [("--json", json), ("--report", report), ("--markdown", markdown), ("--csv", csv)];
-        Ok(Self(Output::open_all(wishes)?))
-    }
-
-    /// Whether one of them goes to stdout, instead of the answer.
-    pub fn uses_stdout(&self) -> bool {
-        self.0.iter().flatten().any(Output::is_stdout)
-    }
-
-    /// Writes them.
-    ///
-    /// # Errors
-    /// If one cannot be written.
-    pub fn write(self, document: &Document) -> Result<()> {
-        let write = |output: Option<Output>, content: &dyn Fn() -> Result<String>| {
-            let Some(output) = output else { return Ok(()) };
-            let content = content()?;
-            output.write(|out| out.write_all(content.as_bytes()))
-        };
-        let [json, report, markdown, csv] = self.0;
-        write(json, &|| {
-            Ok(serde_json::to_string_pretty(document).context("cannot turn the results into JSON")? + "\n")
-        })?;
-        write(report, &|| Ok(html::html(document)))?;
-        write(markdown, &|| Ok(export::markdown(document)))?;
-        write(csv, &|| export::csv(document))
     }
 }
 

@@ -6,8 +6,9 @@ use harness::text::STYLE;
 use harness::units;
 
 use crate::document::{Document, Point, Server};
-use crate::metric::{Metric, Value};
-use crate::scenario::Scenario;
+use crate::metric::Metric;
+use crate::profile::Scenario;
+use crate::value::Value;
 use crate::verdict::{self, Verdict};
 
 /// Columns of a terminal that the matrix fits in, whatever the servers are called.

@@ -11,10 +11,11 @@ use harness::quota::Throttled;
 use indicatif::{ProgressBar, ProgressStyle};
 use serving::UsageError;
 
+use crate::document::Failure;
 use crate::plan::{Plan, PlannedPoint, Step};
-use crate::round::{self, NotStarted, Task};
-use crate::scenario::Scenario;
-use crate::summary::{Entry, Failure};
+use crate::profile::Scenario;
+use crate::summary::Entry;
+use crate::task::{self, NotStarted, Task};
 
 /// How often the progress on a terminal is drawn again.
 const TICK: Duration = Duration::from_millis(200);
@@ -135,7 +136,7 @@ impl Measured {
             offered_per_s: point.load.zip(sustained).map(|(share, per_s)| share * per_s),
             pins,
         };
-        let result = round::run(&task, interrupt);
+        let result = task::run(&task, interrupt);
         let entry = &mut self.entries[step.point][step.contender];
         match result {
             _ if interrupt.raised() => {}

@@ -12,8 +12,7 @@ use harness::pin::Pins;
 use serving::UsageError;
 use serving::options::{parse_count, parse_duration};
 
-use crate::plan::Depth;
-use crate::scenario::{OneAtATime, Profile, Scenario};
+use crate::profile::{OneAtATime, Profile, Scenario};
 use crate::{peers, plain};
 
 /// Most connections, most requests in flight on each, most threads of the generator, and most rounds.
@@ -145,6 +144,36 @@ pub struct CompareOptions {
 pub enum FailIf {
     /// Something is worse beyond doubt
     Worse,
+}
+
+/// How much is measured; the number is the place in a scenario's sweeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// About half a minute.
+    Quick = 0,
+    /// About three minutes.
+    Usual = 1,
+    /// About twenty minutes.
+    Thorough = 2,
+}
+
+impl Depth {
+    /// How long the whole comparison may take.
+    pub fn budget(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Quick => 30,
+            Self::Usual => 180,
+            Self::Thorough => 1200,
+        })
+    }
+
+    /// How often everything is measured, at least.
+    pub fn rounds(self) -> usize {
+        match self {
+            Self::Quick | Self::Usual => 3,
+            Self::Thorough => 5,
+        }
+    }
 }
 
 /// Who could take part, before it is known with how many connections.

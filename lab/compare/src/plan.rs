@@ -10,36 +10,7 @@ use harness::models::Makes;
 use serving::UsageError;
 
 use crate::options::{Candidate, CompareOptions};
-use crate::scenario::{OneAtATime, Scenario};
-
-/// How much is measured; the number is the place in a scenario's sweeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
-    /// About half a minute.
-    Quick = 0,
-    /// About three minutes.
-    Usual = 1,
-    /// About twenty minutes.
-    Thorough = 2,
-}
-
-impl Depth {
-    /// How long the whole comparison may take.
-    pub fn budget(self) -> Duration {
-        Duration::from_secs(match self {
-            Self::Quick => 30,
-            Self::Usual => 180,
-            Self::Thorough => 1200,
-        })
-    }
-
-    fn rounds(self) -> usize {
-        match self {
-            Self::Quick | Self::Usual => 3,
-            Self::Thorough => 5,
-        }
-    }
-}
+use crate::profile::{OneAtATime, Scenario};
 
 /// One scenario under one load, and who is measured there.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use harness::text::paragraph;
 use harness::{pin, units};
 
-use crate::baseline::{Comparison, Judgement};
+use crate::change::{Comparison, Judgement};
 use crate::document::{Document, Doubt, Point};
 use crate::matrix::{self, Matrix};
 use crate::{table, words};

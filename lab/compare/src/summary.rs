@@ -5,9 +5,8 @@ use std::mem;
 use client::load::Doubt;
 use harness::contender::Contender;
 use hdrhistogram::Histogram;
-use serde::{Deserialize, Serialize};
 
-use crate::document::{AloneRecord, IdleRecord, RoundRecord};
+use crate::document::{AloneRecord, Failure, Figures, IdleRecord, RoundRecord};
 use crate::round::Round;
 
 /// Points of a percentile curve for each halving of the distance to 100 %, and where it ends.
@@ -26,70 +25,6 @@ pub struct Entry {
     pub doubts: Vec<(Doubt, usize)>,
     /// The round that did not go well; it was the last one.
     pub failure: Option<Failure>,
-}
-
-/// A round that did not go well.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// Which, from 1.
-    pub round: usize,
-    /// Why, in one line.
-    pub why: String,
-    /// Connections on which a byte was wrong.
-    pub wrong_bytes: u64,
-    /// All other errors of connections.
-    pub other_errors: u64,
-}
-
-impl Failure {
-    /// A round that ended by `error`, without results.
-    pub fn before_any_answer(round: usize, error: &anyhow::Error) -> Self {
-        Self { round, why: format!("{error:#}"), wrong_bytes: 0, other_errors: 0 }
-    }
-}
-
-/// One row of the comparison.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Figures {
-    /// Requests answered per second: the median of the rounds. 0 in `idle`, where nothing is asked, as is all that follows from it.
-    pub requests_per_s: f64,
-    /// That rate as a fraction of the best one's at this point.
-    pub of_best: f64,
-    /// Half of the distance between the fastest and the slowest round, as a fraction of the median; `None` with one round.
-    pub spread: Option<f64>,
-    /// Bytes of the answered requests per second: the median of the rounds.
-    pub bytes_per_s: f64,
-    /// Response time that half of the requests did not exceed.
-    pub p50_ns: u64,
-    /// Response time that 99 % of the requests did not exceed.
-    pub p99_ns: u64,
-    /// Response time that 99.9 % of the requests did not exceed.
-    pub p99_9_ns: u64,
-    /// The longest response time.
-    pub max_ns: u64,
-    /// The response times of all rounds: pairs of a percentile from 0 to 100 and nanoseconds, both rising.
-    pub percentiles: Vec<(f64, u64)>,
-    /// How many response times these are.
-    pub samples: u64,
-    /// CPU time of the server's process tree per answered request: the median of the rounds.
-    pub server_cpu_ns_per_request: f64,
-    /// Cores that the process tree kept busy: the median of the rounds.
-    pub server_cores: f64,
-    /// CPU time of the generator as a share of what its threads could have used, from 0 to 1: the median of the rounds.
-    pub generator_share: f64,
-    /// Most memory in any round, see [`Footprint`](harness::sample::Footprint).
-    /// `None` if it may not be read.
-    pub peak_pss_bytes: Option<u64>,
-    /// Most processes in any round.
-    pub processes: usize,
-    /// Most threads in any round, over all processes.
-    pub threads: usize,
-    /// What a silent connection costs: medians of the rounds; only in `idle`.
-    pub idle: Option<IdleRecord>,
-    /// The same load undisturbed: medians of the rounds; only in `slow` and `mixed`.
-    pub alone: Option<AloneRecord>,
-    /// What the one bulk talker got: the median of the rounds; only in `mixed`.
-    pub bulk_bytes_per_s: Option<f64>,
 }
 
 impl Entry {

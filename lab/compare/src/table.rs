@@ -4,9 +4,9 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use harness::text::{GAP, STYLE};
 use harness::units;
 
+use crate::document::Figures;
 use crate::document::Server;
-use crate::scenario::Scenario;
-use crate::summary::Figures;
+use crate::profile::Scenario;
 
 /// A column: what it is called, in two lines, so that no name is wider than its figures; and a server's cell.
 #[derive(Clone, Copy)]
@@ -144,7 +144,7 @@ fn columns(table: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::Failure;
+    use crate::document::Failure;
 
     fn server(name: &str, figures: Option<Figures>) -> Server {
         let failure = figures.is_none().then(|| Failure {

@@ -1,7 +1,7 @@
 //! Whether two values differ, or only seem to: by the interval of their ratio, see [`interval`].
 
 use crate::interval::{self, Interval};
-use crate::metric::Value;
+use crate::value::Value;
 
 /// Two values closer than this share are a tie, however alike their rounds were.
 const LEAST_DIFFERENCE: f64 = 0.02;

@@ -2,7 +2,7 @@
 
 use harness::units;
 
-use crate::findings::{At, Claim, Of};
+use crate::claims::{At, Claim, Of};
 use crate::interval::Interval;
 use crate::metric::Metric;
 

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use compare::again::{self, ReportOptions};
 use compare::choose::{self, ChooseOptions};
-use compare::html::{self, ReportOptions};
 use compare::options::CompareOptions;
 use harness::{leash, serve};
 
@@ -72,7 +72,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Some(Command::Act(options)) => lessons::act(options),
         Some(Command::Million(options)) => million::run(options),
         Some(Command::Crowd(options)) => million::member::run(options),
-        Some(Command::Report(options)) => html::run(options),
+        Some(Command::Report(options)) => again::run(options),
         Some(Command::Serve(options)) => serve::run(options),
         Some(Command::Leash(options)) => return leash::run(options),
     };

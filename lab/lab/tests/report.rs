@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use compare::baseline::Change;
+use compare::change::Change;
 use compare::document::Document;
 use compare::html;
 use compare::metric::Metric;
@@ -253,7 +253,7 @@ fn an_earlier_run_is_a_baseline_and_the_same_run_differs_from_itself_in_nothing(
     assert!(same.doubts.is_empty(), "{:?}", same.doubts);
     assert!(same.changes.len() > 30);
     let told = same.changes.iter().filter(|change| {
-        use compare::baseline::Judgement::{Better, Worse};
+        use compare::change::Judgement::{Better, Worse};
         matches!(change.judgement, Better | Worse) || change.change != 0.0
     });
     assert_eq!(told.count(), 0);

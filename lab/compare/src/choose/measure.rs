@@ -14,7 +14,7 @@ use procfs::{Current, Meminfo};
 use super::rule::{Costs, Needs, Room};
 use crate::metric::Metric;
 use crate::plan::{Plan, PlannedPoint};
-use crate::scenario::Scenario;
+use crate::profile::Scenario;
 use crate::summary::Entry;
 use crate::{measure, notes, summary};
 

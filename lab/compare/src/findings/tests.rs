@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
+use crate::document::Figures;
 use crate::document::{IdleRecord, RoundRecord};
-use crate::scenario::Scenario;
-use crate::summary::Figures;
+use crate::profile::Scenario;
 use crate::words::say;
 
 fn point(scenario: Scenario, connections: usize, servers: Vec<Server>) -> Point {

@@ -8,8 +8,9 @@ use harness::units;
 use super::axis::Axis;
 use super::series::Look;
 use crate::document::{Document, Point};
-use crate::metric::{Metric, Value};
+use crate::metric::Metric;
 use crate::report::heading;
+use crate::value::Value;
 
 /// A chart in units of its own, and the frame within it.
 const WIDTH: f64 = 360.0;

@@ -6,11 +6,11 @@ use harness::page::escape;
 use harness::units;
 
 use super::chart::{self, Cast};
-use crate::baseline::{Comparison, Judgement};
+use crate::change::{Comparison, Judgement};
+use crate::claims::Finding;
 use crate::document::{Document, Point};
-use crate::findings::Finding;
 use crate::matrix::{Mark, Matrix};
-use crate::scenario::Scenario;
+use crate::profile::Scenario;
 use crate::{report, table, words};
 
 /// What is said first: the findings that matter most, and whether to believe them.

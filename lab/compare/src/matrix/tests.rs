@@ -1,10 +1,10 @@
 //! The matrix, from invented figures.
 
 use super::*;
+use crate::document::Figures;
 use crate::document::RoundRecord;
 use crate::findings::findings;
 use crate::report;
-use crate::summary::Figures;
 
 fn server(id: &str, connections: usize, rates: [f64; 3]) -> Server {
     let figures = Figures { requests_per_s: rates[1], ..Figures::default() };

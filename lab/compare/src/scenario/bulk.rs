@@ -1,7 +1,8 @@
 //! Big messages: how many bytes each second.
 
-use super::{Profile, requests};
+use super::requests;
 use crate::metric::Metric;
+use crate::profile::Profile;
 
 pub(super) const PROFILE: Profile = Profile {
     title: "Bulk",

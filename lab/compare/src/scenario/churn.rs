@@ -2,8 +2,10 @@
 
 use anyhow::Result;
 
-use super::{OneAtATime, Profile, Run, requests, window};
+use super::run::Run;
+use super::{requests, window};
 use crate::metric::Metric;
+use crate::profile::{OneAtATime, Profile};
 use crate::round::Round;
 
 pub(super) const PROFILE: Profile = Profile {

@@ -1,7 +1,8 @@
 //! Requests that cost computing: who uses all cores?
 
-use super::{Profile, requests};
+use super::requests;
 use crate::metric::Metric;
+use crate::profile::Profile;
 
 pub(super) const PROFILE: Profile = Profile {
     title: "Requests that cost computing",

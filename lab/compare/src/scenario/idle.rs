@@ -7,9 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use harness::sample::{self, KernelMemory};
 
-use super::{OneAtATime, Profile, Run, requests};
+use super::requests;
+use super::run::Run;
 use crate::document::IdleRecord;
 use crate::metric::Metric;
+use crate::profile::{OneAtATime, Profile};
 use crate::round::Round;
 
 pub(super) const PROFILE: Profile = Profile {

@@ -5,9 +5,11 @@ use std::thread;
 use anyhow::{Context, Result, anyhow};
 use client::load::Load;
 
-use super::{OneAtATime, Profile, Run, requests, window};
+use super::run::Run;
+use super::{requests, window};
 use crate::document::AloneRecord;
 use crate::metric::Metric;
+use crate::profile::{OneAtATime, Profile};
 use crate::round::Round;
 
 pub(super) const PROFILE: Profile = Profile {

@@ -1,6 +1,7 @@
 //! Many requests in flight: what is left of the differences when a system call carries several of them.
 
-use super::{Profile, requests};
+use super::requests;
+use crate::profile::Profile;
 
 pub(super) const PROFILE: Profile = Profile {
     title: "Pipelined requests",

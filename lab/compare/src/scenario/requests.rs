@@ -1,7 +1,7 @@
 //! Closed loop ping-pong: how many requests each second, and what each costs.
 
-use super::{OneAtATime, Profile};
 use crate::metric::Metric;
+use crate::profile::{OneAtATime, Profile};
 
 pub(super) const PROFILE: Profile = Profile {
     title: "Requests and answers",

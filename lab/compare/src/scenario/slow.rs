@@ -9,9 +9,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use client::load::LoadOptions;
 
-use super::{OneAtATime, Profile, Run, requests, window};
+use super::run::Run;
+use super::{requests, window};
 use crate::document::AloneRecord;
 use crate::metric::Metric;
+use crate::profile::{OneAtATime, Profile};
 use crate::round::Round;
 
 pub(super) const PROFILE: Profile = Profile {

@@ -6,7 +6,7 @@ use anyhow::Result;
 use client::load::{Load, LoadOptions, Results};
 use harness::sample::{self, Footprint};
 
-use super::Run;
+use super::run::Run;
 use crate::round::Round;
 
 /// Drives the load of the point as it is.

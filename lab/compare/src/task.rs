@@ -1,0 +1,66 @@
+//! Starting a server, driving it once, and stopping it.
+
+use std::fmt;
+
+use anyhow::Result;
+use client::load::LoadOptions;
+use harness::contender::Contender;
+use harness::interrupt::Interrupt;
+use harness::pin::Pins;
+use harness::server::Server;
+
+use crate::profile::Scenario;
+use crate::round::Round;
+use crate::scenario::Run;
+
+/// A server that did not even start: it need not be tried again.
+#[derive(Debug)]
+pub struct NotStarted(String);
+
+impl fmt::Display for NotStarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotStarted {}
+
+/// What to do with a server.
+#[derive(Debug)]
+pub struct Task<'a> {
+    /// Which server.
+    pub contender: &'a Contender,
+    /// How it is driven.
+    pub scenario: Scenario,
+    /// With which load; the address is filled in.
+    pub load: LoadOptions,
+    /// The requests per second to offer, in `paced`.
+    pub offered_per_s: Option<f64>,
+    /// The cores of both sides, where they are told apart.
+    pub pins: Option<&'a Pins>,
+}
+
+/// Starts the server, drives it, samples it, and stops it.
+///
+/// An interrupt ends it early: look for one before using what comes back.
+///
+/// # Errors
+/// If the server does not start ([`NotStarted`]), cannot be reached, dies, or does not stop; with its name nowhere, since the caller
+/// knows it.
+pub fn run(task: &Task<'_>, interrupt: &Interrupt) -> Result<Round> {
+    let pinned = task.scenario.profile().pinned;
+    if let Some(pins) = task.pins {
+        pins.apply(pinned)?;
+    }
+    let cores = task.pins.map(|pins| pins.of_server(pinned));
+    let mut server =
+        Server::start(task.contender, cores, interrupt).map_err(|error| NotStarted(format!("{error:#}")))?;
+    let load = LoadOptions { address: server.address(), ..task.load.clone() };
+    let run = Run { server: &server, load, offered_per_s: task.offered_per_s, interrupt };
+    let driven = task.scenario.drive(&run);
+    // Whatever failed then: that the server has died says more.
+    server.check_alive()?;
+    let round = driven?;
+    server.stop()?;
+    Ok(round)
+}
