@@ -23,6 +23,7 @@ pub mod table;
 pub mod talk;
 pub mod tally;
 pub mod tcp;
+pub mod terminal;
 pub mod transform;
 
 pub use admission::Admission;

@@ -4,7 +4,7 @@ use clap::{ArgAction, Args};
 use env_logger::WriteStyle;
 use log::LevelFilter;
 
-use crate::options::is_dumb_terminal;
+use crate::terminal;
 
 /// How much is logged; `RUST_LOG` wins over both.
 #[derive(Debug, Clone, Default, Args)]
@@ -34,7 +34,7 @@ pub fn start_logging(options: &LogOptions) {
     };
     let mut builder = env_logger::Builder::new();
     builder.filter_level(level).parse_default_env().format_target(false);
-    if is_dumb_terminal() {
+    if terminal::is_dumb() {
         builder.write_style(WriteStyle::Never);
     }
     // Fails only where a log exists already, which then is what the caller wants.

@@ -8,6 +8,7 @@ use clap::builder::Resettable;
 use clap::{Args, ColorChoice, Parser};
 
 use crate::logging::LogOptions;
+use crate::terminal;
 
 /// The longest time that an option takes: a year. Longer ones are typing errors, and would overflow
 /// a clock.
@@ -56,11 +57,6 @@ pub struct ServerOptions {
     pub log: LogOptions,
 }
 
-/// Whether the terminal says that it can draw nothing but text, whatever else the environment says.
-pub fn is_dumb_terminal() -> bool {
-    env::var_os("TERM").is_some_and(|terminal| terminal == "dumb")
-}
-
 /// Reads the command line and the environment of a program. A variable that is empty counts as one
 /// that is not set.
 pub fn parse<T: Parser>() -> T {
@@ -69,7 +65,7 @@ pub fn parse<T: Parser>() -> T {
         Some(name) if is_empty(name) => arg.env(Resettable::Reset),
         _ => arg,
     });
-    if is_dumb_terminal() {
+    if terminal::is_dumb() {
         command = command.color(ColorChoice::Never);
     }
     let parsed = T::from_arg_matches_mut(&mut command.get_matches_mut());

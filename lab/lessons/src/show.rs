@@ -74,7 +74,7 @@ impl Show {
             ascii: options.ascii,
             colour: io::stdout().is_terminal()
                 && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-                && !serving::options::is_dumb_terminal(),
+                && !serving::terminal::is_dumb(),
         };
         Ok(Self { look, outputs, lessons: Vec::new() })
     }
