@@ -129,7 +129,8 @@ pub fn run(options: &MillionOptions) -> Result<()> {
     if shows_text && runs {
         text::say(&report::text(&document))?;
     }
-    if let Some(json) = json {
+    // A plan that does not fit is no result that an old one should give way to.
+    if let Some(json) = json.filter(|_| runs || options.plan) {
         let text = serde_json::to_string_pretty(&document).context("cannot turn the results into JSON")?;
         json.write(|out| writeln!(out, "{text}"))?;
     }
