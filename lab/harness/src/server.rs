@@ -87,7 +87,10 @@ impl<'a> Server<'a> {
     pub fn check_alive(&mut self) -> Result<()> {
         match self.process.ended() {
             None => Ok(()),
-            Some(how) => Err(self.process.failure(&format!("the server {how}"))),
+            Some(how) if self.is_ours => Err(self.process.failure(&format!("the server {how}"))),
+            Some(how) => Err(self
+                .process
+                .failure(&format!("the server {how}, and must serve many clients until it is told to stop"))),
         }
     }
 
@@ -172,9 +175,8 @@ fn start_foreign<'a>(
     // Long enough for a server to end that serves one client only.
     thread::sleep(4 * LOOK);
     if let Some(how) = process.ended() {
-        return Err(
-            process.failure(&format!("the server {how} after its first connection, and must serve many"))
-        );
+        return Err(process
+            .failure(&format!("the server {how} after its first connection, and must serve many clients")));
     }
     Ok((process, address))
 }
