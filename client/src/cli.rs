@@ -10,7 +10,8 @@ use crate::pipe::PipeOptions;
 use crate::talk::TalkOptions;
 use crate::{load, merge, pipe, talk};
 
-/// The repeating client: sends bytes to a server and checks that they come back with a-z turned to A-Z.
+/// The repeating client: sends bytes to a server and checks that they come back with a-z turned to
+/// A-Z.
 ///
 /// Without a command it talks: `client 127.0.0.1:8080` is `client talk 127.0.0.1:8080`.
 #[derive(Debug, Parser)]
@@ -35,7 +36,8 @@ enum Command {
     Merge(MergeOptions),
 }
 
-/// Does what the command line says. Returns 0 when all went well, 1 when something failed, 2 when it was called wrongly.
+/// Does what the command line says. Returns 0 when all went well, 1 when something failed, 2 when
+/// it was called wrongly.
 pub fn run(cli: &Cli) -> ExitCode {
     let result = match &cli.command {
         None => talk::run(&cli.talk),

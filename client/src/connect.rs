@@ -7,10 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use nix::errno::Errno;
 
-/// How long opening a connection may take. The kernel itself would go on for two minutes (tcp_syn_retries, tcp(7)).
+/// How long opening a connection may take. The kernel itself would go on for two minutes
+/// (tcp_syn_retries, tcp(7)).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Opens a connection with TCP_NODELAY set: a request that takes more than one write must not wait for an acknowledgement.
+/// Opens a connection with TCP_NODELAY set: a request that takes more than one write must not wait
+/// for an acknowledgement.
 ///
 /// # Errors
 /// If there is no connection within 10 seconds: one line, as [`explain_connect`] gives it.
@@ -22,15 +24,16 @@ pub fn connect(address: SocketAddr) -> anyhow::Result<TcpStream> {
 
 fn open(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
-    // Where nobody listens, a local port may be chosen that is the address itself, and TCP then connects the socket to itself
-    // (simultaneous open, RFC 9293, 3.5).
+    // Where nobody listens, a local port may be chosen that is the address itself, and TCP then
+    // connects the socket to itself (simultaneous open, RFC 9293, 3.5).
     if stream.local_addr()? == stream.peer_addr()? {
         return Err(io::Error::from(Errno::ECONNREFUSED));
     }
     Ok(stream)
 }
 
-/// Says in one line why `address` could not be connected to, and what to do about it. Has no line break and no full stop.
+/// Says in one line why `address` could not be connected to, and what to do about it. Has no line
+/// break and no full stop.
 pub fn explain_connect(address: SocketAddr, error: &io::Error) -> String {
     let (why, remedy) = match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ECONNREFUSED) => ("connection refused", start_a_server(address)),

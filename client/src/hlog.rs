@@ -1,7 +1,9 @@
-//! Interval logs in the HdrHistogram V2 format: written by `client load --hdr`, read by `client merge`, and by other tools.
+//! Interval logs in the HdrHistogram V2 format: written by `client load --hdr`, read by `client
+//! merge`, and by other tools.
 //!
-//! One line for each interval and tag: its start, its length, its greatest value, and a compressed histogram. A histogram can be
-//! added to another without losing anything, which percentiles cannot.
+//! One line for each interval and tag: its start, its length, its greatest value, and a compressed
+//! histogram. A histogram can be added to another without losing anything, which percentiles
+//! cannot.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -25,10 +27,12 @@ pub(crate) const RESPONSE: &str = "response";
 /// Tag of service times.
 pub(crate) const SERVICE: &str = "service";
 
-/// The greatest value of each line is written in milliseconds, for people; histograms have nanoseconds.
+/// The greatest value of each line is written in milliseconds, for people; histograms have
+/// nanoseconds.
 const MAX_VALUE_DIVISOR: f64 = 1e6;
 
-/// Timestamps that are this much before the log's start count from it, in seconds: the rule of HdrHistogram's own log reader.
+/// Timestamps that are this much before the log's start count from it, in seconds: the rule of
+/// HdrHistogram's own log reader.
 const YEAR: f64 = 365.0 * 24.0 * 3600.0;
 
 /// Significant digits of a merged histogram.
@@ -97,7 +101,8 @@ impl Merged {
     /// Adds the log in a file.
     ///
     /// # Errors
-    /// One line that names the file: if it cannot be read, is no log, is broken, or has no intervals.
+    /// One line that names the file: if it cannot be read, is no log, is broken, or has no
+    /// intervals.
     pub(crate) fn add_file(&mut self, path: &Path) -> Result<()> {
         let name = path.display();
         let mut bytes = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;

@@ -13,7 +13,8 @@ pub(crate) const PERCENTILES: [(&str, f64); 5] =
 /// The last of them, which needs the most values.
 const MOST_DEMANDING: f64 = PERCENTILES[PERCENTILES.len() - 1].1;
 
-/// A percentile beyond which there are fewer values than this is marked: a few odd values decide it.
+/// A percentile beyond which there are fewer values than this is marked: a few odd values decide
+/// it.
 pub(crate) const LEAST_BEYOND: u64 = 10;
 
 /// Steps of the percentile distribution for each halving of what is beyond.
@@ -48,7 +49,8 @@ pub(crate) fn seconds(duration: Duration) -> String {
     format!("{:.2} s", duration.as_secs_f64())
 }
 
-/// Writes a table of percentiles, a row for each histogram that has values; vague ones are marked with a `*`.
+/// Writes a table of percentiles, a row for each histogram that has values; vague ones are marked
+/// with a `*`.
 ///
 /// # Errors
 /// What `out` says.

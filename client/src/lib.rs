@@ -1,9 +1,12 @@
-//! The repeating client: says something to a server again and again, and checks every byte that comes back.
+//! The repeating client: says something to a server again and again, and checks every byte that
+//! comes back.
 //!
-//! In reading order: [`talk`] is a conversation that a person watches; [`pipe`] sends a file through; [`load`] is many
-//! conversations at once, measured; [`merge`] makes one result out of many measurements; [`cli`] is the command line.
+//! In reading order: [`talk`] is a conversation that a person watches; [`pipe`] sends a file
+//! through; [`load`] is many conversations at once, measured; [`merge`] makes one result out of
+//! many measurements; [`cli`] is the command line.
 //!
-//! Deliberately absent: anything of a server. The lab uses [`load`] as a library, in its own process.
+//! Deliberately absent: anything of a server. The lab uses [`load`] as a library, in its own
+//! process.
 
 pub mod cli;
 pub mod connect;

@@ -1,13 +1,15 @@
 //! The load generator: many conversations at once, every reply byte checked, every answer timed.
 //!
-//! A few threads, each with an event loop of its own (mio), drive all connections. In a **closed loop** a connection asks again as
-//! soon as it has its answer, so a slow server is asked less; in an **open loop** (`rate`) each request is due at a moment of its
-//! own, and its response time counts from then, so what a stalled server makes others wait is measured too (Tene, *How NOT to
+//! A few threads, each with an event loop of its own (mio), drive all connections. In a **closed
+//! loop** a connection asks again as soon as it has its answer, so a slow server is asked less; in
+//! an **open loop** (`rate`) each request is due at a moment of its own, and its response time
+//! counts from then, so what a stalled server makes others wait is measured too (Tene, *How NOT to
 //! Measure Latency*).
 //!
-//! In reading order: [`LoadOptions`]; `pattern`, what is sent; `connection`, one conversation; `exchange`, what happens on it;
-//! `worker` and `phases`, the loop; `schedule`, the open loop's moments; `recorder` and [`Results`], what is kept; [`Doubt`], when not to
-//! believe it; `command`, `client load` itself.
+//! In reading order: [`LoadOptions`]; `pattern`, what is sent; `connection`, one conversation;
+//! `exchange`, what happens on it; `worker` and `phases`, the loop; `schedule`, the open loop's
+//! moments; `recorder` and [`Results`], what is kept; [`Doubt`], when not to believe it; `command`,
+//! `client load` itself.
 
 mod command;
 mod connection;
@@ -51,7 +53,8 @@ use seconds::Seconds;
 use steer::{Phase, Shared};
 use worker::{Outcome, Worker};
 
-/// How long no connection may be opened while all are to be; `--duration` if it is shorter, but never less than [`LEAST_PATIENCE`].
+/// How long no connection may be opened while all are to be; `--duration` if it is shorter, but
+/// never less than [`LEAST_PATIENCE`].
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The system repeats an attempt to connect after one second, and after two more.
@@ -75,11 +78,13 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts the threads and opens all connections; with a new connection for each request, one, to know that there is a server.
+    /// Starts the threads and opens all connections; with a new connection for each request, one,
+    /// to know that there is a server.
     ///
     /// # Errors
-    /// One line that says what to do: if the options contradict each other or there are too few descriptors or ports (a
-    /// [`serving::UsageError`]), if a connection is refused or lost, or if none was opened for ten seconds.
+    /// One line that says what to do: if the options contradict each other or there are too few
+    /// descriptors or ports (a [`serving::UsageError`]), if a connection is refused or lost, or if
+    /// none was opened for ten seconds.
     pub fn connect(options: &LoadOptions) -> Result<Self> {
         Self::connect_until(options, StopHandle::default())
     }
@@ -181,8 +186,9 @@ impl Load {
         }
     }
 
-    /// Asks once on each connection and waits until all are answered, but not longer than `patience`: until then a server may not
-    /// have made room for every client yet. Nothing is recorded but errors.
+    /// Asks once on each connection and waits until all are answered, but not longer than
+    /// `patience`: until then a server may not have made room for every client yet. Nothing is
+    /// recorded but errors.
     pub fn greet(&mut self, patience: Duration) {
         if !self.options.new_connection_each {
             self.drive(Phase::Greeting, patience);
@@ -197,8 +203,9 @@ impl Load {
         }
     }
 
-    /// Measures: for as long as the options say, or until as many requests as they say are answered, or all connections have been
-    /// lost for a second, or somebody has called [`StopHandle::stop`]. Afterwards all connections are still open.
+    /// Measures: for as long as the options say, or until as many requests as they say are
+    /// answered, or all connections have been lost for a second, or somebody has called
+    /// [`StopHandle::stop`]. Afterwards all connections are still open.
     pub fn measure(&mut self) {
         self.started = SystemTime::now();
         self.began = self.drive(Phase::Measuring, self.options.duration);
@@ -234,7 +241,8 @@ impl Load {
         began
     }
 
-    /// Sets the phase and waits until every worker follows it. Returns when it began, in nanoseconds of the clock.
+    /// Sets the phase and waits until every worker follows it. Returns when it began, in
+    /// nanoseconds of the clock.
     fn begin(&mut self, phase: Phase) -> u64 {
         let began = self.monitor.shared.set_phase(phase);
         self.wake();
@@ -270,7 +278,8 @@ impl Load {
         self.monitor.progress()
     }
 
-    /// Waits at most a second for the replies in flight, which are verified too, then closes every connection in order.
+    /// Waits at most a second for the replies in flight, which are verified too, then closes every
+    /// connection in order.
     ///
     /// # Panics
     /// If a worker has panicked.

@@ -1,7 +1,7 @@
 //! One result out of many clients' logs, so that many machines can load one server.
 //!
-//! The histograms are added and the percentiles read off the sum. Percentiles of several results cannot be averaged: the average of
-//! two p99 is the p99 of nothing.
+//! The histograms are added and the percentiles read off the sum. Percentiles of several results
+//! cannot be averaged: the average of two p99 is the p99 of nothing.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -66,7 +66,8 @@ pub fn run(options: &MergeOptions) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The one histogram that a distribution can show: of the response times, or of whatever comes first.
+/// The one histogram that a distribution can show: of the response times, or of whatever comes
+/// first.
 fn main_histogram(merged: &Merged) -> Option<&Histogram<u64>> {
     merged.tags.get(RESPONSE).or_else(|| merged.tags.values().next())
 }
@@ -119,7 +120,8 @@ struct JsonTag {
     tag: String,
     count: u64,
     per_second: f64,
-    /// `null` if there are no values. Nanoseconds, if the logs are `client load`'s; otherwise whatever their writer counts in.
+    /// `null` if there are no values. Nanoseconds, if the logs are `client load`'s; otherwise
+    /// whatever their writer counts in.
     values_ns: Option<Summary>,
 }
 

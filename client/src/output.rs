@@ -1,7 +1,8 @@
 //! Files that results go to, and standard output.
 //!
-//! A result is written beside the file that it is for, and renamed over it when it is whole: whoever fails, is refused or is
-//! interrupted before leaves what was there. That a file can be written is found out before the work begins.
+//! A result is written beside the file that it is for, and renamed over it when it is whole:
+//! whoever fails, is refused or is interrupted before leaves what was there. That a file can be
+//! written is found out before the work begins.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -33,7 +34,8 @@ enum Target {
     Stdout,
     /// A file that is made new, with these permissions if it has some already.
     Renamed(PathBuf, Option<fs::Permissions>),
-    /// A pipe, a device, a link to nothing yet, or a file in a folder that takes no other: written as it is.
+    /// A pipe, a device, a link to nothing yet, or a file in a folder that takes no other: written
+    /// as it is.
     Direct(PathBuf),
 }
 
@@ -41,7 +43,8 @@ impl Output {
     /// Where the results of these options go, for those that are given; `-` is standard output.
     ///
     /// # Errors
-    /// One line that names the option and the file: if it could not be written, or two options name the same one.
+    /// One line that names the option and the file: if it could not be written, or two options name
+    /// the same one.
     pub fn open_all<const N: usize>(wishes: [(&str, Option<&Path>); N]) -> Result<[Option<Self>; N]> {
         let mut known: Vec<(PathBuf, &str)> = Vec::new();
         for (option, path) in wishes.iter().filter_map(|(option, path)| Some((*option, (*path)?))) {
@@ -181,16 +184,19 @@ fn renamed<E: Into<anyhow::Error>>(
         file.as_file().set_permissions(permissions)?;
     }
     if let Err(refused) = file.persist(path) {
-        // Such as a file that is mounted, which cannot be replaced: better written in place than lost.
+        // Such as a file that is mounted, which cannot be replaced: better written in place than
+        // lost.
         fs::copy(refused.file.path(), path)?;
     }
     Ok(())
 }
 
-/// Whether standard output was closed, or open for reading only, when this process began. Afterwards nobody can tell: the runtime opens `/dev/null` in its place.
+/// Whether standard output was closed, or open for reading only, when this process began.
+/// Afterwards nobody can tell: the runtime opens `/dev/null` in its place.
 static STDOUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 
-// SAFETY: what runs before `main` must need nothing of the runtime: this is one system call and a store.
+// SAFETY: what runs before `main` must need nothing of the runtime: this is one system call and a
+// store.
 #[ctor::ctor(unsafe)]
 fn look_at_stdout() {
     let flags = rustix::fs::fcntl_getfl(rustix::stdio::stdout());

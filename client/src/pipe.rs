@@ -1,8 +1,9 @@
 //! `client pipe`: stdin to the server, its replies to stdout, both directions at once.
 //!
-//! One thread sends and one receives, so the server may stop reading until its replies are read, and nobody waits in a circle.
-//! Each owns one buffer; nothing else grows with the input. The main thread sleeps on one channel, where the ends of both
-//! directions and the signals arrive, and judges the end.
+//! One thread sends and one receives, so the server may stop reading until its replies are read,
+//! and nobody waits in a circle. Each owns one buffer; nothing else grows with the input. The main
+//! thread sleeps on one channel, where the ends of both directions and the signals arrive, and
+//! judges the end.
 
 mod flow;
 mod progress;
@@ -25,8 +26,8 @@ use crate::connect::connect;
 use flow::{Flow, Received, Sent, receive, send};
 use progress::Progress;
 
-/// How long an end waits for the other direction: after a signal for the replies under way, after the server's end for the
-/// sender to look up.
+/// How long an end waits for the other direction: after a signal for the replies under way, after
+/// the server's end for the sender to look up.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What `client pipe` can be told.
@@ -43,13 +44,15 @@ pub struct PipeOptions {
     pub timeout: Duration,
 }
 
-/// Sends stdin, writes the replies to stdout, and ends when the server has answered everything and closed.
+/// Sends stdin, writes the replies to stdout, and ends when the server has answered everything and
+/// closed.
 ///
-/// The exit code is 1 without a message where stdout was closed early: its reader has seen enough, but not everything.
+/// The exit code is 1 without a message where stdout was closed early: its reader has seen enough,
+/// but not everything.
 ///
 /// # Errors
-/// If not exactly as many bytes came back as were sent, with both counts; if the server cannot be connected to; if stdin cannot
-/// be read or stdout not be written.
+/// If not exactly as many bytes came back as were sent, with both counts; if the server cannot be
+/// connected to; if stdin cannot be read or stdout not be written.
 pub fn run(options: &PipeOptions) -> anyhow::Result<ExitCode> {
     let stream = connect(options.address)?;
     let flow = Arc::new(Flow::new(stream, options.timeout)?);
@@ -84,7 +87,8 @@ fn duplicate(stream: impl AsFd) -> io::Result<File> {
     Ok(File::from(stream.as_fd().try_clone_to_owned()?))
 }
 
-/// Starts both directions. The threads are not joined: one may be blocked in stdin or stdout for ever.
+/// Starts both directions. The threads are not joined: one may be blocked in stdin or stdout for
+/// ever.
 fn begin(
     flow: &Arc<Flow>,
     input: File,
@@ -116,8 +120,8 @@ struct Ending {
     interrupted: bool,
 }
 
-/// Waits until both directions have ended. The first signal ends the input, and the replies to what was sent are still
-/// delivered; a second one, or [`STOP_PATIENCE`], ends the wait.
+/// Waits until both directions have ended. The first signal ends the input, and the replies to what
+/// was sent are still delivered; a second one, or [`STOP_PATIENCE`], ends the wait.
 fn supervise(flow: &Flow, arriving: &Receiver<Event>) -> Ending {
     let mut ending = Ending::default();
     let mut deadline = None;
@@ -131,7 +135,8 @@ fn supervise(flow: &Flow, arriving: &Receiver<Event>) -> Ending {
             Some(Event::Signal) | None => break,
             Some(Event::Sent(sent)) => ending.sent = Some(sent),
             Some(Event::Received(received)) => {
-                // Nothing more can come back, so there is nothing to send for. After a clean end the sender is through already.
+                // Nothing more can come back, so there is nothing to send for. After a clean end
+                // the sender is through already.
                 ending.received = Some(received);
                 deadline.get_or_insert(Instant::now() + STOP_PATIENCE);
                 flow.cut();

@@ -1,7 +1,9 @@
-//! `client talk`: says the same thing again and again and prints what comes back, on as many connections as wanted.
+//! `client talk`: says the same thing again and again and prints what comes back, on as many
+//! connections as wanted.
 //!
-//! One thread per connection; each prints its own lines. The main thread sleeps on one channel, where the signals and the ends
-//! of the connections arrive, and on nothing else: whatever the others are blocked in, it can stop.
+//! One thread per connection; each prints its own lines. The main thread sleeps on one channel,
+//! where the signals and the ends of the connections arrive, and on nothing else: whatever the
+//! others are blocked in, it can stop.
 
 mod conversation;
 mod printable;
@@ -33,7 +35,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// The most connections that one process opens: each has a thread.
 const MOST_CONNECTIONS: usize = 10_000;
 
-/// Stack of a connection's thread, in bytes. It holds two small buffers and what formatting a line needs.
+/// Stack of a connection's thread, in bytes. It holds two small buffers and what formatting a line
+/// needs.
 const STACK_BYTES: usize = 256 * 1024;
 
 /// What `client talk` can be told.
@@ -64,18 +67,21 @@ pub struct TalkOptions {
     #[arg(value_parser = parse_count::<MOST_CONNECTIONS>)]
     pub connections: usize,
 
-    /// Give up a connection when the server neither sends nor takes bytes for this long; 0s means never
+    /// Give up a connection when the server neither sends nor takes bytes for this long; 0s means
+    /// never
     #[arg(long, value_name = "TIME", default_value = "10s", help_heading = "Limits")]
     #[arg(value_parser = parse_duration)]
     pub timeout: Duration,
 }
 
-/// Talks until all rounds are done, a signal comes, or nobody is left to talk to; then says how many messages were answered.
+/// Talks until all rounds are done, a signal comes, or nobody is left to talk to; then says how
+/// many messages were answered.
 ///
 /// The exit code is 0 also after a signal, and 1 if a reply was wrong or a connection was lost.
 ///
 /// # Errors
-/// If a connection cannot be opened, a reply cannot be printed, or the system has no thread to spare.
+/// If a connection cannot be opened, a reply cannot be printed, or the system has no thread to
+/// spare.
 pub fn run(options: &TalkOptions) -> anyhow::Result<ExitCode> {
     let talk = Arc::new(Talk::new(options)?);
     let (events, arriving) = mpsc::channel();
@@ -139,7 +145,8 @@ struct Tally {
 
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Answers first: a message is counted before its answer, so this order cannot show more answers than messages.
+        // Answers first: a message is counted before its answer, so this order cannot show more
+        // answers than messages.
         let answered = self.answered.load(Ordering::SeqCst);
         let sent = self.sent.load(Ordering::SeqCst);
         write!(f, "answered {answered} of {sent}")?;
@@ -165,8 +172,8 @@ fn announce_signals(events: Sender<Event>) -> anyhow::Result<()> {
     ctrlc::set_handler(announce).context("cannot catch signals")
 }
 
-/// Starts the connections' threads. They are not joined: one may be blocked in connecting or printing for long, and the end
-/// does not wait for it. What they have to say comes as an event.
+/// Starts the connections' threads. They are not joined: one may be blocked in connecting or
+/// printing for long, and the end does not wait for it. What they have to say comes as an event.
 fn begin(talk: &Arc<Talk>, events: &Sender<Event>) -> anyhow::Result<()> {
     for number in 1..=talk.options.connections {
         let (talk, events) = (Arc::clone(talk), events.clone());
@@ -189,7 +196,8 @@ struct Ending {
     output_closed: bool,
 }
 
-/// Waits until all connections have ended. A first signal stops them; a second one, or [`STOP_PATIENCE`], ends the wait.
+/// Waits until all connections have ended. A first signal stops them; a second one, or
+/// [`STOP_PATIENCE`], ends the wait.
 fn supervise(talk: &Talk, arriving: &Receiver<Event>) -> anyhow::Result<Ending> {
     let mut ending = Ending::default();
     let mut open = talk.options.connections;

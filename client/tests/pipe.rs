@@ -14,7 +14,8 @@ use support::{
     Client, DEADLINE, Server, command, on_thread, read_exactly, read_to_end, shout, within_deadline,
 };
 
-/// Pseudo-random bytes, the same each time (xorshift64, Marsaglia 2003): enough of a mixture of letters and other bytes.
+/// Pseudo-random bytes, the same each time (xorshift64, Marsaglia 2003): enough of a mixture of
+/// letters and other bytes.
 struct Noise(u64);
 
 impl Noise {

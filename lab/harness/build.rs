@@ -1,4 +1,5 @@
-//! Counts the lines of code of each model's page, since who chooses a model also chooses how much there is to understand.
+//! Counts the lines of code of each model's page, since who chooses a model also chooses how much
+//! there is to understand.
 
 use std::path::Path;
 use std::{env, fs};

@@ -49,7 +49,8 @@ struct Outputs {
 /// Loads the server, and shows what came of it.
 ///
 /// # Errors
-/// One line: if the load could not begin, a file could not be written, a reply was wrong or a connection was lost.
+/// One line: if the load could not begin, a file could not be written, a reply was wrong or a
+/// connection was lost.
 pub fn run(command: &LoadCommand) -> Result<ExitCode> {
     let [json, hdr, hgrm] = Output::open_all([
         ("--json", command.json.as_deref()),
@@ -156,7 +157,8 @@ fn show(outputs: Outputs, options: &LoadOptions, results: &Results) -> Result<()
     Ok(())
 }
 
-/// Whether the load went as it should: every byte right, no connection lost, and something answered.
+/// Whether the load went as it should: every byte right, no connection lost, and something
+/// answered.
 fn judge(results: &Results) -> Result<()> {
     if results.ok() {
         return Ok(());

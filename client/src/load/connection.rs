@@ -1,4 +1,5 @@
-//! One connection of the load: what it has sent, and how far its replies have come. It knows no poll.
+//! One connection of the load: what it has sent, and how far its replies have come. It knows no
+//! poll.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
@@ -8,7 +9,8 @@ use mio::net::TcpStream;
 use super::pattern::Payload;
 use super::recorder::Recorder;
 
-/// Requests of at most this many bytes are copied side by side, so that one plain write sends all that may go.
+/// Requests of at most this many bytes are copied side by side, so that one plain write sends all
+/// that may go.
 const COPIED_BYTES: usize = 16 * 1024;
 
 /// The most that one write of copied requests holds; what is more goes with the next.
@@ -35,7 +37,8 @@ pub(super) enum State {
 /// A request that was begun and is not answered.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Flight {
-    /// When it should have been sent, in nanoseconds of the clock; in a closed loop the same as `sent`.
+    /// When it should have been sent, in nanoseconds of the clock; in a closed loop the same as
+    /// `sent`.
     pub(super) due: u64,
     /// When its first byte was sent.
     pub(super) sent: u64,
@@ -43,7 +46,8 @@ pub(super) struct Flight {
     pub(super) measured: bool,
 }
 
-/// Why a reply is not what it must be: the number of the request, the position in its reply, and both bytes.
+/// Why a reply is not what it must be: the number of the request, the position in its reply, and
+/// both bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wrong {
     /// A byte differs.
@@ -140,7 +144,8 @@ impl Connection {
         measured as u64
     }
 
-    /// Compares received bytes with the replies that are due, and records each reply that is complete.
+    /// Compares received bytes with the replies that are due, and records each reply that is
+    /// complete.
     ///
     /// # Errors
     /// The first byte that is wrong; the rest is not looked at.
@@ -182,8 +187,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends what is left of the request begun last, then as many new ones as the permit allows and the socket takes.
-    /// Adds to `begun` how many were begun, which counts also if an error follows.
+    /// Sends what is left of the request begun last, then as many new ones as the permit allows and
+    /// the socket takes. Adds to `begun` how many were begun, which counts also if an error
+    /// follows.
     ///
     /// # Errors
     /// What the socket says, except that it would block.
@@ -205,7 +211,8 @@ impl Connection {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     *begun += self.account(payload, written, permit);
-                    // The kernel takes less than it is offered only when its buffer is full, and then tells when it is not.
+                    // The kernel takes less than it is offered only when its buffer is full, and
+                    // then tells when it is not.
                     self.writable = written == offered;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,

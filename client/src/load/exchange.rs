@@ -16,8 +16,9 @@ const TURN_BYTES: usize = 4 * 1024 * 1024;
 impl Worker {
     /// Something has happened on the connection in `slot`.
     ///
-    /// An event of a socket that had this slot before cannot arrive here: a socket has one event in a batch, and is closed, and its
-    /// slot given to the next one, only while that event is handled or when none is.
+    /// An event of a socket that had this slot before cannot arrive here: a socket has one event in
+    /// a batch, and is closed, and its slot given to the next one, only while that event is handled
+    /// or when none is.
     pub(super) fn on_event(&mut self, slot: usize, event: &Event) {
         let connection = &mut self.connections[slot];
         match connection.state {
@@ -47,8 +48,9 @@ impl Worker {
 
     /// Reads what has come, checks it, and asks on.
     ///
-    /// A read shorter than the buffer has drained the socket, which saves the read that would say so; whatever comes later brings
-    /// a new edge. Not so if the event also said that the server has closed: then no edge will come, and one must read to the end.
+    /// A read shorter than the buffer has drained the socket, which saves the read that would say
+    /// so; whatever comes later brings a new edge. Not so if the event also said that the server
+    /// has closed: then no edge will come, and one must read to the end.
     fn receive(&mut self, slot: usize, closed: bool) {
         let mut turn = TURN_BYTES;
         loop {
@@ -139,13 +141,14 @@ impl Worker {
         free.min(if self.schedule.is_some() { connection.overdue() } else { self.quota })
     }
 
-    /// Whether requests that were due within the measurement, and could not be sent then, may still be sent: they would have been the
-    /// slowest, and must not be missing.
+    /// Whether requests that were due within the measurement, and could not be sent then, may still
+    /// be sent: they would have been the slowest, and must not be missing.
     fn is_catching_up(&self) -> bool {
         self.phase == Phase::Finishing && self.schedule.is_some() && !self.closing
     }
 
-    /// Whether a new connection has something to ask, beside what those that are being opened will ask.
+    /// Whether a new connection has something to ask, beside what those that are being opened will
+    /// ask.
     fn may_open(&self, slot: usize) -> bool {
         self.may_begin(slot) > 0 && (self.schedule.is_some() || self.quota > self.opener.connecting as u64)
     }
@@ -160,7 +163,8 @@ impl Worker {
         }
     }
 
-    /// Closes our side of an open connection, whatever is on its way; the server answers, and closes too.
+    /// Closes our side of an open connection, whatever is on its way; the server answers, and
+    /// closes too.
     pub(super) fn half_close(&mut self, slot: usize) {
         let connection = &mut self.connections[slot];
         match std::mem::replace(&mut connection.state, State::Closed) {

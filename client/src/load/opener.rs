@@ -1,4 +1,5 @@
-//! Opens sockets: how many at a time, how fast, from which local address, and when again after a failure.
+//! Opens sockets: how many at a time, how fast, from which local address, and when again after a
+//! failure.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -18,11 +19,13 @@ use super::steer::Phase;
 use super::worker::Worker;
 use crate::connect::explain_connect;
 
-/// Connections that one worker opens at the same time; the next wait until one of them is open. Less than the shortest usual
-/// listen backlog, so that a slow server does not make them wait a second for the next attempt of the system.
+/// Connections that one worker opens at the same time; the next wait until one of them is open.
+/// Less than the shortest usual listen backlog, so that a slow server does not make them wait a
+/// second for the next attempt of the system.
 const MOST_CONNECTING: usize = 128;
 
-/// Until a lost connection, or one that could not be opened, is tried again, in nanoseconds: at most four times a second.
+/// Until a lost connection, or one that could not be opened, is tried again, in nanoseconds: at
+/// most four times a second.
 const REOPEN_DELAY: u64 = 250_000_000;
 
 /// Until anything is opened again when this machine lacked a port or a descriptor, in nanoseconds.
@@ -101,8 +104,8 @@ impl Opener {
 
 fn connect_from(source: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-    // The port is then chosen when connecting, where it only has to differ for the same pair of addresses (ip(7)). A kernel
-    // that does not know this has fewer ports to give, that is all.
+    // The port is then chosen when connecting, where it only has to differ for the same pair of
+    // addresses (ip(7)). A kernel that does not know this has fewer ports to give, that is all.
     let _ = setsockopt(&socket, sockopt::IpBindAddressNoPort, &true);
     socket.bind(&SocketAddr::new(source, 0).into())?;
     match socket.connect(&address.into()) {
@@ -164,8 +167,8 @@ impl Worker {
         if !event.is_writable() {
             return false;
         }
-        // Where nobody listens, the local port may be chosen to be the address itself, and TCP then connects the socket to itself
-        // (simultaneous open, RFC 9293, 3.5).
+        // Where nobody listens, the local port may be chosen to be the address itself, and TCP then
+        // connects the socket to itself (simultaneous open, RFC 9293, 3.5).
         if stream.local_addr().is_ok_and(|local| local == self.options.address) {
             self.opener.connecting -= 1;
             self.not_opened(slot, &Errno::ECONNREFUSED.into());

@@ -42,7 +42,8 @@ pub struct LoadOptions {
     #[arg(conflicts_with = "new_connection_each")]
     pub connect_rate: Option<f64>,
 
-    /// A new connection for each request: connect, one request, close; --connections of these at a time
+    /// A new connection for each request: connect, one request, close; --connections of these at a
+    /// time
     #[arg(long, help_heading = "Connections", conflicts_with = "pipeline")]
     pub new_connection_each: bool,
 
@@ -64,10 +65,12 @@ pub struct LoadOptions {
     #[arg(help_heading = "Requests")]
     pub pipeline: usize,
 
-    /// Open loop: this many requests per second in all, each due at its moment whether the server keeps up or not
+    /// Open loop: this many requests per second in all, each due at its moment whether the server
+    /// keeps up or not
     ///
-    /// The response time counts from the moment at which a request was due, so a server that stalls cannot hide it. Without this
-    /// option the loop is closed: each connection asks again as soon as it has its answer.
+    /// The response time counts from the moment at which a request was due, so a server that stalls
+    /// cannot hide it. Without this option the loop is closed: each connection asks again as soon
+    /// as it has its answer.
     #[arg(short, long, value_name = "N", value_parser = parse_rate, allow_negative_numbers = true, help_heading = "Requests")]
     pub rate: Option<f64>,
 

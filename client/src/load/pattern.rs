@@ -1,17 +1,20 @@
 //! What is sent, and what must come back.
 //!
-//! Every request begins with a tag of its own, drawn from the seed, its connection and its number; what follows is a piece of one
-//! random pattern that all requests share. So a reply that belongs to another request or another connection cannot pass, and
-//! yet nothing is generated while the clock runs: sending and comparing are copies and comparisons of whole slices.
+//! Every request begins with a tag of its own, drawn from the seed, its connection and its number;
+//! what follows is a piece of one random pattern that all requests share. So a reply that belongs
+//! to another request or another connection cannot pass, and yet nothing is generated while the
+//! clock runs: sending and comparing are copies and comparisons of whole slices.
 
 use std::io::IoSlice;
 
 use super::options::LoadOptions;
 
-/// Length of the pattern in bytes, a power of two. It fits the second-level cache together with its expected twin.
+/// Length of the pattern in bytes, a power of two. It fits the second-level cache together with its
+/// expected twin.
 const PATTERN_BYTES: usize = 256 * 1024;
 
-/// A request's piece begins at one of this many places; few, so that small requests stay in the first-level cache.
+/// A request's piece begins at one of this many places; few, so that small requests stay in the
+/// first-level cache.
 const OFFSETS: u64 = 4096;
 
 /// Bytes of a tag; a shorter request has as much of it as fits.
@@ -85,7 +88,8 @@ impl Payload {
         tag
     }
 
-    /// The longest slice of a request that begins at byte `from` of it and lies in one piece of memory.
+    /// The longest slice of a request that begins at byte `from` of it and lies in one piece of
+    /// memory.
     #[inline]
     fn piece<'a>(&self, pattern: &'a [u8], tag: &'a [u8; TAG_BYTES], offset: usize, from: usize) -> &'a [u8] {
         if from < self.tag_bytes {
@@ -108,7 +112,8 @@ impl Payload {
         }
     }
 
-    /// Points `slices` at the request from byte `from` on, as far as they reach; returns how many were used, and their bytes.
+    /// Points `slices` at the request from byte `from` on, as far as they reach; returns how many
+    /// were used, and their bytes.
     pub(super) fn point<'a>(
         &'a self,
         request: &'a Request,
@@ -170,7 +175,8 @@ fn random_pattern(seed: u64) -> Vec<u8> {
         .collect()
 }
 
-/// Sebastiano Vigna's splitmix64: a bijection whose outputs look random even for inputs in sequence.
+/// Sebastiano Vigna's splitmix64: a bijection whose outputs look random even for inputs in
+/// sequence.
 #[inline]
 pub fn splitmix(input: u64) -> u64 {
     let mut mixed = input.wrapping_add(GOLDEN);

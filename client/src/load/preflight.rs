@@ -1,4 +1,5 @@
-//! What would make a load fail half-way, looked at before the first connection: descriptors, local ports, the server.
+//! What would make a load fail half-way, looked at before the first connection: descriptors, local
+//! ports, the server.
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -11,7 +12,8 @@ use serving::limit::raise_descriptors;
 use super::options::LoadOptions;
 use crate::connect::explain_connect;
 
-/// Descriptors for other things than connections: standard streams, files, and what the program around the load has open.
+/// Descriptors for other things than connections: standard streams, files, and what the program
+/// around the load has open.
 const RESERVED_DESCRIPTORS: usize = 32;
 
 /// Descriptors of one worker: poll, waker, alarm.

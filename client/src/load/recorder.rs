@@ -1,4 +1,5 @@
-//! What one worker records while it runs: histograms and counts of its own, merged when all is over.
+//! What one worker records while it runs: histograms and counts of its own, merged when all is
+//! over.
 
 use std::sync::mpsc::Sender;
 
@@ -98,7 +99,8 @@ impl Recorder {
         self.answered = 0;
     }
 
-    /// The measurement ends; what was asked in it and is answered later is recorded too, but does not count for the rate.
+    /// The measurement ends; what was asked in it and is answered later is recorded too, but does
+    /// not count for the rate.
     pub(super) fn end_phase(&mut self) {
         self.measuring = false;
     }

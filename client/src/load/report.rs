@@ -11,7 +11,8 @@ use super::options::LoadOptions;
 use super::results::{Errors, Results};
 use crate::latency::{Summary, seconds, write_table};
 
-/// Version of the JSON form. Fields may be added to it; whoever changes or removes one changes the version.
+/// Version of the JSON form. Fields may be added to it; whoever changes or removes one changes the
+/// version.
 const VERSION: u32 = 1;
 
 /// Writes a result for a person.
@@ -61,7 +62,8 @@ pub(super) fn write_text(out: &mut dyn Write, options: &LoadOptions, results: &R
     Ok(())
 }
 
-/// The JSON form. Units are the last part of each name; `_ns` are nanoseconds, `null` where there is no value.
+/// The JSON form. Units are the last part of each name; `_ns` are nanoseconds, `null` where there
+/// is no value.
 #[derive(Debug, Serialize)]
 struct Json<'a> {
     /// [`VERSION`].

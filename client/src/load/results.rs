@@ -154,18 +154,21 @@ pub struct Results {
     pub requests: u64,
     /// Bytes of these requests; as many came back.
     pub bytes: u64,
-    /// Nanoseconds until the last byte of the reply. Closed loop: from when the request was sent. Open loop: from when it should
-    /// have been sent. Requests that were sent within the measurement and answered in the second after it are in here too.
+    /// Nanoseconds until the last byte of the reply. Closed loop: from when the request was sent.
+    /// Open loop: from when it should have been sent. Requests that were sent within the
+    /// measurement and answered in the second after it are in here too.
     pub response: Histogram<u64>,
     /// Nanoseconds from when the request was sent; open loop only.
     pub service: Option<Histogram<u64>>,
-    /// Nanoseconds to open a connection. With a new connection for each request, only those of the measurement.
+    /// Nanoseconds to open a connection. With a new connection for each request, only those of the
+    /// measurement.
     pub connect: Histogram<u64>,
     /// Errors by kind, in all phases.
     pub errors: Errors,
     /// Requests of the measurement that were answered in the second after it.
     pub late: u64,
-    /// Requests of the measurement that were still not answered then; in an open loop also those that were due and not sent.
+    /// Requests of the measurement that were still not answered then; in an open loop also those
+    /// that were due and not sent.
     pub unanswered: u64,
     /// CPU time of the generator's threads within the measurement.
     pub cpu: Duration,
@@ -232,7 +235,8 @@ impl Results {
         self.per_second(self.cpu.as_secs_f64()) / self.threads.max(1) as f64
     }
 
-    /// Whether something was answered, every byte of it was right, and no connection was lost or could not be opened.
+    /// Whether something was answered, every byte of it was right, and no connection was lost or
+    /// could not be opened.
     pub fn ok(&self) -> bool {
         let lack_of_our_own = self.errors.no_port + self.errors.no_descriptor;
         self.errors.total() == lack_of_our_own && self.requests + self.late > 0

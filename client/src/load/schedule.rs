@@ -32,10 +32,11 @@ pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The moments at which requests are due: request `k` at `start + k / rate`, on connection `k mod connections`.
+/// The moments at which requests are due: request `k` at `start + k / rate`, on connection `k mod
+/// connections`.
 ///
-/// A moment follows from the number alone, so nothing has to be queued for a connection that falls behind, and nothing that it
-/// does can move the moments of the others (no coordinated omission).
+/// A moment follows from the number alone, so nothing has to be queued for a connection that falls
+/// behind, and nothing that it does can move the moments of the others (no coordinated omission).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Schedule {
     start: u64,
@@ -51,7 +52,8 @@ impl Schedule {
         Self { start, interval, connections: connections as u64, end: requests.unwrap_or(u64::MAX) }
     }
 
-    /// When request `nth` (from 0) of connection `connection` is due, in nanoseconds of the clock; `None` after the last one.
+    /// When request `nth` (from 0) of connection `connection` is due, in nanoseconds of the clock;
+    /// `None` after the last one.
     #[inline]
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and saturates")]
     pub(super) fn due(&self, connection: u64, nth: u64) -> Option<u64> {
@@ -60,7 +62,8 @@ impl Schedule {
     }
 }
 
-/// A worker's place in the schedule: it has the connections `first`, `first + step`, `first + 2 step`, ...
+/// A worker's place in the schedule: it has the connections `first`, `first + step`, `first + 2
+/// step`, ...
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor {
     first: u64,
@@ -102,7 +105,8 @@ pub(super) struct Alarm {
 }
 
 impl Alarm {
-    /// An alarm that wakes the poll of `registry`; it is never read, since each new setting starts it afresh.
+    /// An alarm that wakes the poll of `registry`; it is never read, since each new setting starts
+    /// it afresh.
     ///
     /// # Errors
     /// If there is no descriptor for it.

@@ -1,4 +1,5 @@
-//! The seconds of the measurement, gathered from all workers, in little space: for the interval log.
+//! The seconds of the measurement, gathered from all workers, in little space: for the interval
+//! log.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
@@ -16,7 +17,8 @@ struct Sparse {
     service: Option<BTreeMap<u64, u64>>,
 }
 
-/// The seconds that the workers have finished. A histogram of its own for each would take a quarter of a megabyte.
+/// The seconds that the workers have finished. A histogram of its own for each would take a quarter
+/// of a megabyte.
 #[derive(Debug)]
 pub(super) struct Seconds {
     finished: Receiver<Second>,

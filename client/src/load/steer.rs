@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::schedule::Clock;
 
-/// What all workers do at a time. The main thread sets it and wakes them; each says when it has followed.
+/// What all workers do at a time. The main thread sets it and wakes them; each says when it has
+/// followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Phase {
@@ -47,7 +48,8 @@ impl Phase {
     }
 }
 
-/// Ends the warm-up or the measurement early, from any thread; what was measured until then is the result.
+/// Ends the warm-up or the measurement early, from any thread; what was measured until then is the
+/// result.
 #[derive(Debug, Clone, Default)]
 pub struct StopHandle(Arc<Bell>);
 
@@ -83,7 +85,8 @@ impl Bell {
         self.rung.notify_all();
     }
 
-    /// Sleeps until `done` holds; looks again at each ring, and after `timeout`. Returns whether it holds.
+    /// Sleeps until `done` holds; looks again at each ring, and after `timeout`. Returns whether it
+    /// holds.
     pub(super) fn wait(&self, timeout: Duration, mut done: impl FnMut() -> bool) -> bool {
         let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if done() {
@@ -125,7 +128,8 @@ impl Shared {
         self.phase_began.load(Ordering::Relaxed)
     }
 
-    /// Begins a phase; the caller wakes the workers. Returns when it began, in nanoseconds of the clock.
+    /// Begins a phase; the caller wakes the workers. Returns when it began, in nanoseconds of the
+    /// clock.
     pub(super) fn set_phase(&self, phase: Phase) -> u64 {
         let now = self.clock.now();
         self.phase_began.store(now, Ordering::Relaxed);

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-/// Starts a server on a free port that converses with each client in a thread of its own, as `conversation` does.
-/// The threads end with their clients.
+/// Starts a server on a free port that converses with each client in a thread of its own, as
+/// `conversation` does. The threads end with their clients.
 fn server(conversation: impl Fn(u64, TcpStream) -> io::Result<()> + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -230,7 +230,8 @@ fn in_an_open_loop_the_response_time_counts_from_when_a_request_was_due() {
     let results = load(&options);
     let service = results.service.as_ref().unwrap();
     assert!(results.ok() && results.unanswered == 0, "{results:?}");
-    // All that were due in the stall have waited: about 150 of 400. But only one of them has met the stall after it was sent.
+    // All that were due in the stall have waited: about 150 of 400. But only one of them has met
+    // the stall after it was sent.
     let stalled =
         |histogram: &hdrhistogram::Histogram<u64>| histogram.count_between(50_000_000, u64::MAX / 2);
     assert!(stalled(&results.response) >= 100, "{}", stalled(&results.response));
@@ -243,7 +244,8 @@ fn in_an_open_loop_the_response_time_counts_from_when_a_request_was_due() {
 fn what_was_due_and_could_not_be_sent_in_time_is_asked_after_the_end() {
     let address = server(|_, stream| answer(stream, |_| thread::sleep(Duration::from_millis(10))));
     let mut options = options(address);
-    // It can answer 100 a second, and 150 are due: 30 of the 45 in time, the rest in the time of grace.
+    // It can answer 100 a second, and 150 are due: 30 of the 45 in time, the rest in the time of
+    // grace.
     (options.connections, options.rate, options.requests) = (1, Some(150.0), Some(45));
     let results = load(&options);
     assert_eq!((results.requests + results.late, results.unanswered), (45, 0), "{results:?}");

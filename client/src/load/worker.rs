@@ -1,7 +1,7 @@
 //! One worker: a thread that drives its share of the connections with a poll of its own.
 //!
-//! It follows the phases that the main thread sets, and shares nothing with the other workers. The phases are in
-//! [`super::phases`], and what happens on a connection is in [`super::exchange`].
+//! It follows the phases that the main thread sets, and shares nothing with the other workers. The
+//! phases are in [`super::phases`], and what happens on a connection is in [`super::exchange`].
 
 use std::io;
 use std::sync::Arc;
@@ -21,7 +21,8 @@ use super::results::Errors;
 use super::schedule::{Alarm, Cursor, Schedule};
 use super::steer::{Counters, Phase, Shared};
 
-/// Bytes that one read can bring. More than a socket usually holds at a time, so that a short read is the rule.
+/// Bytes that one read can bring. More than a socket usually holds at a time, so that a short read
+/// is the rule.
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Events that one poll can bring.
@@ -45,7 +46,8 @@ pub(super) struct Outcome {
     pub(super) ended: u64,
 }
 
-/// One worker. It has the connections `index`, `index + workers`, `index + 2 workers`, ... of the load.
+/// One worker. It has the connections `index`, `index + workers`, `index + 2 workers`, ... of the
+/// load.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) options: Arc<LoadOptions>,
@@ -59,7 +61,8 @@ pub(super) struct Worker {
     pub(super) phase: Phase,
     pub(super) buffer: Vec<u8>,
     pub(super) scratch: Vec<u8>,
-    /// Connections that have more to read than one turn allows, and whether the server has closed them.
+    /// Connections that have more to read than one turn allows, and whether the server has closed
+    /// them.
     pub(super) unfinished: Vec<(usize, bool)>,
     pub(super) schedule: Option<Schedule>,
     /// Requests that are due and not begun, in an open loop.
@@ -146,8 +149,9 @@ impl Worker {
     /// # Errors
     /// If the poll itself fails; errors of connections are counted instead.
     pub(super) fn run(mut self) -> io::Result<Outcome> {
-        // The kernel finds a descriptor without an atomic operation where only one thread uses the table of them, which saves 2 to 4 % of
-        // a request. What was open before is in both tables. Where it fails, it only costs more.
+        // The kernel finds a descriptor without an atomic operation where only one thread uses the
+        // table of them, which saves 2 to 4 % of a request. What was open before is in both tables.
+        // Where it fails, it only costs more.
         let _ = unshare(CloneFlags::CLONE_FILES);
         let mut events = Events::with_capacity(EVENTS);
         self.queue_all();
@@ -189,7 +193,8 @@ impl Worker {
         }
     }
 
-    /// How long the poll may sleep: until something is to be opened or given up, in milliseconds, rounded up.
+    /// How long the poll may sleep: until something is to be opened or given up, in milliseconds,
+    /// rounded up.
     fn timeout(&self) -> Option<Duration> {
         if !self.unfinished.is_empty() {
             return Some(Duration::ZERO);
@@ -220,7 +225,8 @@ impl Worker {
             let slot = self.cursor.advance();
             self.overdue += 1;
             self.connections[slot].released += 1;
-            // One that is behind already is waiting for its pipeline or for its connection, or is in the list.
+            // One that is behind already is waiting for its pipeline or for its connection, or is
+            // in the list.
             if self.connections[slot].overdue() == 1 {
                 self.released.push(slot);
             }
@@ -235,7 +241,8 @@ impl Worker {
         }
     }
 
-    /// Lets others see how far this worker has come; tells the main thread once when nothing is left to do in this phase.
+    /// Lets others see how far this worker has come; tells the main thread once when nothing is
+    /// left to do in this phase.
     fn publish(&mut self) {
         self.counters.answered.store(self.recorder.answered, Ordering::Relaxed);
         self.counters.errors.store(self.errors.total(), Ordering::Relaxed);
@@ -261,7 +268,8 @@ impl Worker {
 
     fn outcome(mut self) -> Outcome {
         self.recorder.finish();
-        // With a new connection for each request, one that could not even be opened is an unanswered request.
+        // With a new connection for each request, one that could not even be opened is an
+        // unanswered request.
         let unopened = if self.options.new_connection_each { self.opener.connecting as u64 } else { 0 };
         Outcome {
             unanswered: self.recorder.in_flight + self.overdue.max(unopened),

@@ -11,10 +11,12 @@ use serving::Bell;
 
 use super::progress::Progress;
 
-/// Size of each direction's buffer in bytes: big enough that a system call costs little per byte, small enough for the cache.
+/// Size of each direction's buffer in bytes: big enough that a system call costs little per byte,
+/// small enough for the cache.
 const BUFFER_BYTES: usize = 128 * 1024;
 
-/// How finely the silence of a server is measured: this many looks per timeout, each of them at least and at most this long.
+/// How finely the silence of a server is measured: this many looks per timeout, each of them at
+/// least and at most this long.
 const LOOKS: u32 = 8;
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
@@ -27,7 +29,8 @@ pub(super) struct Flow {
     timeout: Option<Duration>,
     /// Rung once, and never silenced: the input is to end here.
     stop: Bell,
-    /// Bytes that were about to be sent. Counted before the write, so that no reply can be counted before its request.
+    /// Bytes that were about to be sent. Counted before the write, so that no reply can be counted
+    /// before its request.
     offered: AtomicU64,
     /// Bytes that the kernel has taken.
     sent: AtomicU64,
@@ -68,7 +71,8 @@ impl Flow {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Whether replies are due: bytes were offered that have not come back, or the end of input has not been answered with one.
+    /// Whether replies are due: bytes were offered that have not come back, or the end of input has
+    /// not been answered with one.
     fn owes(&self) -> bool {
         self.unanswered() > 0 || self.input_ended.load(Ordering::SeqCst)
     }
@@ -137,7 +141,8 @@ fn offer(flow: &Flow, mut bytes: &[u8]) -> io::Result<()> {
 /// How receiving ended.
 #[derive(Debug)]
 pub(super) enum Received {
-    /// The server closed the connection; or it keeps it open, although everything was answered and the input has ended.
+    /// The server closed the connection; or it keeps it open, although everything was answered and
+    /// the input has ended.
     End,
     /// More came back than was sent. The surplus is not delivered.
     Surplus,
@@ -177,7 +182,8 @@ pub(super) fn receive(flow: &Flow, mut output: impl Write, progress: &Progress) 
     }
 }
 
-/// Looks whether the server has been silent for too long; `None` if not. A pause of the input is no silence of the server.
+/// Looks whether the server has been silent for too long; `None` if not. A pause of the input is no
+/// silence of the server.
 fn silence(flow: &Flow, since: &mut Option<Instant>) -> Option<Received> {
     if !flow.owes() {
         *since = None;

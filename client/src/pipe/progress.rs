@@ -13,9 +13,11 @@ const TICK: Duration = Duration::from_millis(200);
 const KNOWN_SIZE: &str = "{bytes} of {total_bytes} {wide_bar} {binary_bytes_per_sec}, {eta} left";
 const UNKNOWN_SIZE: &str = "{bytes} in {elapsed}, {binary_bytes_per_sec}";
 
-/// A line on stderr with the bytes that came back and their rate; with a bar where the input is a file, whose size is known.
+/// A line on stderr with the bytes that came back and their rate; with a bar where the input is a
+/// file, whose size is known.
 ///
-/// Shown only where stderr is a terminal and nobody types or reads there: neither stdin nor stdout is one.
+/// Shown only where stderr is a terminal and nobody types or reads there: neither stdin nor stdout
+/// is one.
 #[derive(Debug, Clone)]
 pub(super) struct Progress(ProgressBar);
 
@@ -55,7 +57,8 @@ fn set_template(bar: &ProgressBar, template: &str) {
     }
 }
 
-/// How much there is from the input's position to its end, if it is a file that is not empty: those in /proc have no size.
+/// How much there is from the input's position to its end, if it is a file that is not empty: those
+/// in /proc have no size.
 fn bytes_left(mut input: &File) -> Option<u64> {
     let metadata = input.metadata().ok().filter(|metadata| metadata.is_file() && metadata.len() > 0)?;
     let position = input.stream_position().ok()?;

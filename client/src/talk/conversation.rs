@@ -1,7 +1,7 @@
 //! One connection of `client talk`: say it, wait for the whole answer, compare it, print it, pause.
 //!
-//! It sleeps in the socket while it waits for a reply, and in poll(2) on the socket and the stop while it pauses, so that both
-//! a stop and a server that closes meanwhile are heard at once.
+//! It sleeps in the socket while it waits for a reply, and in poll(2) on the socket and the stop
+//! while it pauses, so that both a stop and a server that closes meanwhile are heard at once.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -15,8 +15,8 @@ use super::printable::{excerpt, printable};
 use super::{STOP_PATIENCE, Talk, complain};
 use crate::connect::connect;
 
-/// A longer message is sent in pieces of this many bytes, each answered before the next: a client that writes much while the
-/// server waits for it to read would make both wait for ever.
+/// A longer message is sent in pieces of this many bytes, each answered before the next: a client
+/// that writes much while the server waits for it to read would make both wait for ever.
 const PIECE_BYTES: usize = 16 * 1024;
 
 /// Why a conversation ended before its time.
@@ -66,7 +66,8 @@ enum Pause {
     Over,
     /// It is time to stop, whatever else there is.
     Stopped,
-    /// Between two rounds nothing is owed: this is the end of the connection, or bytes that nobody asked for.
+    /// Between two rounds nothing is owed: this is the end of the connection, or bytes that nobody
+    /// asked for.
     Readable,
 }
 
@@ -76,7 +77,8 @@ fn sleep(stream: &TcpStream, stop: &Bell, pause: Duration) -> Pause {
         match serving::wait([Some(stop.as_fd()), Some(stream.as_fd())], Some(end)) {
             Ok([true, _]) => return Pause::Stopped,
             Ok([_, true]) => return Pause::Readable,
-            // A signal for the whole process can end the sleep early. Without memory to watch with, there is nothing to hear.
+            // A signal for the whole process can end the sleep early. Without memory to watch with,
+            // there is nothing to hear.
             Ok(_) | Err(_) if Instant::now() >= end => return Pause::Over,
             Ok(_) => {}
             Err(_) => std::thread::sleep(end.saturating_duration_since(Instant::now())),
@@ -117,8 +119,9 @@ fn show(talk: &Talk, number: usize, reply: &[u8]) -> Result<(), Failure> {
     io::stdout().lock().write_all(line.as_bytes()).map_err(Failure::Output)
 }
 
-/// Ends the conversation from this side and waits a moment for the server to do the same, in case it sends more than it should.
-/// A server that does not close is not blamed for it: all that was asked for has been answered.
+/// Ends the conversation from this side and waits a moment for the server to do the same, in case
+/// it sends more than it should. A server that does not close is not blamed for it: all that was
+/// asked for has been answered.
 fn part(stream: &TcpStream) -> Result<(), Failure> {
     // Fails only where the connection is broken already, and then there is nothing to end.
     let _ = stream.shutdown(Shutdown::Write);
@@ -132,7 +135,8 @@ fn part(stream: &TcpStream) -> Result<(), Failure> {
     }
 }
 
-/// How many bytes there are to read that nobody asked for, as far as one look can tell; they stay where they are.
+/// How many bytes there are to read that nobody asked for, as far as one look can tell; they stay
+/// where they are.
 fn surplus(stream: &TcpStream) -> usize {
     let mut buffer = [0; 1024];
     stream.peek(&mut buffer).unwrap_or(0)

@@ -8,8 +8,9 @@ const SHOWN_BYTES: usize = 64;
 /// How many of them stand before the byte that matters.
 const SHOWN_BEFORE: usize = 16;
 
-/// Shows printable UTF-8 as it is and escapes the rest: control characters, which a terminal would obey, invisible ones, which
-/// would mislead the reader, and what is not UTF-8. The result has no line break.
+/// Shows printable UTF-8 as it is and escapes the rest: control characters, which a terminal would
+/// obey, invisible ones, which would mislead the reader, and what is not UTF-8. The result has no
+/// line break.
 pub(super) fn printable(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

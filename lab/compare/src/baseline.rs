@@ -61,7 +61,8 @@ pub fn compare(file: &Path, before: &Document, now: &Document) -> Comparison {
 /// Rates that an open loop offered are the same load up to this share.
 const SAME_RATE: f64 = 0.05;
 
-/// In an open loop the rate is a share of what the slowest server sustained that day, and another rate is another load.
+/// In an open loop the rate is a share of what the slowest server sustained that day, and another
+/// rate is another load.
 fn is_same_load(one: &Point, other: &Point) -> bool {
     (one.scenario, one.connections, one.size_bytes, one.pipeline)
         == (other.scenario, other.connections, other.size_bytes, other.pipeline)

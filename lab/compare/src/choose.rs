@@ -1,7 +1,8 @@
 //! `lab choose`: four questions, a short measurement of what decides, and one page with the answer.
 //!
-//! In reading order: [`ask`], the questions; [`measure`], what is measured for them, and what this machine has; [`rule`], which model
-//! that makes; [`words`] and [`page`], the answer for a terminal and for a meeting.
+//! In reading order: [`ask`], the questions; [`measure`], what is measured for them, and what this
+//! machine has; [`rule`], which model that makes; [`words`] and [`page`], the answer for a terminal
+//! and for a meeting.
 
 pub mod ask;
 pub mod measure;
@@ -55,7 +56,8 @@ pub struct Advice {
 /// Asks, measures, answers.
 ///
 /// # Errors
-/// If a question has no answer, a server cannot be measured, no model can do what is asked, or the user interrupts.
+/// If a question has no answer, a server cannot be measured, no model can do what is asked, or the
+/// user interrupts.
 pub fn run(options: &ChooseOptions) -> Result<()> {
     let needs = options.questions.ask()?;
     let report = options.report.as_deref().map(|path| Output::open("--report", path)).transpose()?;

@@ -52,7 +52,8 @@ pub enum Claim {
         tied: Vec<String>,
         /// Who may be as good: too few rounds, or too noisy ones, to tell.
         unclear: Vec<String>,
-        /// The one that is farthest from the best, if any is beyond doubt, and how many times the best's its value is.
+        /// The one that is farthest from the best, if any is beyond doubt, and how many times the
+        /// best's its value is.
         last: Option<(Of, Option<Interval>)>,
         /// How many rounds there were.
         rounds: usize,

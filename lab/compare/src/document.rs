@@ -1,7 +1,9 @@
-//! All that a comparison has found, as `--json` writes it and `lab report` reads it. `docs/results.md` describes every field.
+//! All that a comparison has found, as `--json` writes it and `lab report` reads it.
+//! `docs/results.md` describes every field.
 //!
-//! The table, the sentences, the charts and the change against an earlier run are all made from this and nothing else, so a file
-//! that was kept can be looked at again later. Every name says its unit; `version` changes when a reader would have to.
+//! The table, the sentences, the charts and the change against an earlier run are all made from
+//! this and nothing else, so a file that was kept can be looked at again later. Every name says its
+//! unit; `version` changes when a reader would have to.
 
 use std::fmt;
 use std::fs;
@@ -49,11 +51,13 @@ pub struct Document {
     pub settings: Settings,
     /// Whether the user ended the comparison early.
     pub interrupted: bool,
-    /// Runs that were made, and those that were planned: one server started and driven once is a run.
+    /// Runs that were made, and those that were planned: one server started and driven once is a
+    /// run.
     pub runs: usize,
     /// See `runs`.
     pub runs_planned: usize,
-    /// What was measured: one element for each scenario, number of connections and share of the load.
+    /// What was measured: one element for each scenario, number of connections and share of the
+    /// load.
     pub points: Vec<Point>,
     /// What the figures say.
     pub findings: Vec<Finding>,
@@ -105,7 +109,8 @@ pub struct Settings {
     pub warm_up_s: f64,
     /// How often each server was measured at each point.
     pub rounds: usize,
-    /// Cores of the servers; null if nothing was pinned. The scenarios that say so use all cores for both.
+    /// Cores of the servers; null if nothing was pinned. The scenarios that say so use all cores
+    /// for both.
     pub server_cores: Option<Vec<usize>>,
     /// Cores of the generator; null if nothing was pinned.
     pub generator_cores: Option<Vec<usize>>,
@@ -182,7 +187,8 @@ pub struct RoundRecord {
     pub generator_cpu_s: f64,
     /// The same as a share of what these threads could have used, from 0 to 1.
     pub generator_share: f64,
-    /// Cores that other programs kept busy within the window: what disturbs this round. To about 0.05.
+    /// Cores that other programs kept busy within the window: what disturbs this round. To about
+    /// 0.05.
     pub others_cores: f64,
     /// Memory of the process tree, see [`Footprint`](harness::sample::Footprint).
     /// Null if it may not be read.
@@ -206,11 +212,13 @@ pub struct RoundRecord {
 /// One row of the comparison.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
-    /// Requests answered per second: the median of the rounds. 0 in `idle`, where nothing is asked, as is all that follows from it.
+    /// Requests answered per second: the median of the rounds. 0 in `idle`, where nothing is asked,
+    /// as is all that follows from it.
     pub requests_per_s: f64,
     /// That rate as a fraction of the best one's at this point.
     pub of_best: f64,
-    /// Half of the distance between the fastest and the slowest round, as a fraction of the median; `None` with one round.
+    /// Half of the distance between the fastest and the slowest round, as a fraction of the median;
+    /// `None` with one round.
     pub spread: Option<f64>,
     /// Bytes of the answered requests per second: the median of the rounds.
     pub bytes_per_s: f64,
@@ -222,7 +230,8 @@ pub struct Figures {
     pub p99_9_ns: u64,
     /// The longest response time.
     pub max_ns: u64,
-    /// The response times of all rounds: pairs of a percentile from 0 to 100 and nanoseconds, both rising.
+    /// The response times of all rounds: pairs of a percentile from 0 to 100 and nanoseconds, both
+    /// rising.
     pub percentiles: Vec<(f64, u64)>,
     /// How many response times these are.
     pub samples: u64,
@@ -230,7 +239,8 @@ pub struct Figures {
     pub server_cpu_ns_per_request: f64,
     /// Cores that the process tree kept busy: the median of the rounds.
     pub server_cores: f64,
-    /// CPU time of the generator as a share of what its threads could have used, from 0 to 1: the median of the rounds.
+    /// CPU time of the generator as a share of what its threads could have used, from 0 to 1: the
+    /// median of the rounds.
     pub generator_share: f64,
     /// Most memory in any round, see [`Footprint`](harness::sample::Footprint).
     /// `None` if it may not be read.
@@ -274,8 +284,9 @@ pub struct IdleRecord {
     pub pss_bytes: f64,
     /// Growth of the tree's page tables and kernel stacks: these are the server's for certain.
     pub kernel_own_bytes: f64,
-    /// Growth of the kernel's slab caches less what the client's end costs: socket, file, and where there are any process and
-    /// thread. Of the whole machine, so whatever else happens on it is in here too.
+    /// Growth of the kernel's slab caches less what the client's end costs: socket, file, and where
+    /// there are any process and thread. Of the whole machine, so whatever else happens on it is in
+    /// here too.
     pub kernel_slab_bytes: f64,
 }
 
@@ -299,7 +310,8 @@ impl Document {
     /// Reads what `--json` has written.
     ///
     /// # Errors
-    /// A line that names the file and what to do: if it cannot be read, is something else, or of another version.
+    /// A line that names the file and what to do: if it cannot be read, is something else, or of
+    /// another version.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display();
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
@@ -381,7 +393,8 @@ impl Document {
     }
 }
 
-/// Makes sure that no number is out of all proportion, and that no text can do anything to a terminal.
+/// Makes sure that no number is out of all proportion, and that no text can do anything to a
+/// terminal.
 ///
 /// # Errors
 /// The number.

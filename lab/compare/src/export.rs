@@ -1,4 +1,5 @@
-//! The answer for other programs: as Markdown, to be pasted, and as CSV, a line for each server at each point.
+//! The answer for other programs: as Markdown, to be pasted, and as CSV, a line for each server at
+//! each point.
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,5 @@
-//! What the figures say, as values: each is made from figures that differ by more than chance lets them. [`words`](crate::words) makes
-//! English of them, as the last step.
+//! What the figures say, as values: each is made from figures that differ by more than chance lets
+//! them. [`words`](crate::words) makes English of them, as the last step.
 
 use crate::claims::{At, Claim, Finding, Of};
 use crate::document::{Document, Point, Server};
@@ -71,7 +71,8 @@ pub fn findings(document: &Document) -> Vec<Finding> {
     findings
 }
 
-/// Whether it is known who leads in each scenario, and who ties: at its last point, in what it is about.
+/// Whether it is known who leads in each scenario, and who ties: at its last point, in what it is
+/// about.
 pub fn is_clear(points: &[Point]) -> bool {
     let is_last = |(index, point): &(usize, &Point)| {
         points[index + 1..].iter().all(|later| later.scenario != point.scenario)
@@ -92,8 +93,9 @@ fn of((server, value): &(&str, Value)) -> Of {
     Of { server: (*server).to_owned(), value: value.value }
 }
 
-/// The servers that hold as many connections as the point has, the best first: those with one connection cannot be ranked beside them.
-/// Nor can those that failed after one round, beside others that have several.
+/// The servers that hold as many connections as the point has, the best first: those with one
+/// connection cannot be ranked beside them. Nor can those that failed after one round, beside
+/// others that have several.
 fn ranked(point: &Point, metric: Metric) -> Vec<(&str, Value)> {
     let alike = |server: &&Server| server.connections == point.connections;
     let mut ranked: Vec<(&str, Value)> = point

@@ -42,7 +42,8 @@ padding:.25rem .5rem;border-radius:4px;font-size:.85rem}\
 @media(min-width:62rem){.wide .chart text{font-size:8.5px}.wide .line,.wide .mark{stroke-width:1.3}}\
 @media print{.legend{position:static}.legend input,nav,#tip{display:none}.charts{grid-template-columns:1fr 1fr}}";
 
-/// What style sheets cannot do: a readout at once instead of a `<title>` after a while, and printing what is folded.
+/// What style sheets cannot do: a readout at once instead of a `<title>` after a while, and
+/// printing what is folded.
 const SCRIPT: &str = "\
 'use strict';const tip=document.getElementById('tip');\
 for(const p of document.querySelectorAll('.p')){const t=p.querySelector('title');p.dataset.tip=t.textContent;\

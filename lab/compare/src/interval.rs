@@ -1,17 +1,21 @@
-//! How sure a figure is: Student's t interval, 95 %, of the mean of a few rounds, or of the ratio of two servers' rounds.
+//! How sure a figure is: Student's t interval, 95 %, of the mean of a few rounds, or of the ratio
+//! of two servers' rounds.
 //!
-//! Rounds are interleaved, so those with one number met the same mood of the machine: they are paired. What is positive is compared by
-//! the logarithm of each pair's ratio, since noise multiplies: the interval is that of a paired t test (Student, "The probable error
-//! of a mean", 1908; for measurements of programs: Jain, "The Art of Computer Systems Performance Analysis", 1991, chapter 13;
-//! Georges, Buytaert, Eeckhout, "Statistically rigorous Java performance evaluation", OOPSLA 2007). Runs of two days have no pairs:
-//! there it is Welch's.
+//! Rounds are interleaved, so those with one number met the same mood of the machine: they are
+//! paired. What is positive is compared by the logarithm of each pair's ratio, since noise
+//! multiplies: the interval is that of a paired t test (Student, "The probable error of a mean",
+//! 1908; for measurements of programs: Jain, "The Art of Computer Systems Performance Analysis",
+//! 1991, chapter 13; Georges, Buytaert, Eeckhout, "Statistically rigorous Java performance
+//! evaluation", OOPSLA 2007). Runs of two days have no pairs: there it is Welch's.
 //!
-//! A sign test or Wilcoxon's would assume less, and with three to five rounds can say nothing: the smallest p that they can reach is
-//! 0.25 with three and 0.06 with five. An interval from a bootstrap of three values covers far less often than it says.
+//! A sign test or Wilcoxon's would assume less, and with three to five rounds can say nothing: the
+//! smallest p that they can reach is 0.25 with three and 0.06 with five. An interval from a
+//! bootstrap of three values covers far less often than it says.
 
 use serde::{Deserialize, Serialize};
 
-/// Two-sided 95 % quantiles of Student's t distribution, for 1 to 30 degrees of freedom; beyond, the normal distribution's will do.
+/// Two-sided 95 % quantiles of Student's t distribution, for 1 to 30 degrees of freedom; beyond,
+/// the normal distribution's will do.
 const T: [f64; 30] = [
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
     2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
@@ -40,7 +44,8 @@ impl Interval {
     }
 }
 
-/// Of the mean of these values: the geometric mean where all are positive. `None` with fewer than two.
+/// Of the mean of these values: the geometric mean where all are positive. `None` with fewer than
+/// two.
 pub fn of(values: &[f64]) -> Option<Interval> {
     if values.iter().all(|value| *value > 0.0) {
         let logs: Vec<f64> = values.iter().map(|value| value.ln()).collect();
@@ -49,8 +54,8 @@ pub fn of(values: &[f64]) -> Option<Interval> {
     student(values)
 }
 
-/// Of the ratio of `one` to `other`, whose values have the numbers of their rounds: paired. `None` with fewer than two pairs, or where
-/// a value is not positive.
+/// Of the ratio of `one` to `other`, whose values have the numbers of their rounds: paired. `None`
+/// with fewer than two pairs, or where a value is not positive.
 pub fn ratio(one: &[(usize, f64)], other: &[(usize, f64)]) -> Option<Interval> {
     let logs = pairs(one, other, |one, other| (one > 0.0 && other > 0.0).then(|| (one / other).ln()))?;
     student(&logs).map(Interval::exp)
@@ -61,8 +66,8 @@ pub fn difference(one: &[(usize, f64)], other: &[(usize, f64)]) -> Option<Interv
     student(&pairs(one, other, |one, other| Some(one - other))?)
 }
 
-/// Of the ratio of `one` to `other`, which were not measured together. `None` where one has fewer than two values, or one that is not
-/// positive.
+/// Of the ratio of `one` to `other`, which were not measured together. `None` where one has fewer
+/// than two values, or one that is not positive.
 pub fn unpaired_ratio(one: &[f64], other: &[f64]) -> Option<Interval> {
     if one.iter().chain(other).any(|value| *value <= 0.0) {
         return None;
@@ -71,7 +76,8 @@ pub fn unpaired_ratio(one: &[f64], other: &[f64]) -> Option<Interval> {
     welch(&logs(one), &logs(other)).map(Interval::exp)
 }
 
-/// Of the difference of `one` and `other`, which were not measured together. `None` where one has fewer than two values.
+/// Of the difference of `one` and `other`, which were not measured together. `None` where one has
+/// fewer than two values.
 pub fn unpaired_difference(one: &[f64], other: &[f64]) -> Option<Interval> {
     welch(one, other)
 }
@@ -124,7 +130,8 @@ fn moments(values: &[f64]) -> Option<(f64, f64)> {
     Some((mean, variance))
 }
 
-/// The quantile for so many degrees of freedom, cut to a whole number, which errs on the side of doubt.
+/// The quantile for so many degrees of freedom, cut to a whole number, which errs on the side of
+/// doubt.
 fn t(freedom: f64) -> f64 {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is small and positive")]
     let whole = freedom.clamp(1.0, 1e6) as usize;
@@ -160,8 +167,8 @@ mod tests {
         assert_eq!(student(&[1.0]), None);
     }
 
-    /// Numbers in a row that look drawn, the same in every run (Marsaglia, "Xorshift RNGs", 2003), as a normal distribution by the
-    /// sum of twelve.
+    /// Numbers in a row that look drawn, the same in every run (Marsaglia, "Xorshift RNGs", 2003),
+    /// as a normal distribution by the sum of twelve.
     fn normal(state: &mut u64) -> f64 {
         let mut uniform = || {
             *state ^= *state << 13;
@@ -181,7 +188,8 @@ mod tests {
             for _ in 0..TRIES {
                 let values: Vec<f64> = (0..count).map(|_| normal(&mut state)).collect();
                 covered += usize::from(student(&values).unwrap().contains(0.0));
-                // The widest interval that resampling can give: from the least to the greatest value.
+                // The widest interval that resampling can give: from the least to the greatest
+                // value.
                 let (least, most) = values
                     .iter()
                     .fold((f64::MAX, f64::MIN), |(least, most), value| (least.min(*value), most.max(*value)));

@@ -1,12 +1,16 @@
 //! `lab compare`: every server under the same loads, in interleaved rounds, side by side.
 //!
-//! In reading order: [`profile`], the scenarios by name, and [`scenario`], how each is driven; [`plan`], what is measured in which order;
-//! [`measure`] carries it out, by a [`task`] for each server; [`document`], all that was found; [`metric`] and [`value`], what can be
-//! compared; [`interval`] and [`verdict`], how sure a difference is; [`findings`], what the figures say, as [`claims`], and [`words`] in
-//! English; [`matrix`] and [`report`], the answer; [`baseline`], the change against an earlier run; [`html`], the page to look at.
-//! [`peers`] are Python's, and [`plain`] are the pages that the dependable servers are measured beside. [`choose`] asks what one needs.
+//! In reading order: [`profile`], the scenarios by name, and [`scenario`], how each is driven;
+//! [`plan`], what is measured in which order; [`measure`] carries it out, by a [`task`] for each
+//! server; [`document`], all that was found; [`metric`] and [`value`], what can be compared;
+//! [`interval`] and [`verdict`], how sure a difference is; [`findings`], what the figures say, as
+//! [`claims`], and [`words`] in English; [`matrix`] and [`report`], the answer; [`baseline`], the
+//! change against an earlier run; [`html`], the page to look at. [`peers`] are Python's, and
+//! [`plain`] are the pages that the dependable servers are measured beside. [`choose`] asks what
+//! one needs.
 //!
-//! Deliberately absent: any import that leads back. What is written as JSON knows nothing of who fills or shows it.
+//! Deliberately absent: any import that leads back. What is written as JSON knows nothing of who
+//! fills or shows it.
 #![forbid(unsafe_code)]
 
 pub mod again;
@@ -60,7 +64,8 @@ use crate::summary::Entry;
 /// Compares.
 ///
 /// # Errors
-/// If it cannot begin, if a server failed, or if the user interrupted it. What was measured until then has been shown.
+/// If it cannot begin, if a server failed, or if the user interrupted it. What was measured until
+/// then has been shown.
 pub fn run(options: &CompareOptions) -> Result<()> {
     let (candidates, left_out) = options.candidates()?;
     let plan = Plan::new(options, &candidates)?;

@@ -1,4 +1,5 @@
-//! The answer on one screen: a row for each model, a column for each question, the best of each column marked.
+//! The answer on one screen: a row for each model, a column for each question, the best of each
+//! column marked.
 
 use comfy_table::{CellAlignment, Table};
 use harness::models::{Model, Workers};
@@ -17,7 +18,8 @@ pub const COLUMNS: usize = 80;
 /// The share of the load at which response times are compared, or the nearest that was measured.
 const LOAD: f64 = 0.5;
 
-/// Less memory than this for each client is not measured well enough to be told from nothing, in bytes.
+/// Less memory than this for each client is not measured well enough to be told from nothing, in
+/// bytes.
 const LEAST_BYTES: f64 = 1024.0;
 
 /// What a column asks.

@@ -49,8 +49,9 @@ pub struct Sustained {
     pub slowest: String,
 }
 
-/// Carries out the plan, and stops where it is when the user interrupts it. Who fails takes no part in later rounds at that point;
-/// who did not even start, in nothing that follows. Rounds are added while the plan has time for them and it is not clear who leads.
+/// Carries out the plan, and stops where it is when the user interrupts it. Who fails takes no part
+/// in later rounds at that point; who did not even start, in nothing that follows. Rounds are added
+/// while the plan has time for them and it is not clear who leads.
 ///
 /// # Errors
 /// If the options ask for more than this system allows: then no server is to blame.
@@ -111,7 +112,8 @@ pub fn measure(
 }
 
 impl Measured {
-    /// Whether a contender has failed here, or did not start anywhere. An open loop also needs its rate.
+    /// Whether a contender has failed here, or did not start anywhere. An open loop also needs its
+    /// rate.
     fn is_out(&self, plan: &Plan, step: Step) -> bool {
         let point = &plan.points[step.point];
         let rate_is_missing =
@@ -195,8 +197,8 @@ fn load(plan: &Plan, step: Step, threads: usize) -> LoadOptions {
     }
 }
 
-/// How long is left: what each step took when it was done before, and otherwise its estimate, corrected by how wrong the estimates
-/// have been so far.
+/// How long is left: what each step took when it was done before, and otherwise its estimate,
+/// corrected by how wrong the estimates have been so far.
 #[derive(Default)]
 struct Forecast {
     known: HashMap<(usize, usize, bool), Duration>,

@@ -36,7 +36,8 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// What there is to say about what was measured, where the machine's load was `load_average` before.
+    /// What there is to say about what was measured, where the machine's load was `load_average`
+    /// before.
     pub fn new(plan: &Plan, measured: &Measured, load_average: f64) -> Self {
         let rows = || plan.points.iter().zip(&measured.entries);
         let mut notes = plan.notes.clone();
@@ -109,7 +110,8 @@ fn doubts(plan: &Plan, measured: &Measured, load_average: f64) -> Vec<Doubt> {
     for (point, entries) in plan.points.iter().zip(&measured.entries) {
         for entry in entries {
             for (doubt, count) in &entry.doubts {
-                // Said once for all above, of all rounds together below, and by the first and the last line of the output.
+                // Said once for all above, of all rounds together below, and by the first and the
+                // last line of the output.
                 if matches!(doubt, LoadDoubt::Short(_) | LoadDoubt::DebugBuild | LoadDoubt::FewSamples(_)) {
                     continue;
                 }
@@ -161,7 +163,8 @@ pub(crate) fn throttled(measured: &Measured) -> Option<String> {
     })
 }
 
-/// Who had fewer processes or threads in one round than in another: clients were connected, and not served yet when it ended.
+/// Who had fewer processes or threads in one round than in another: clients were connected, and not
+/// served yet when it ended.
 fn unserved(plan: &Plan, measured: &Measured) -> Option<Doubt> {
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (point, entries) in plan.points.iter().zip(&measured.entries) {

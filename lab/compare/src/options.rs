@@ -15,7 +15,8 @@ use serving::options::{parse_count, parse_duration};
 use crate::profile::{OneAtATime, Profile, Scenario};
 use crate::{peers, plain};
 
-/// Most connections, most requests in flight on each, most threads of the generator, and most rounds.
+/// Most connections, most requests in flight on each, most threads of the generator, and most
+/// rounds.
 const MOST_CONNECTIONS: usize = 100_000;
 const MOST_PIPELINED: usize = 65_536;
 const MOST_THREADS: usize = 1024;
@@ -35,10 +36,11 @@ pub struct CompareOptions {
     #[arg(long, conflicts_with = "models", help_heading = "Servers")]
     foreign_only: bool,
 
-    /// Also a foreign server that answers in upper case: a shell command, with {port} where its port belongs
+    /// Also a foreign server that answers in upper case: a shell command, with {port} where its
+    /// port belongs
     ///
-    /// For example --server 'mine=./mine --listen 127.0.0.1:{port}'. It must listen on 127.0.0.1 within ten seconds; SIGTERM stops
-    /// it. May be given several times.
+    /// For example --server 'mine=./mine --listen 127.0.0.1:{port}'. It must listen on 127.0.0.1
+    /// within ten seconds; SIGTERM stops it. May be given several times.
     #[arg(long, value_name = "NAME=COMMAND", value_parser = Foreign::parse, help_heading = "Servers")]
     server: Vec<Foreign>,
 
@@ -55,11 +57,13 @@ pub struct CompareOptions {
     #[arg(long, conflicts_with = "foreign_only", help_heading = "Servers")]
     plain: bool,
 
-    /// Scenarios, separated by commas [default: all; with --connections, --size or --pipeline only requests]
+    /// Scenarios, separated by commas [default: all; with --connections, --size or --pipeline only
+    /// requests]
     #[arg(long, value_name = "NAME", value_enum, value_delimiter = ',', help_heading = "Load")]
     scenarios: Vec<Scenario>,
 
-    /// Connections to each server, all open at once; several numbers, separated by commas, make a sweep [default: each scenario's own]
+    /// Connections to each server, all open at once; several numbers, separated by commas, make a
+    /// sweep [default: each scenario's own]
     #[arg(short, long, value_name = "N", value_delimiter = ',', help_heading = "Load")]
     #[arg(value_parser = parse_count::<MOST_CONNECTIONS>)]
     connections: Vec<usize>,
@@ -78,7 +82,8 @@ pub struct CompareOptions {
     #[arg(value_parser = parse_count::<MOST_THREADS>)]
     pub threads: usize,
 
-    /// Let server and generator run on the same cores [default: on different ones, where there are two or more]
+    /// Let server and generator run on the same cores [default: on different ones, where there are
+    /// two or more]
     #[arg(long, help_heading = "Load")]
     pub no_pin: bool,
 
@@ -90,7 +95,8 @@ pub struct CompareOptions {
     #[arg(long, help_heading = "Time")]
     thorough: bool,
 
-    /// How long all of it may take: rounds are added until it is clear who leads, or the time is up [default: 3m; quick 30s; thorough 20m]
+    /// How long all of it may take: rounds are added until it is clear who leads, or the time is up
+    /// [default: 3m; quick 30s; thorough 20m]
     #[arg(long, value_name = "TIME", value_parser = parse_some_time, conflicts_with = "rounds", help_heading = "Time")]
     time: Option<Duration>,
 
@@ -102,7 +108,8 @@ pub struct CompareOptions {
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration, help_heading = "Time")]
     pub warm_up: Option<Duration>,
 
-    /// Exactly so many rounds; in each, every server is started afresh and measured once [default: at least 3; thorough 5]
+    /// Exactly so many rounds; in each, every server is started afresh and measured once [default:
+    /// at least 3; thorough 5]
     #[arg(short, long, value_name = "N", help_heading = "Time")]
     #[arg(value_parser = parse_count::<MOST_ROUNDS>)]
     pub rounds: Option<usize>,
@@ -133,8 +140,8 @@ pub struct CompareOptions {
 
     /// Exit with 1 where something is worse than in that run, beyond doubt
     ///
-    /// The test is that of all findings: 95 %. Of a hundred figures that have not changed, two or three are called worse by chance, so
-    /// name the few --models and --scenarios that matter.
+    /// The test is that of all findings: 95 %. Of a hundred figures that have not changed, two or
+    /// three are called worse by chance, so name the few --models and --scenarios that matter.
     #[arg(long, value_name = "WHAT", requires = "baseline", help_heading = "Output")]
     pub fail_if: Option<FailIf>,
 }
@@ -186,7 +193,8 @@ pub enum Candidate {
 }
 
 impl Candidate {
-    /// As it takes part in a scenario, with that many connections; `None` if it does not. `first`: at the first point of the sweep.
+    /// As it takes part in a scenario, with that many connections; `None` if it does not. `first`:
+    /// at the first point of the sweep.
     pub fn at(&self, profile: &Profile, connections: usize, cores: usize, first: bool) -> Option<Contender> {
         let mut contender = match self {
             Self::Own(model) if is_pool(*model) && connections > MOST_WORKERS => return None,
@@ -207,18 +215,20 @@ impl Candidate {
 }
 
 impl CompareOptions {
-    /// Who could take part, in the order of the table: ours in the order of the lesson or as asked for, then the foreign ones. And
-    /// who is left out, why, and how to get it.
+    /// Who could take part, in the order of the table: ours in the order of the lesson or as asked
+    /// for, then the foreign ones. And who is left out, why, and how to get it.
     ///
     /// # Errors
-    /// A [`UsageError`] if nothing is left to compare, two have one name, or a pool would be too large.
+    /// A [`UsageError`] if nothing is left to compare, two have one name, or a pool would be too
+    /// large.
     pub fn candidates(&self) -> Result<(Vec<Candidate>, Vec<String>), UsageError> {
         let mut left_out = Vec::new();
         let models = match self.models.as_slice() {
             [] if self.foreign_only => Vec::new(),
             [] => {
                 let mut models: Vec<Model> = Model::all().collect();
-                // The ring is forbidden in many a container. Who asks for it by name is told so by a failure.
+                // The ring is forbidden in many a container. Who asks for it by name is told so by
+                // a failure.
                 models.retain(|model| match model.available() {
                     Ok(()) => true,
                     Err(error) => {

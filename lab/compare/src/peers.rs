@@ -1,5 +1,5 @@
-//! The same conversation served in Python, by the programs in `peers/`: found, started like any foreign server, or left out with a
-//! line that says how to get what is missing.
+//! The same conversation served in Python, by the programs in `peers/`: found, started like any
+//! foreign server, or left out with a line that says how to get what is missing.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

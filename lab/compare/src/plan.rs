@@ -1,7 +1,7 @@
 //! What will be measured, in which order, and how long it will take.
 //!
-//! The rounds are the outermost loop: everything once, then everything again, so that a change of the machine's mood meets all alike
-//! and shows as spread.
+//! The rounds are the outermost loop: everything once, then everything again, so that a change of
+//! the machine's mood meets all alike and shows as spread.
 
 use std::time::Duration;
 
@@ -51,7 +51,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// How often, at least.
     pub rounds: usize,
-    /// How long more rounds may be added while it is not clear who leads, from the beginning; `None`: there are no more.
+    /// How long more rounds may be added while it is not clear who leads, from the beginning;
+    /// `None`: there are no more.
     pub time: Option<Duration>,
     /// The measured window of each run.
     pub duration: Duration,
@@ -196,8 +197,8 @@ fn refuse_twins(contenders: &[Contender]) -> Result<(), UsageError> {
     Ok(())
 }
 
-/// Everything once, then again. Before the first open loop with so many connections, everybody's closed loop: its rates are shares of
-/// what the slowest sustains.
+/// Everything once, then again. Before the first open loop with so many connections, everybody's
+/// closed loop: its rates are shares of what the slowest sustains.
 fn steps(points: &[PlannedPoint], rounds: usize) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut calibrated = Vec::new();
@@ -228,8 +229,8 @@ fn whole_milliseconds(time: Duration) -> Duration {
     time.saturating_sub(Duration::from_nanos(u64::from(time.subsec_nanos()) % 1_000_000))
 }
 
-/// What a step takes beside its window: starting, connecting, weighing, stopping. Measured once, on two cores; the progress bar
-/// learns better.
+/// What a step takes beside its window: starting, connecting, weighing, stopping. Measured once, on
+/// two cores; the progress bar learns better.
 fn overhead(point: &PlannedPoint, step: Step) -> Duration {
     let contender = &point.contenders[step.contender];
     let each = Duration::from_micros(match contender.makes {

@@ -31,8 +31,8 @@ const MORE: &str = "--details prints every table, --report FILE draws them, --js
 /// Columns of text below the table when the width of the terminal is not known.
 const TEXT_COLUMNS: usize = 110;
 
-/// The answer on one screen: the matrix, what a person would act on, what to doubt, and where the rest is. `width` is that of the
-/// terminal, in columns.
+/// The answer on one screen: the matrix, what a person would act on, what to doubt, and where the
+/// rest is. `width` is that of the terminal, in columns.
 pub fn answer(document: &Document, width: Option<u16>) -> String {
     let columns = width.map_or(ANSWER_COLUMNS, usize::from).max(MOST_NARROW);
     let matrix = Matrix::of(document);

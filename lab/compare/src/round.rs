@@ -100,7 +100,8 @@ impl Round {
 
     /// CPU time of the server per answered request, in nanoseconds; 0 where nothing is asked.
     ///
-    /// Requests in flight when the window opens or closes count on one side only. There are as many at both ends.
+    /// Requests in flight when the window opens or closes count on one side only. There are as many
+    /// at both ends.
     pub fn cpu_ns_per_request(&self) -> f64 {
         if self.requests == 0 { 0.0 } else { self.server_cpu.as_secs_f64() * 1e9 / self.requests as f64 }
     }

@@ -1,5 +1,5 @@
-//! What the servers are asked to do. Each scenario is a small file: what it is called, what it finds out, under which loads, and how
-//! it is driven.
+//! What the servers are asked to do. Each scenario is a small file: what it is called, what it
+//! finds out, under which loads, and how it is driven.
 
 mod bulk;
 mod churn;

@@ -1,4 +1,5 @@
-//! All rounds of one server as one row of figures. Times are never averaged over rounds: their histograms are merged.
+//! All rounds of one server as one row of figures. Times are never averaged over rounds: their
+//! histograms are merged.
 
 use std::mem;
 
@@ -21,7 +22,8 @@ pub struct Entry {
     pub rounds: Vec<RoundRecord>,
     /// The response times of these rounds together.
     response: Option<Histogram<u64>>,
-    /// Each kind of doubt once, as the first round that had it puts it, and in how many rounds it arose.
+    /// Each kind of doubt once, as the first round that had it puts it, and in how many rounds it
+    /// arose.
     pub doubts: Vec<(Doubt, usize)>,
     /// The round that did not go well; it was the last one.
     pub failure: Option<Failure>,
@@ -99,7 +101,8 @@ impl Entry {
     }
 }
 
-/// The figures of all entries of one point, each beside the best; `None` for an entry without a good round.
+/// The figures of all entries of one point, each beside the best; `None` for an entry without a
+/// good round.
 pub fn figures(entries: &[Entry]) -> Vec<Option<Figures>> {
     let mut figures: Vec<Option<Figures>> = entries.iter().map(Entry::figures).collect();
     let best = figures.iter().flatten().map(|figures| figures.requests_per_s).fold(0.0, f64::max);

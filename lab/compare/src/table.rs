@@ -8,7 +8,8 @@ use crate::document::Figures;
 use crate::document::Server;
 use crate::profile::Scenario;
 
-/// A column: what it is called, in two lines, so that no name is wider than its figures; and a server's cell.
+/// A column: what it is called, in two lines, so that no name is wider than its figures; and a
+/// server's cell.
 #[derive(Clone, Copy)]
 pub struct Column {
     /// Two lines, of which the first may be empty.
@@ -100,8 +101,9 @@ pub fn columns_of(scenario: Scenario) -> [Vec<Column>; 2] {
     [seen, costs]
 }
 
-/// Draws one row for each server of a point, without a line end after the last row. `width` is that of the terminal, in columns;
-/// `None` where there is none. What does not fit is drawn in two parts, and only then wrapped.
+/// Draws one row for each server of a point, without a line end after the last row. `width` is that
+/// of the terminal, in columns; `None` where there is none. What does not fit is drawn in two
+/// parts, and only then wrapped.
 pub fn render(scenario: Scenario, servers: &[Server], width: Option<u16>) -> String {
     let [seen, costs] = columns_of(scenario);
     let whole = draw(servers, &[&seen[..], &costs].concat(), None);

@@ -45,8 +45,8 @@ pub struct Task<'a> {
 /// An interrupt ends it early: look for one before using what comes back.
 ///
 /// # Errors
-/// If the server does not start ([`NotStarted`]), cannot be reached, dies, or does not stop; with its name nowhere, since the caller
-/// knows it.
+/// If the server does not start ([`NotStarted`]), cannot be reached, dies, or does not stop; with
+/// its name nowhere, since the caller knows it.
 pub fn run(task: &Task<'_>, interrupt: &Interrupt) -> Result<Round> {
     let pinned = task.scenario.profile().pinned;
     if let Some(pins) = task.pins {

@@ -6,7 +6,8 @@ use crate::metric::Metric;
 /// A value, and the rounds that it is made of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Value {
-    /// The median of the rounds; for percentiles that of all requests together, for memory the most.
+    /// The median of the rounds; for percentiles that of all requests together, for memory the
+    /// most.
     pub value: f64,
     /// The least of a single round.
     pub low: f64,

@@ -6,7 +6,8 @@ use crate::value::Value;
 /// Two values closer than this share are a tie, however alike their rounds were.
 const LEAST_DIFFERENCE: f64 = 0.02;
 
-/// Where the interval of a ratio contains 1, and its ends are this far apart, it is no tie: too little is known.
+/// Where the interval of a ratio contains 1, and its ends are this far apart, it is no tie: too
+/// little is known.
 const MOST_OF_A_TIE: f64 = 1.5;
 
 /// Rounds that are this far apart are not to be believed, so they are not ranked.

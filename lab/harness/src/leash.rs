@@ -1,10 +1,12 @@
 //! A server that cannot outlive the lab, however the lab ends.
 //!
-//! A process that the lab starts asks the kernel for SIGKILL at its parent's death (PR_SET_PDEATHSIG, prctl(2)) before it becomes
-//! the server; the request survives exec. It is bound to the *thread* that started the process, so servers are started from the
-//! main thread only. Children of a server do not inherit it: ours ask for it themselves. A foreign server may start what it likes, and
-//! let it leave its process group: a keeper between it and the lab adopts whatever is orphaned (PR_SET_CHILD_SUBREAPER, prctl(2)), and
-//! ends all of it with the server, or with the lab.
+//! A process that the lab starts asks the kernel for SIGKILL at its parent's death
+//! (PR_SET_PDEATHSIG, prctl(2)) before it becomes the server; the request survives exec. It is
+//! bound to the *thread* that started the process, so servers are started from the main thread
+//! only. Children of a server do not inherit it: ours ask for it themselves. A foreign server may
+//! start what it likes, and let it leave its process group: a keeper between it and the lab adopts
+//! whatever is orphaned (PR_SET_CHILD_SUBREAPER, prctl(2)), and ends all of it with the server, or
+//! with the lab.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -20,10 +22,12 @@ use nix::unistd::{Pid, getpid, getppid};
 
 use crate::{pin, sample};
 
-/// Core numbers; a name of its own, since clap reads `Vec` as an option that is given several times.
+/// Core numbers; a name of its own, since clap reads `Vec` as an option that is given several
+/// times.
 pub(crate) type Cores = Vec<usize>;
 
-/// This program, also when its file has been replaced by a newer build meanwhile: the lab measures the code it was built with.
+/// This program, also when its file has been replaced by a newer build meanwhile: the lab measures
+/// the code it was built with.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// What the lab tells itself when it starts a foreign server.
@@ -42,15 +46,17 @@ pub struct LeashOptions {
     command: Vec<OsString>,
 }
 
-/// The lab itself again, with `arguments`, in a process group of its own: Ctrl-C is for the lab, which then stops its servers.
+/// The lab itself again, with `arguments`, in a process group of its own: Ctrl-C is for the lab,
+/// which then stops its servers.
 pub fn this_program(arguments: &[&str]) -> Command {
     let mut command = Command::new(THIS_PROGRAM);
     command.arg0("lab").args(arguments).process_group(0);
     command
 }
 
-/// A shell command as people write it, with a keeper that ends all that it starts, in a process group of its own, on these cores if
-/// any are given. SIGTERM to the keeper is for all of them; [`END`] ends them all at once; it ends when they have.
+/// A shell command as people write it, with a keeper that ends all that it starts, in a process
+/// group of its own, on these cores if any are given. SIGTERM to the keeper is for all of them;
+/// [`END`] ends them all at once; it ends when they have.
 pub fn shell(command: &str, cores: Option<&[usize]>) -> Command {
     let mut leashed = this_program(&["leash", "--keep"]);
     leashed.args(cores.map(|cores| format!("--cores={}", pin::list(cores))));
@@ -59,7 +65,8 @@ pub fn shell(command: &str, cores: Option<&[usize]>) -> Command {
     leashed
 }
 
-/// One program and its arguments: the shell need not stay for them. Not every shell sees that itself.
+/// One program and its arguments: the shell need not stay for them. Not every shell sees that
+/// itself.
 fn is_simple(command: &str) -> bool {
     let program = command.split_whitespace().next().unwrap_or_default();
     !command.contains([';', '&', '|', '<', '>', '(', ')', '{', '`', '$', '\n'])
@@ -89,7 +96,8 @@ pub fn run(options: &LeashOptions) -> Result<ExitCode> {
     Err(anyhow!("cannot run {}: {error}", program.display()))
 }
 
-/// Starts the command, adopts whatever is orphaned under it, and ends when nothing of it is left: as the command itself has.
+/// Starts the command, adopts whatever is orphaned under it, and ends when nothing of it is left:
+/// as the command itself has.
 fn keep(options: &LeashOptions) -> Result<ExitCode> {
     let signals: SigSet =
         [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, END, Signal::SIGCHLD].into_iter().collect();

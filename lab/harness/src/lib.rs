@@ -1,11 +1,13 @@
 //! What every measurement and every lesson of the laboratory needs, and none of them alone.
 //!
-//! In reading order: [`models`], the models of this project; [`contender`], who can be measured; [`server`] starts one, in a process that [`leash`] ties to the lab, on the
-//! cores that [`pin`] divides; [`serve`] is the lab as a server of ours. [`sample`] weighs a process tree, [`clock`] is one clock for
-//! all, [`quota`] whether less than that was allowed, [`machine`] says where all this was, [`interrupt`] is Ctrl-C. [`units`], [`text`], [`page`] show what was found.
+//! In reading order: [`models`], the models of this project; [`contender`], who can be measured;
+//! [`server`] starts one, in a process that [`leash`] ties to the lab, on the cores that [`pin`]
+//! divides; [`serve`] is the lab as a server of ours. [`sample`] weighs a process tree, [`clock`]
+//! is one clock for all, [`quota`] whether less than that was allowed, [`machine`] says where all
+//! this was, [`interrupt`] is Ctrl-C. [`units`], [`text`], [`page`] show what was found.
 //!
-//! Deliberately absent: anything that knows how a server works. Its process tree is all that is looked at, so a foreign server is
-//! measured like ours.
+//! Deliberately absent: anything that knows how a server works. Its process tree is all that is
+//! looked at, so a foreign server is measured like ours.
 #![forbid(unsafe_code)]
 
 pub mod clock;

@@ -47,7 +47,8 @@ pub struct Machine {
     /// Memory, in bytes; 0 if unknown.
     #[serde(default)]
     pub memory_bytes: u64,
-    /// Processes that wanted a core, on average over the minute before the comparison: what others did to it.
+    /// Processes that wanted a core, on average over the minute before the comparison: what others
+    /// did to it.
     #[serde(default)]
     pub load_average: f64,
     /// Kernel settings that matter, and their values.
@@ -85,7 +86,8 @@ fn settings() -> Vec<(String, String)> {
     sysctls.chain(files).chain(descriptors).chain(mitigations).collect()
 }
 
-/// What the kernel does about the processor's weaknesses; each such measure makes system calls dearer.
+/// What the kernel does about the processor's weaknesses; each such measure makes system calls
+/// dearer.
 fn mitigations() -> Option<String> {
     let mut active = Vec::new();
     for entry in fs::read_dir(VULNERABILITIES).ok()?.flatten() {

@@ -1,5 +1,5 @@
-//! The models of this project: the one list. Whoever adds a model adds a line here, one to the tests' list of servers, and one to
-//! README's table.
+//! The models of this project: the one list. Whoever adds a model adds a line here, one to the
+//! tests' list of servers, and one to README's table.
 
 use std::ffi::CString;
 
@@ -21,7 +21,8 @@ struct Traits {
     workers: Workers,
     /// Whether it can use all cores.
     all_cores: bool,
-    /// Bytes of memory for each client, in user space and in the kernel but without its socket, as measured and rounded up.
+    /// Bytes of memory for each client, in user space and in the kernel but without its socket, as
+    /// measured and rounded up.
     bytes: u64,
     /// Its page in `plain/src/bin`.
     page: &'static str,
@@ -223,7 +224,8 @@ impl Model {
         self.traits().all_cores
     }
 
-    /// Bytes of memory for each client, in user space and in the kernel but without its socket, as measured and rounded up.
+    /// Bytes of memory for each client, in user space and in the kernel but without its socket, as
+    /// measured and rounded up.
     pub fn bytes_per_client(self) -> u64 {
         self.traits().bytes
     }
@@ -259,7 +261,8 @@ impl Server {
     /// # Errors
     /// What the server failed with.
     pub fn run(&self) -> Result<()> {
-        // The name by which `top` and `ps` show the process; otherwise that of the path it was started by, `exe`.
+        // The name by which `top` and `ps` show the process; otherwise that of the path it was
+        // started by, `exe`.
         prctl::set_name(&CString::new(format!("lab-{}", self.model().name()))?)?;
         self.serve()
     }

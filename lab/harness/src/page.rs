@@ -1,14 +1,16 @@
-//! The frame of every HTML page that the lab writes: one file, no network, light and dark, fit to print.
+//! The frame of every HTML page that the lab writes: one file, no network, light and dark, fit to
+//! print.
 //!
-//! A page is a title and a body. What draws figures in it uses the colours by their names here, so that all pages look alike.
-//! Deliberately absent: scripts. What a reader can hover over explains itself by an SVG `<title>`.
+//! A page is a title and a body. What draws figures in it uses the colours by their names here, so
+//! that all pages look alike. Deliberately absent: scripts. What a reader can hover over explains
+//! itself by an SVG `<title>`.
 
-/// Colours as CSS variables; those for data are near Okabe's and Ito's, which colour-blind
-/// people can tell apart, but darker on light paper, for a contrast of at least 3 to 1. A standalone SVG
+/// Colours as CSS variables; those for data are near Okabe's and Ito's, which colour-blind people
+/// can tell apart, but darker on light paper, for a contrast of at least 3 to 1. A standalone SVG
 /// begins with the same.
 ///
-/// `--paper` and `--ink` are background and text, `--faint` is text of less weight, `--rule` thin lines, `--panel` the ground of a
-/// figure; the others are for data.
+/// `--paper` and `--ink` are background and text, `--faint` is text of less weight, `--rule` thin
+/// lines, `--panel` the ground of a figure; the others are for data.
 pub const COLOURS: &str = "\
 :root{--paper:#fff;--ink:#1b1f24;--faint:#59636e;--rule:#d1d9e0;--panel:#f6f8fa;\
 --blue:#0072b2;--orange:#b97a00;--green:#008a64;--grey:#7d868f;--pink:#b85c8f;--red:#c95500;--sky:#2e8bc0;\
@@ -35,7 +37,8 @@ dt{font-weight:600}dd{margin:0 0 .5rem}.good{color:var(--good)}.bad{color:var(--
 body{padding:0;font-size:11pt;print-color-adjust:exact;-webkit-print-color-adjust:exact}.scroll{overflow:visible;border:0}\
 svg{max-width:100%;height:auto}}";
 
-/// A whole page. `title` is text and is escaped here; `body` is HTML, and whoever makes it escapes what is in it.
+/// A whole page. `title` is text and is escaped here; `body` is HTML, and whoever makes it escapes
+/// what is in it.
 pub fn page(title: &str, body: &str) -> String {
     let title = escape(title);
     format!(
@@ -46,7 +49,8 @@ pub fn page(title: &str, body: &str) -> String {
     )
 }
 
-/// Text as it stands in HTML and SVG, between tags and in quoted attributes. Characters that XML does not allow become U+FFFD.
+/// Text as it stands in HTML and SVG, between tags and in quoted attributes. Characters that XML
+/// does not allow become U+FFFD.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -19,8 +19,9 @@ pub struct Pins {
 }
 
 impl Pins {
-    /// Divides the cores of this process: one for each of the generator's threads, though never more than half of them, and the
-    /// rest for the server. `None` where there is only one, or the system does not say.
+    /// Divides the cores of this process: one for each of the generator's threads, though never
+    /// more than half of them, and the rest for the server. `None` where there is only one, or the
+    /// system does not say.
     pub fn divide(generator_threads: usize) -> Option<Self> {
         let allowed = sched_getaffinity(THIS_THREAD).ok()?;
         let all: Vec<usize> =
@@ -32,7 +33,8 @@ impl Pins {
         Some(Self { server: server.to_vec(), generator: generator.to_vec(), all: all.clone() })
     }
 
-    /// From now on this thread, and what it starts, runs on the generator's cores, or on all of them.
+    /// From now on this thread, and what it starts, runs on the generator's cores, or on all of
+    /// them.
     ///
     /// # Errors
     /// If the system refuses.

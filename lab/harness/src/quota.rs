@@ -1,4 +1,5 @@
-//! Whether a CPU quota held this process and its children back: the lab may run in a container that has less than a core.
+//! Whether a CPU quota held this process and its children back: the lab may run in a container that
+//! has less than a core.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +7,8 @@ use std::path::{Path, PathBuf};
 /// Where control groups (version 2) are mounted.
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// How often a control group with a quota was looked at, and how often it had used the quota up before the period was over.
+/// How often a control group with a quota was looked at, and how often it had used the quota up
+/// before the period was over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Throttled {
     /// Periods that have passed.
@@ -16,8 +18,8 @@ pub struct Throttled {
 }
 
 impl Throttled {
-    /// What this process's control group, and those above it, have counted so far: that of the one that was held back most. Nothing
-    /// where there are no such groups.
+    /// What this process's control group, and those above it, have counted so far: that of the one
+    /// that was held back most. Nothing where there are no such groups.
     pub fn so_far() -> Self {
         let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let groups = groups(&own);

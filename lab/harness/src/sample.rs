@@ -1,4 +1,5 @@
-//! What a server costs: the CPU time and the memory of its whole process tree, read from the kernel.
+//! What a server costs: the CPU time and the memory of its whole process tree, read from the
+//! kernel.
 //!
 //! A process that ends while it is being read is skipped: whoever waits for it counts its time.
 
@@ -34,10 +35,11 @@ impl Tree {
 /// What a process tree occupies at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Footprint {
-    /// Proportional set size, in bytes: memory that processes share is divided among them (proc_pid_smaps(5)).
+    /// Proportional set size, in bytes: memory that processes share is divided among them
+    /// (proc_pid_smaps(5)).
     ///
-    /// Divided among all on this machine that share it, so a page of the program that the lab itself has mapped counts half.
-    /// `None` if that of one of them may not be read.
+    /// Divided among all on this machine that share it, so a page of the program that the lab
+    /// itself has mapped counts half. `None` if that of one of them may not be read.
     pub pss_bytes: Option<u64>,
     /// Processes that live, so without zombies.
     pub processes: usize,
@@ -45,11 +47,13 @@ pub struct Footprint {
     pub threads: usize,
 }
 
-/// CPU time, user and system, that the tree has used since it began, with its threads and children that have ended.
+/// CPU time, user and system, that the tree has used since it began, with its threads and children
+/// that have ended.
 ///
-/// A living process is read in nanoseconds by its own clock. `utime + stime` would be cut to ticks of 10 ms for each: over
-/// 1000 children that is up to ten seconds. Children that have ended and were waited for exist only in those ticks, one cut per
-/// parent. Children of a parent that ignores SIGCHLD leave nothing behind (wait(2)) and are missing here.
+/// A living process is read in nanoseconds by its own clock. `utime + stime` would be cut to ticks
+/// of 10 ms for each: over 1000 children that is up to ten seconds. Children that have ended and
+/// were waited for exist only in those ticks, one cut per parent. Children of a parent that ignores
+/// SIGCHLD leave nothing behind (wait(2)) and are missing here.
 ///
 /// # Errors
 /// If the tree does not exist.
@@ -57,7 +61,8 @@ pub fn cpu_time(of: Tree) -> Result<Duration> {
     let stats = stats(of.root)?;
     let own =
         |stat: &Stat| if of.is_kept && stat.pid == of.root.as_raw() { Duration::ZERO } else { own_cpu(stat) };
-    // Parents come before their children: one that ends in between is missing for the moment, rather than counted twice.
+    // Parents come before their children: one that ends in between is missing for the moment,
+    // rather than counted twice.
     Ok(stats.iter().map(|stat| reaped_cpu(stat) + own(stat)).sum())
 }
 
@@ -74,7 +79,8 @@ fn reaped_cpu(stat: &Stat) -> Duration {
 
 /// Memory, processes and threads of the tree, at this moment.
 ///
-/// The kernel walks every page table of the tree: with 1000 processes this takes about a second, so not while one measures.
+/// The kernel walks every page table of the tree: with 1000 processes this takes about a second, so
+/// not while one measures.
 ///
 /// # Errors
 /// If the tree does not exist.
@@ -100,7 +106,8 @@ pub fn footprint(of: Tree) -> Result<Footprint> {
     Ok(footprint)
 }
 
-/// The processes of the tree that live, parents before their children, and how many descriptors each has open.
+/// The processes of the tree that live, parents before their children, and how many descriptors
+/// each has open.
 ///
 /// # Errors
 /// If the tree does not exist.
@@ -123,8 +130,9 @@ fn pss(process: &Process) -> ProcResult<u64> {
     Ok(maps.iter().filter_map(|map| map.extension.map.get("Pss")).sum())
 }
 
-/// CPU time that everybody on this machine has used since it was started, with what the host of a virtual machine took away; and of it
-/// what this process has used. In ticks of 10 ms; interrupts are not in it, since nobody can say whose they are.
+/// CPU time that everybody on this machine has used since it was started, with what the host of a
+/// virtual machine took away; and of it what this process has used. In ticks of 10 ms; interrupts
+/// are not in it, since nobody can say whose they are.
 ///
 /// # Errors
 /// If /proc/stat cannot be read.
@@ -140,11 +148,13 @@ pub fn machine_cpu() -> Result<(Duration, Duration)> {
 pub struct KernelMemory {
     /// Page tables and kernel stacks of the tree, in bytes.
     pub own_bytes: u64,
-    /// Slab caches of the whole machine, in bytes: sockets, files, processes, and whatever else the kernel allocates in small.
+    /// Slab caches of the whole machine, in bytes: sockets, files, processes, and whatever else the
+    /// kernel allocates in small.
     pub slab_bytes: u64,
 }
 
-/// A thread's stack in the kernel, in bytes: THREAD_SIZE of x86-64 and of arm64 with pages of 4 KiB.
+/// A thread's stack in the kernel, in bytes: THREAD_SIZE of x86-64 and of arm64 with pages of 4
+/// KiB.
 const KERNEL_STACK_BYTES: u64 = 16 * 1024;
 
 /// What the kernel keeps for the tree, at this moment.
@@ -162,7 +172,8 @@ pub fn kernel_memory(of: Tree) -> Result<KernelMemory> {
     Ok(KernelMemory { own_bytes, slab_bytes: slab_bytes()? })
 }
 
-/// Slab caches of the whole machine, in bytes. Reclaimable ones are in it, since the inodes of sockets count as such.
+/// Slab caches of the whole machine, in bytes. Reclaimable ones are in it, since the inodes of
+/// sockets count as such.
 ///
 /// # Errors
 /// If /proc/meminfo cannot be read.
@@ -186,8 +197,9 @@ fn members(of: Tree) -> Result<Vec<Stat>> {
     Ok(stats)
 }
 
-/// `root` and all its descendants that exist now, parents before their children. Each is looked at and let go: a [`Process`] is a
-/// descriptor, and there may be more processes than this one may have open.
+/// `root` and all its descendants that exist now, parents before their children. Each is looked at
+/// and let go: a [`Process`] is a descriptor, and there may be more processes than this one may
+/// have open.
 fn stats(root: Pid) -> Result<Vec<Stat>> {
     let mut by_parent: HashMap<i32, Vec<Stat>> = HashMap::new();
     let mut tree: Vec<Stat> = Vec::new();

@@ -22,7 +22,8 @@ use crate::tail::Tail;
 /// A server that takes longer to listen is given up.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A server that takes longer to stop is killed. Nobody is connected by then, so there is nothing to drain.
+/// A server that takes longer to stop is killed. Nobody is connected by then, so there is nothing
+/// to drain.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often is looked whether something has happened that nothing announces.
@@ -31,7 +32,8 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Longest `listening on ADDRESS` line that is read, in bytes.
 const LINE_BYTES: u64 = 1024;
 
-/// Variables that would change what is measured, or make the server use a socket that was meant for another.
+/// Variables that would change what is measured, or make the server use a socket that was meant for
+/// another.
 const FOREIGN_VARIABLES: [&str; 4] = ["LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "RUST_LOG"];
 
 /// The environment variables of our servers' options begin with this.
@@ -46,8 +48,8 @@ pub struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    /// Starts it, on these cores if any are given, and waits until a client can connect. To be called on the main thread only: see
-    /// [`leash`].
+    /// Starts it, on these cores if any are given, and waits until a client can connect. To be
+    /// called on the main thread only: see [`leash`].
     ///
     /// # Errors
     /// If it does not listen within ten seconds, or ends before; with the last line of its log.
@@ -61,7 +63,8 @@ impl<'a> Server<'a> {
         Ok(Self { process, address, is_ours: !contender.start.is_foreign() })
     }
 
-    /// Starts one of ours on all cores, with these arguments, and lets it log as it does by itself: its last line is its status.
+    /// Starts one of ours on all cores, with these arguments, and lets it log as it does by itself:
+    /// its last line is its status.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -181,8 +184,8 @@ fn start_foreign<'a>(
     Ok((process, address))
 }
 
-/// Whether a client can connect. A socket without a listener can connect to itself when the kernel gives it the very port that
-/// it asks for: that does not count.
+/// Whether a client can connect. A socket without a listener can connect to itself when the kernel
+/// gives it the very port that it asks for: that does not count.
 fn accepts(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&address, START_TIMEOUT)
         .is_ok_and(|stream| stream.local_addr().is_ok_and(|local| local != address))
@@ -218,7 +221,8 @@ impl<'a> Process<'a> {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(i32::MAX))
     }
 
-    /// How the leader has ended; `None` while it runs. It stays a zombie, so that its process group keeps its number.
+    /// How the leader has ended; `None` while it runs. It stays a zombie, so that its process group
+    /// keeps its number.
     fn ended(&self) -> Option<String> {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         match waitid(Id::Pid(self.pid()), flags) {
@@ -267,7 +271,8 @@ impl<'a> Process<'a> {
         Ok(())
     }
 
-    /// An error that says `what`, with the last line of the log. Kills the group, so that the log has an end.
+    /// An error that says `what`, with the last line of the log. Kills the group, so that the log
+    /// has an end.
     fn failure(&mut self, what: &str) -> anyhow::Error {
         let _ = self.kill();
         match self.log.last_line() {

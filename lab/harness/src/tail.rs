@@ -15,7 +15,8 @@ const SHOWN_CHARACTERS: usize = 300;
 /// How long [`Tail::last_line`] waits for a reader to come to the end.
 const READ_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// The last 4 KiB of the streams that it reads. They are read to their ends, so that no server ever waits for the lab.
+/// The last 4 KiB of the streams that it reads. They are read to their ends, so that no server ever
+/// waits for the lab.
 #[derive(Debug, Clone, Default)]
 pub struct Tail(Arc<Mutex<State>>);
 
@@ -32,7 +33,8 @@ impl Tail {
         let tail = self.clone();
         let reader = thread::Builder::new().name("log".to_owned()).spawn(move || tail.keep(stream));
         if reader.is_err() {
-            // Without a thread the stream is closed; what the server says is lost, what it does is not.
+            // Without a thread the stream is closed; what the server says is lost, what it does is
+            // not.
             self.lock().readers -= 1;
         }
     }
@@ -48,8 +50,8 @@ impl Tail {
         self.lock().readers -= 1;
     }
 
-    /// The last line that is not blank, escaped and cut, since a stranger wrote it. The server should have ended: its last
-    /// words are waited for, but not long.
+    /// The last line that is not blank, escaped and cut, since a stranger wrote it. The server
+    /// should have ended: its last words are waited for, but not long.
     pub fn last_line(&self) -> Option<String> {
         let begun = Instant::now();
         while self.lock().readers > 0 && begun.elapsed() < READ_TIMEOUT {

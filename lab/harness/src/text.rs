@@ -16,7 +16,8 @@ pub const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none
 /// Columns of space between two columns.
 pub const GAP: u16 = 2;
 
-/// Writes a line to stdout that warns of a debug build, or to stderr where stdout is for a program; in a release build nothing.
+/// Writes a line to stdout that warns of a debug build, or to stderr where stdout is for a program;
+/// in a release build nothing.
 ///
 /// # Errors
 /// If stdout cannot be written; a reader that has gone is none.
@@ -49,7 +50,8 @@ pub fn terminal_width() -> Option<u16> {
     terminal_size::terminal_size_of(io::stdout()).map(|(Width(columns), _)| columns)
 }
 
-/// Appends `words` after `title`, broken before `columns` where it can be, with the further lines indented.
+/// Appends `words` after `title`, broken before `columns` where it can be, with the further lines
+/// indented.
 pub fn paragraph(text: &mut String, title: &str, words: &str, columns: usize) {
     let mut line = title.trim_end().to_owned();
     for word in words.split_whitespace() {

@@ -77,7 +77,8 @@ fn the_cpu_time_of_a_child_is_counted_while_it_runs_and_after_it_was_reaped() {
     script.hear("reaped");
     let reaped = cpu_time(Tree::of(script.pid())).unwrap();
     assert!(reaped + 2 * TICK >= living, "{living:?} while the child lived, {reaped:?} after it was reaped");
-    // One busy process cannot use more than the time that has passed; the shell's own share is small.
+    // One busy process cannot use more than the time that has passed; the shell's own share is
+    // small.
     assert!(reaped <= begun.elapsed() + 2 * TICK, "{reaped:?} within {:?}", begun.elapsed());
 }
 

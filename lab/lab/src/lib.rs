@@ -1,7 +1,7 @@
 //! The laboratory: what was measured and what was learned, side by side.
 //!
-//! This is its command line and nothing else: [`compare`] compares the servers, [`lessons`] is the course, [`million`] holds a million
-//! conversations, and [`harness`] is what they share.
+//! This is its command line and nothing else: [`compare`] compares the servers, [`lessons`] is the
+//! course, [`million`] holds a million conversations, and [`harness`] is what they share.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
-//! `lab compare` from the outside: what it prints, what it leaves behind, how it takes nonsense and interruptions.
+//! `lab compare` from the outside: what it prints, what it leaves behind, how it takes nonsense and
+//! interruptions.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod harness;
@@ -25,7 +26,8 @@ fn json(ended: &Ended) -> Value {
         .unwrap_or_else(|error| panic!("{error}: {:?} {}", ended.stdout, ended.stderr))
 }
 
-/// A lab that drives `fork` with four connections for a long time, and the five processes of that server.
+/// A lab that drives `fork` with four connections for a long time, and the five processes of that
+/// server.
 fn in_the_middle_of_a_run() -> (Lab, Vec<Descendant>) {
     let lab = Lab::start(&["compare", "--models=fork", "--connections=4", "--duration=10m"]);
     let servers = wait_until("the server serves four connections", || {
@@ -47,8 +49,9 @@ fn a_short_comparison_measures_every_model() {
     all.extend(server_uring::available().is_ok().then_some("uring"));
     all.push("hybrid");
     assert_eq!(names, all);
-    // A process or a thread for each of the four connections, or for each of the four workers, and the one that accepts.
-    // Of server-hybrid's workers, as many as the cores that it was given, each has a thread beside the one with the loop.
+    // A process or a thread for each of the four connections, or for each of the four workers, and
+    // the one that accepts. Of server-hybrid's workers, as many as the cores that it was given,
+    // each has a thread beside the one with the loop.
     let expected = |name: &str, processes: u64, workers: u64| match name {
         "fork" | "prefork" => (5, 5),
         "thread" | "pool" => (1, 5),
@@ -166,7 +169,8 @@ fn ctrl_c_leaves_no_process_and_ends_with_code_1() {
 fn ctrl_c_keeps_what_was_measured_so_far() {
     let folder = tempfile::tempdir().unwrap();
     let (json, report) = (folder.path().join("results.json"), folder.path().join("report.html"));
-    // The first point is measured at once; the second opens more connections than the first, which tells that it has begun.
+    // The first point is measured at once; the second opens more connections than the first, which
+    // tells that it has begun.
     let lab = Lab::start(&[
         "compare",
         "--models=fork",

@@ -1,4 +1,5 @@
-//! `lab run coroutines`: 8 units in turn, 5 together, on one thread; and who does not give way holds the others up.
+//! `lab run coroutines`: 8 units in turn, 5 together, on one thread; and who does not give way
+//! holds the others up.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
 
 mod lesson;

@@ -1,4 +1,5 @@
-//! `docs/lessons.md` and its Chinese twin: every experiment is there, in the order of the list, with the same commands.
+//! `docs/lessons.md` and its Chinese twin: every experiment is there, in the order of the list,
+//! with the same commands.
 
 use lessons::EXPERIMENTS;
 

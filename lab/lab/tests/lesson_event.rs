@@ -1,4 +1,5 @@
-//! `lab run event`: a bell that rings between looking and waiting is missed by all, and an event by nobody.
+//! `lab run event`: a bell that rings between looking and waiting is missed by all, and an event by
+//! nobody.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
 
 mod lesson;

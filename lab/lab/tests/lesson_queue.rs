@@ -1,4 +1,5 @@
-//! `lab run queue`: what a bound does, that nothing is lost, and that a queue between processes keeps its bound, too.
+//! `lab run queue`: what a bound does, that nothing is lost, and that a queue between processes
+//! keeps its bound, too.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
 
 mod lesson;

@@ -81,8 +81,8 @@ fn a_page_and_a_picture_stand_alone_and_tell_lane_state_begin_and_length() {
     }
 }
 
-/// The rules of the format for the phases that the lab uses: the fields that each must have, no negative time, and on every
-/// thread an order of time in which spans nest.
+/// The rules of the format for the phases that the lab uses: the fields that each must have, no
+/// negative time, and on every thread an order of time in which spans nest.
 fn validate(document: &Value) {
     let mut threads: BTreeMap<(i64, i64), Vec<(f64, f64)>> = BTreeMap::new();
     let mut named = Vec::new();

@@ -9,7 +9,8 @@ use lessons::trace::{Kind, State, Trace};
 
 use lesson::lesson;
 
-/// Enough that one of them who waits for a core, where other programs are at work, does not turn the comparison of their costs.
+/// Enough that one of them who waits for a core, where other programs are at work, does not turn
+/// the comparison of their costs.
 const SMALL: [&str; 3] = ["spawn", "--count=40", "--delay=5ms"];
 
 fn pids(trace: &Trace) -> BTreeSet<i32> {

@@ -1,4 +1,5 @@
-//! `lab run threads`: what is shared, what a join is, what dies, what lives on, and that nothing of it is left behind.
+//! `lab run threads`: what is shared, what a join is, what dies, what lives on, and that nothing of
+//! it is left behind.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
 
 mod lesson;
@@ -24,7 +25,8 @@ fn at_ns(trace: &Trace, lane: &str, label: &str) -> u64 {
     mark.unwrap_or_else(|| panic!("no mark {label}: {lane:?}")).at_ns
 }
 
-/// The process with this number, unless it is another that got it meanwhile: those of the lab have a name.
+/// The process with this number, unless it is another that got it meanwhile: those of the lab have
+/// a name.
 fn is_left(pid: i32) -> bool {
     let stat = Process::new(pid).and_then(|process| process.stat());
     stat.is_ok_and(|stat| stat.comm == "lab-act" || stat.comm == "lab")
@@ -125,7 +127,8 @@ fn an_orphan_does_not_outlive_a_lab_that_is_killed_or_interrupted() {
         });
         kill(Pid::from_raw(pid), signal).unwrap();
         lab.end();
-        // Whoever is process 1 here may be slow to reap, or not do it: a zombie does nothing any more.
+        // Whoever is process 1 here may be slow to reap, or not do it: a zombie does nothing any
+        // more.
         let lives =
             |pid: &i32| Process::new(*pid).and_then(|one| one.stat()).is_ok_and(|stat| stat.state != 'Z');
         wait_until("the orphan has ended", || (!family.iter().any(lives)).then_some(()));

@@ -1,4 +1,5 @@
-//! `lab run tickets`: how often a ticket is sold, and what is left when a buyer, or the lab, is killed.
+//! `lab run tickets`: how often a ticket is sold, and what is left when a buyer, or the lab, is
+//! killed.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
 
 mod lesson;
@@ -46,7 +47,8 @@ fn every_buyer_is_a_process_of_its_own_on_one_clock() {
         assert_eq!(lane.kind, Kind::Process);
         assert!(lane.spans.windows(2).all(|pair| pair[0].end_ns == pair[1].begin_ns), "{lane:?}");
     }
-    // The lock is handed over, so the time in which somebody has it is all of it one after the other.
+    // The lock is handed over, so the time in which somebody has it is all of it one after the
+    // other.
     let held: u64 = trace.lanes.iter().map(|lane| lane.total_ns(State::Holding)).sum();
     assert!(held <= trace.length_ns());
 }

@@ -1,4 +1,5 @@
-//! The report, as a browser shows it: whole, without network and errors, on narrow and on wide screens.
+//! The report, as a browser shows it: whole, without network and errors, on narrow and on wide
+//! screens.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
@@ -31,8 +32,8 @@ const SHORT: [&str; 7] = [
     "--rounds=2",
 ];
 
-/// What a browser is asked to find out in the page. It stands at the end of a copy of the report, in a frame; the
-/// answers come back in the title of the page around it.
+/// What a browser is asked to find out in the page. It stands at the end of a copy of the report,
+/// in a frame; the answers come back in the title of the page around it.
 const QUESTIONS: &str = r#"<script>
 addEventListener('load', () => {
   const all = selector => [...document.querySelectorAll(selector)];
@@ -65,7 +66,8 @@ addEventListener('load', () => {
 });
 </script>"#;
 
-/// Stands before everything else: errors are noted, and whatever would leave the page is refused and noted too.
+/// Stands before everything else: errors are noted, and whatever would leave the page is refused
+/// and noted too.
 const WATCH: &str = r#"<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <script>window.faults = [];
 addEventListener('error', event => faults.push(String(event.message)));
@@ -151,7 +153,8 @@ fn seen(browser: &Path, folder: &Path, width: u32) -> Value {
     serde_json::from_str(&title).unwrap_or_else(|error| panic!("{error}: the page did not answer: {title}"))
 }
 
-/// How many charts there must be: each quantity that anybody has a value of, and each point's distribution.
+/// How many charts there must be: each quantity that anybody has a value of, and each point's
+/// distribution.
 fn expected_charts(document: &Document) -> usize {
     let mut count = 0;
     for scenario in document.scenarios() {
@@ -202,7 +205,8 @@ fn a_browser_shows_every_chart_without_network_or_error_on_narrow_and_wide_scree
         assert_eq!((&seen["after"], &seen["again"]), (&Value::from(0), &seen["before"]), "{seen}");
     }
 
-    // The same questions, where the answers must be bad: an image from elsewhere, a script that fails, something too wide.
+    // The same questions, where the answers must be bad: an image from elsewhere, a script that
+    // fails, something too wide.
     let report = folder.path().join("report.html");
     let faulty =
         "<img src='http://127.0.0.1:9/x.png'><script>missing()</script><p style='width:2000px'>x</p></body>";

@@ -1,7 +1,8 @@
 //! The processes of an experiment: this program again, as `lab act`, watched and heard over pipes.
 //!
-//! Each sends its lane to its parent at once, event by event, so that what it did until it was killed is known. They die with the
-//! thread that started them (see [`harness::leash`]): start them from the thread that runs the experiment.
+//! Each sends its lane to its parent at once, event by event, so that what it did until it was
+//! killed is known. They die with the thread that started them (see [`harness::leash`]): start them
+//! from the thread that runs the experiment.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -43,7 +44,8 @@ pub enum Heard<T> {
     End(usize),
 }
 
-/// The processes of an experiment, numbered from 0 in the order of their start. Dropped, they are killed.
+/// The processes of an experiment, numbered from 0 in the order of their start. Dropped, they are
+/// killed.
 #[derive(Debug)]
 pub struct Cast {
     experiment: &'static str,
@@ -135,7 +137,8 @@ impl Cast {
         }
     }
 
-    /// Waits until each has said one word, in any order; returns the words in the order of the numbers.
+    /// Waits until each has said one word, in any order; returns the words in the order of the
+    /// numbers.
     ///
     /// # Errors
     /// If one ends instead or speaks twice, or as [`listen`](Self::listen).
@@ -182,8 +185,9 @@ impl Cast {
         self.actors[number].child.kill().context("cannot kill a process")
     }
 
-    /// Waits for the end of all. Returns their lanes in the order of the numbers, each followed by those of its threads, and how
-    /// each ended. The lane of one that was killed ends with the mark `killed`, of one that failed with `failed`.
+    /// Waits for the end of all. Returns their lanes in the order of the numbers, each followed by
+    /// those of its threads, and how each ended. The lane of one that was killed ends with the mark
+    /// `killed`, of one that failed with `failed`.
     ///
     /// # Errors
     /// If one said what is no word of an actor, or does not end: then all are killed.
@@ -261,7 +265,8 @@ fn living() -> MutexGuard<'static, Vec<i32>> {
 /// Reads what process `number` says until it can say no more.
 ///
 /// # Errors
-/// If it is no word of an actor. A last line without its end is none: its process was killed in the middle of it.
+/// If it is no word of an actor. A last line without its end is none: its process was killed in the
+/// middle of it.
 fn listen_to(
     stdout: ChildStdout,
     number: usize,

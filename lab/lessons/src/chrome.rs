@@ -1,8 +1,9 @@
 //! What was recorded as Chrome trace events, which Perfetto and chrome://tracing open.
 //!
-//! The format: "Trace Event Format", Google, 2016. Here: `M` names processes and threads, `X` is a span, `i` an instant; `ts` and
-//! `dur` are microseconds with fractions, from the first instant of all. Each lane is a thread of the file. Tasks have no thread of
-//! their own and get a number that no thread has; so does a lane whose thread has shown another lane already.
+//! The format: "Trace Event Format", Google, 2016. Here: `M` names processes and threads, `X` is a
+//! span, `i` an instant; `ts` and `dur` are microseconds with fractions, from the first instant of
+//! all. Each lane is a thread of the file. Tasks have no thread of their own and get a number that
+//! no thread has; so does a lane whose thread has shown another lane already.
 
 use std::collections::BTreeSet;
 

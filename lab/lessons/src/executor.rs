@@ -1,12 +1,14 @@
-//! What runs coroutines: one thread, a queue of tasks that can go on, and a heap of alarms for those that sleep.
+//! What runs coroutines: one thread, a queue of tasks that can go on, and a heap of alarms for
+//! those that sleep.
 //!
-//! The language turns an `async fn` into a value that can be asked to go on until it has to wait (`poll`); everything else is here.
-//! It is what gevent's hub, an event loop or a runtime does, without sockets: a task that waits leaves a [`Waker`] where what it
-//! waits for will find it, and returns; the waker puts it back into the queue; when the queue is empty the thread sleeps until the
-//! next alarm.
+//! The language turns an `async fn` into a value that can be asked to go on until it has to wait
+//! (`poll`); everything else is here. It is what gevent's hub, an event loop or a runtime does,
+//! without sockets: a task that waits leaves a [`Waker`] where what it waits for will find it, and
+//! returns; the waker puts it back into the queue; when the queue is empty the thread sleeps until
+//! the next alarm.
 //!
-//! Nobody is interrupted. A task that does not wait keeps the thread, and alarms that ring meanwhile are heard late: that is the price of
-//! switching only where the task says so.
+//! Nobody is interrupted. A task that does not wait keeps the thread, and alarms that ring
+//! meanwhile are heard late: that is the price of switching only where the task says so.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -21,14 +23,16 @@ use std::time::Instant;
 /// Something that can be gone on with, until it is done.
 pub type Task<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-/// All tasks that are left wait for something that can never happen: nobody holds a waker of theirs, and no alarm is set.
+/// All tasks that are left wait for something that can never happen: nobody holds a waker of
+/// theirs, and no alarm is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stuck {
     /// How many.
     pub tasks: usize,
 }
 
-/// The alarms of one thread, the next one first. Alarms for the same instant ring in the order in which they were set.
+/// The alarms of one thread, the next one first. Alarms for the same instant ring in the order in
+/// which they were set.
 #[derive(Debug, Default)]
 pub struct Alarms {
     heap: RefCell<BinaryHeap<Reverse<Alarm>>>,
@@ -56,8 +60,8 @@ struct Ticket {
     ready: Arc<Ready>,
 }
 
-/// Runs all tasks on the calling thread until the last is done. They begin in their order, and of those that can go on the one that
-/// could first goes on first.
+/// Runs all tasks on the calling thread until the last is done. They begin in their order, and of
+/// those that can go on the one that could first goes on first.
 ///
 /// # Errors
 /// If those that are left can never go on. They are dropped.
@@ -82,7 +86,8 @@ pub fn run(alarms: &Alarms, tasks: Vec<Task<'_>>) -> Result<(), Stuck> {
     Ok(())
 }
 
-/// Nobody can go on: sleeps until the next alarm, or until another thread wakes a task. It may return too early, which costs a look.
+/// Nobody can go on: sleeps until the next alarm, or until another thread wakes a task. It may
+/// return too early, which costs a look.
 fn rest(alarms: &Alarms, ready: &Ready, tasks: &[Option<(Task<'_>, Arc<Ticket>)>]) -> Result<(), Stuck> {
     if let Some(at) = alarms.next() {
         thread::park_timeout(at.saturating_duration_since(Instant::now()));
@@ -94,7 +99,8 @@ fn rest(alarms: &Alarms, ready: &Ready, tasks: &[Option<(Task<'_>, Arc<Ticket>)>
     if is_awaited {
         thread::park();
     } else if ready.lock().is_empty() {
-        // Looked at after the wakers: one that was used and dropped in between has left its task in the queue.
+        // Looked at after the wakers: one that was used and dropped in between has left its task in
+        // the queue.
         return Err(Stuck { tasks: left().count() });
     }
     Ok(())
@@ -173,7 +179,8 @@ impl Wake for Ticket {
                 queue.push_back(self.task);
             }
         }
-        // First the fact, then the bell. Rung before the thread lies down, it is kept (thread::park).
+        // First the fact, then the bell. Rung before the thread lies down, it is kept
+        // (thread::park).
         self.ready.thread.unpark();
     }
 }

@@ -31,8 +31,8 @@ pub fn name<W: ValueEnum>(way: W) -> String {
     way.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
-/// Runs `work` on `count` threads, which begin when all of them exist, and returns their lanes. Each is told its number, from 0, and
-/// its lane is called `noun` and that number counted from 1.
+/// Runs `work` on `count` threads, which begin when all of them exist, and returns their lanes.
+/// Each is told its number, from 0, and its lane is called `noun` and that number counted from 1.
 ///
 /// # Errors
 /// If the system does not give that many threads: then none does anything. If one panicked.

@@ -1,4 +1,5 @@
-//! The lessons for machines: what was measured, what to think of it, and everything that was recorded.
+//! The lessons for machines: what was measured, what to think of it, and everything that was
+//! recorded.
 
 use anyhow::Result;
 use harness::machine::Machine;

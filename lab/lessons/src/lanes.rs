@@ -70,8 +70,8 @@ enum Cell {
     Mark(usize),
 }
 
-/// A row for each lane, a time axis below, and a legend of what occurs. A column shows the state in which the lane was for most of
-/// its time, or the last mark in it.
+/// A row for each lane, a time axis below, and a legend of what occurs. A column shows the state in
+/// which the lane was for most of its time, or the last mark in it.
 pub fn draw(trace: &Trace, look: &Look) -> String {
     if trace.lanes.is_empty() {
         return "(nothing was recorded)\n".to_owned();

@@ -1,16 +1,23 @@
 //! The course's experiments: `lab list`, `lab run`, and what they have in common.
 //!
 //! To add an experiment:
-//! 1. write `experiments/NAME.rs` beside [`experiments::semaphore`] (threads) or [`experiments::tickets`] (processes): a
-//!    struct of options (`clap::Args`) that implements [`Experiment`], and a line of it in [`EXPERIMENTS`];
-//! 2. `run` does each variant in turn: every thread owns a [`trace::Recorder`], tells it what it does *when it does it*, and hands
-//!    `recorder.end()` back through its join; the lanes become a [`trace::Trace`];
-//! 3. processes are started by a [`cast::Cast`] and do their part in `act`, where [`part::Part`] records and speaks for them;
-//! 4. figures and [`verdict::Claim`]s are made from what was recorded, never from what should have been;
-//! 5. a race that is to be shown is forced, by a barrier between its two steps; a wait that could be for ever has a deadline;
-//! 6. its claims are tests in `lab/lab/tests/lesson_NAME.rs`, which run the program with small sizes and read its `--json -`.
+//! 1. write `experiments/NAME.rs` beside [`experiments::semaphore`] (threads) or
+//!    [`experiments::tickets`] (processes): a struct of options (`clap::Args`) that implements
+//!    [`Experiment`], and a line of it in [`EXPERIMENTS`];
+//! 2. `run` does each variant in turn: every thread owns a [`trace::Recorder`], tells it what it
+//!    does *when it does it*, and hands `recorder.end()` back through its join; the lanes become a
+//!    [`trace::Trace`];
+//! 3. processes are started by a [`cast::Cast`] and do their part in `act`, where [`part::Part`]
+//!    records and speaks for them;
+//! 4. figures and [`verdict::Claim`]s are made from what was recorded, never from what should have
+//!    been;
+//! 5. a race that is to be shown is forced, by a barrier between its two steps; a wait that could
+//!    be for ever has a deadline;
+//! 6. its claims are tests in `lab/lab/tests/lesson_NAME.rs`, which run the program with small
+//!    sizes and read its `--json -`.
 //!
-//! Deliberately absent: any control flow around an experiment. It is a function that is called once, and its output is a value.
+//! Deliberately absent: any control flow around an experiment. It is a function that is called
+//! once, and its output is a value.
 #![forbid(unsafe_code)]
 
 pub mod cast;
@@ -188,7 +195,8 @@ pub fn list() -> Result<()> {
 /// Runs the experiment that was named, or all.
 ///
 /// # Errors
-/// If one cannot be done, or what was observed is not what was expected. What was observed until then has been shown.
+/// If one cannot be done, or what was observed is not what was expected. What was observed until
+/// then has been shown.
 pub fn run(options: &RunOptions) -> Result<()> {
     let chosen = match (&options.chosen, options.all) {
         (Some(chosen), false) => vec![(chosen.entry, chosen.options.clone())],

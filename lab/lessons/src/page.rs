@@ -9,7 +9,8 @@ use super::show::rows;
 use super::trace::{Lane, Span, State, Trace};
 use super::verdict::{Drawing, Variant, time};
 
-/// Measures of a picture, in pixels: its width, that of the names, the space right of the lanes, and heights.
+/// Measures of a picture, in pixels: its width, that of the names, the space right of the lanes,
+/// and heights.
 const WIDTH: f64 = 1060.0;
 const NAMES: f64 = 150.0;
 const MARGIN: f64 = 40.0;
@@ -23,7 +24,8 @@ const TITLE: f64 = 40.0;
 /// Characters of a lane's name that fit; hovering tells the whole.
 const NAME_CHARACTERS: usize = 20;
 
-/// How a state, a mark and text look. Holding is also taller than the rest, so that the picture can be read without colours.
+/// How a state, a mark and text look. Holding is also taller than the rest, so that the picture can
+/// be read without colours.
 const STYLE: &str = "\
 .l text{font:12px system-ui,sans-serif;fill:var(--ink)}.l .faint{fill:var(--faint)}.l line{stroke:var(--rule)}\
 .l .running{fill:var(--blue)}.l .waiting{fill:var(--orange)}.l .holding{fill:var(--green)}.l .sleeping{fill:var(--grey)}\
@@ -221,7 +223,8 @@ fn one_lane(svg: &mut String, lane: &Lane, top: f64, scale: &Scale, labels: &[&s
     }
 }
 
-/// The sign of the label with this number, with a title that is escaped already: a diamond, a triangle or a circle, in turn.
+/// The sign of the label with this number, with a title that is escaped already: a diamond, a
+/// triangle or a circle, in turn.
 fn sign(svg: &mut String, number: usize, x: f64, y: f64, title: &str) {
     let class = number % 3;
     let shape = match class {

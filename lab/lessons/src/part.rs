@@ -1,4 +1,5 @@
-//! A process of an experiment, seen from inside: `lab act`, started by a [`Cast`](super::cast::Cast).
+//! A process of an experiment, seen from inside: `lab act`, started by a
+//! [`Cast`](super::cast::Cast).
 
 use std::io::{self, BufRead, Write};
 
@@ -38,8 +39,8 @@ pub(super) enum Line {
 
 /// A process's own end of it all: its lane, and the line to its parent.
 ///
-/// Its recording is not as cheap as a thread's: each event is a write to a pipe. A parent that has gone is no error: its
-/// processes are about to be killed.
+/// Its recording is not as cheap as a thread's: each event is a write to a pipe. A parent that has
+/// gone is no error: its processes are about to be killed.
 #[derive(Debug)]
 pub struct Part(());
 
@@ -64,7 +65,8 @@ impl Part {
         let _ = write_line(&Line::Lane(lane));
     }
 
-    /// Says something to the experiment, which gets it by [`Cast::listen`](super::cast::Cast::listen).
+    /// Says something to the experiment, which gets it by
+    /// [`Cast::listen`](super::cast::Cast::listen).
     ///
     /// # Errors
     /// If the parent has gone.
@@ -72,7 +74,8 @@ impl Part {
         write_line(&Line::Word(serde_json::to_value(word)?))
     }
 
-    /// Waits for the next word of the parent; `None` if it has nothing more to say. The lane's state is the caller's to change.
+    /// Waits for the next word of the parent; `None` if it has nothing more to say. The lane's
+    /// state is the caller's to change.
     ///
     /// # Errors
     /// If it cannot be read or understood.

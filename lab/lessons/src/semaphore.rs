@@ -1,4 +1,5 @@
-//! A counting semaphore, which the standard library lacks: so many may be in at once, the others sleep until a place is free.
+//! A counting semaphore, which the standard library lacks: so many may be in at once, the others
+//! sleep until a place is free.
 //!
 //! Not fair: who comes when a place is given back may take it before one who has waited for it.
 
@@ -23,9 +24,11 @@ impl Semaphore {
 
     /// Takes a place, and sleeps until there is one.
     pub fn acquire(&self) -> Permit<'_> {
-        // A number is whole also when somebody panicked with the lock in hand, so poison means nothing here.
+        // A number is whole also when somebody panicked with the lock in hand, so poison means
+        // nothing here.
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        // In a loop inside: a sleeper may be woken for nothing, or find the place taken by somebody who never slept.
+        // In a loop inside: a sleeper may be woken for nothing, or find the place taken by somebody
+        // who never slept.
         let mut free = self.freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
         *free -= 1;
         Permit(self)
@@ -35,7 +38,8 @@ impl Semaphore {
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        // One place, one sleeper. A change and its signal under the lock's protection: no sleeper can miss it.
+        // One place, one sleeper. A change and its signal under the lock's protection: no sleeper
+        // can miss it.
         self.0.freed.notify_one();
     }
 }

@@ -1,4 +1,5 @@
-//! Where the lessons are shown: on the terminal one after the other, in files all together at the end.
+//! Where the lessons are shown: on the terminal one after the other, in files all together at the
+//! end.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -39,7 +40,8 @@ pub struct ShowOptions {
     #[arg(long, value_name = "FILE", global = true, help_heading = "Output")]
     svg: Option<PathBuf>,
 
-    /// Write what was recorded as Chrome trace events, for Perfetto or chrome://tracing, to this file
+    /// Write what was recorded as Chrome trace events, for Perfetto or chrome://tracing, to this
+    /// file
     #[arg(long, value_name = "FILE", global = true, help_heading = "Output")]
     trace: Option<PathBuf>,
 
@@ -113,7 +115,8 @@ fn write(output: Option<Output>, content: impl FnOnce() -> Result<String>) -> Re
     output.write(|out| out.write_all(content.as_bytes()))
 }
 
-/// The whole lesson for the terminal: the question, a picture for each variant, the table, the verdict.
+/// The whole lesson for the terminal: the question, a picture for each variant, the table, the
+/// verdict.
 pub fn text(lesson: &Lesson, look: &Look) -> String {
     let mut text = String::new();
     harness::text::paragraph(
@@ -148,7 +151,8 @@ pub fn text(lesson: &Lesson, look: &Look) -> String {
     text
 }
 
-/// A row for each variant and a column for each name of a figure, in the order of their first appearance.
+/// A row for each variant and a column for each name of a figure, in the order of their first
+/// appearance.
 pub fn rows(variants: &[Variant]) -> (Vec<&'static str>, Vec<Vec<String>>) {
     let mut names = Vec::new();
     for (name, _) in variants.iter().flat_map(|variant| &variant.figures) {

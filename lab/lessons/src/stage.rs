@@ -1,4 +1,5 @@
-//! What an experiment stands on: a place for its files, of which nothing is left, however the lab is ended.
+//! What an experiment stands on: a place for its files, of which nothing is left, however the lab
+//! is ended.
 
 use std::fs;
 use std::io::{self, Write};
@@ -20,8 +21,9 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Makes room. From now on SIGINT, SIGTERM and SIGHUP kill its processes, remove the files,
-    /// and end the lab with code 1. Against SIGKILL nothing helps the files, the processes die all the same.
+    /// Makes room. From now on SIGINT, SIGTERM and SIGHUP kill its processes, remove the files, and
+    /// end the lab with code 1. Against SIGKILL nothing helps the files, the processes die all the
+    /// same.
     ///
     /// # Errors
     /// If there is no room for files, or the signals are watched already.

@@ -1,7 +1,9 @@
-//! A fair lock, which the standard library lacks: who comes draws a number, and the numbers are served in their order.
+//! A fair lock, which the standard library lacks: who comes draws a number, and the numbers are
+//! served in their order.
 //!
-//! After Mellor-Crummey and Scott, "Algorithms for Scalable Synchronization on Shared-Memory Multiprocessors" (1991), but who waits
-//! sleeps instead of spinning: here there are more threads than processors.
+//! After Mellor-Crummey and Scott, "Algorithms for Scalable Synchronization on Shared-Memory
+//! Multiprocessors" (1991), but who waits sleeps instead of spinning: here there are more threads
+//! than processors.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -40,7 +42,8 @@ impl TicketLock {
         Served { lock: self, number }
     }
 
-    // Numbers are whole also when somebody panicked with them in hand, so poison means nothing here.
+    // Numbers are whole also when somebody panicked with them in hand, so poison means nothing
+    // here.
     fn numbers(&self) -> MutexGuard<'_, Numbers> {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -56,7 +59,8 @@ impl Served<'_> {
 impl Drop for Served<'_> {
     fn drop(&mut self) {
         self.lock.numbers().served += 1;
-        // All, since the one whose turn it is cannot be called alone. A queue of sleepers, each with a bell, would save the others' look.
+        // All, since the one whose turn it is cannot be called alone. A queue of sleepers, each
+        // with a bell, would save the others' look.
         self.lock.changed.notify_all();
     }
 }

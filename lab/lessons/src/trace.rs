@@ -1,10 +1,12 @@
 //! Who did what when: a lane for each process, thread or task, recorded by its owner alone.
 //!
-//! A [`Recorder`] belongs to one thread and shares nothing, so recording cannot put in order what it observes. All times are
-//! nanoseconds of CLOCK_MONOTONIC (clock_gettime(2)), one clock for every process of this machine.
+//! A [`Recorder`] belongs to one thread and shares nothing, so recording cannot put in order what
+//! it observes. All times are nanoseconds of CLOCK_MONOTONIC (clock_gettime(2)), one clock for
+//! every process of this machine.
 //!
-//! What is recorded of a lock lies inside the truth if its holder says [`State::Holding`] *after* it has the lock and leaves that
-//! state *before* it gives the lock back: then two that overlap in the recording did overlap.
+//! What is recorded of a lock lies inside the truth if its holder says [`State::Holding`] *after*
+//! it has the lock and leaves that state *before* it gives the lock back: then two that overlap in
+//! the recording did overlap.
 
 use std::borrow::Cow;
 
@@ -128,7 +130,8 @@ impl Trace {
         Self { lanes }
     }
 
-    /// The first and the last instant, in nanoseconds of CLOCK_MONOTONIC; equal if there is nothing.
+    /// The first and the last instant, in nanoseconds of CLOCK_MONOTONIC; equal if there is
+    /// nothing.
     pub fn bounds_ns(&self) -> (u64, u64) {
         let spans = || self.lanes.iter().flat_map(|lane| &lane.spans);
         let marks = || self.lanes.iter().flat_map(|lane| &lane.marks).map(|mark| mark.at_ns);
@@ -202,8 +205,9 @@ impl Recorder {
         Self::new(name.into(), Kind::Task, getpid().as_raw(), None, now_ns())
     }
 
-    /// A lane for the process `pid`, whose only or first thread it shows. It begins at `started_ns`, before the process exists, and
-    /// is running, with `starting`, until it enters another state.
+    /// A lane for the process `pid`, whose only or first thread it shows. It begins at
+    /// `started_ns`, before the process exists, and is running, with `starting`, until it enters
+    /// another state.
     pub fn process(name: impl Into<String>, pid: i32, started_ns: u64) -> Self {
         let what = Cow::Borrowed("starting");
         Self { what, ..Self::new(name.into(), Kind::Process, pid, Some(pid), started_ns) }
@@ -245,7 +249,8 @@ impl Recorder {
         self.lane
     }
 
-    /// What was to be recorded at `at_ns`, which is not before anything that was recorded until now.
+    /// What was to be recorded at `at_ns`, which is not before anything that was recorded until
+    /// now.
     pub fn apply(&mut self, at_ns: u64, event: Event) {
         let at_ns = at_ns.max(self.since_ns);
         match event {

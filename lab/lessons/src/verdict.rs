@@ -29,7 +29,8 @@ pub struct Variant {
     pub figures: Vec<(&'static str, Figure)>,
 }
 
-/// Something measured. Shown in lower case, and in JSON by its name with `_` for spaces and the unit last.
+/// Something measured. Shown in lower case, and in JSON by its name with `_` for spaces and the
+/// unit last.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Figure {
@@ -83,7 +84,8 @@ pub struct Drawing {
     pub title: String,
     /// For the terminal, in lines, at most 80 columns wide, in ASCII.
     pub text: String,
-    /// For the page, a whole `<svg>` with colours of [`harness::page`]; without one the text is shown there too.
+    /// For the page, a whole `<svg>` with colours of [`harness::page`]; without one the text is
+    /// shown there too.
     pub svg: Option<String>,
 }
 
@@ -94,15 +96,16 @@ pub struct Claim {
     pub expected: String,
     /// What happened.
     pub observed: String,
-    /// Why it happened. Shown only if it is what was expected: of anything else the reason is not known.
+    /// Why it happened. Shown only if it is what was expected: of anything else the reason is not
+    /// known.
     pub why: String,
     /// Whether what happened is what was expected.
     pub holds: bool,
 }
 
 impl Claim {
-    /// Whether what was `observed` is what was `expected`, and if it is, `why`. Phrases without a capital or a full stop for the first
-    /// two, a whole sentence for the last.
+    /// Whether what was `observed` is what was `expected`, and if it is, `why`. Phrases without a
+    /// capital or a full stop for the first two, a whole sentence for the last.
     pub fn new(
         holds: bool,
         expected: impl Into<String>,

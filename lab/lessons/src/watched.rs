@@ -1,7 +1,9 @@
-//! Locks that can be asked who holds them and who waits, and whose waits can be called off: a deadlock is found and left with them.
+//! Locks that can be asked who holds them and who waits, and whose waits can be called off: a
+//! deadlock is found and left with them.
 //!
-//! First come, first served: a lock that is given back is handed to who has waited for it longest, so nobody can overtake. A mutex of
-//! the standard library tells nothing and can only be waited for to the end: who is deadlocked in it stays there.
+//! First come, first served: a lock that is given back is handed to who has waited for it longest,
+//! so nobody can overtake. A mutex of the standard library tells nothing and can only be waited for
+//! to the end: who is deadlocked in it stays there.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -39,7 +41,8 @@ pub struct Held<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CalledOff;
 
-/// Who waits for whom at one instant: the wait-for graph (Coffman, Elphick and Shoshani, "System Deadlocks", 1971).
+/// Who waits for whom at one instant: the wait-for graph (Coffman, Elphick and Shoshani, "System
+/// Deadlocks", 1971).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitFor {
     /// Who holds each lock.
@@ -58,7 +61,8 @@ impl Locks {
         Self { table: Mutex::new(table), changed: Condvar::new() }
     }
 
-    /// Takes a lock for `who`, and waits until it is handed over. Who holds it already waits for itself, as with most locks.
+    /// Takes a lock for `who`, and waits until it is handed over. Who holds it already waits for
+    /// itself, as with most locks.
     ///
     /// # Errors
     /// If the wait is [called off](Self::call_off). There is no other limit to it.
@@ -111,7 +115,8 @@ impl Locks {
         self.table().wait_for()
     }
 
-    /// Waits until `is_it`, and returns what was seen then. `None` after `limit`, or when the locks are [closed](Self::close).
+    /// Waits until `is_it`, and returns what was seen then. `None` after `limit`, or when the locks
+    /// are [closed](Self::close).
     pub fn wait_until(&self, limit: Duration, is_it: impl Fn(&WaitFor) -> bool) -> Option<WaitFor> {
         let goes_on = |table: &mut Table| !table.is_closed && !is_it(&table.wait_for());
         let waited = self.changed.wait_timeout_while(self.table(), limit, goes_on);
@@ -161,10 +166,11 @@ impl Drop for Held<'_> {
 }
 
 impl WaitFor {
-    /// Those who wait for one another in a circle, if there is one: each waits for a lock that the next one holds, and the last for
-    /// one that the first holds.
+    /// Those who wait for one another in a circle, if there is one: each waits for a lock that the
+    /// next one holds, and the last for one that the first holds.
     pub fn cycle(&self) -> Option<Vec<usize>> {
-        // Nobody waits for more than one lock, and no lock has more than one owner: from each there is only one way to go.
+        // Nobody waits for more than one lock, and no lock has more than one owner: from each there
+        // is only one way to go.
         self.waits.iter().find_map(|(first, _)| {
             let mut path = vec![*first];
             loop {

@@ -12,7 +12,8 @@ use socket2::{Domain, Socket, Type};
 /// Bytes of a request, and of its reply.
 pub(super) const MESSAGE_BYTES: u8 = 64;
 
-/// What is lent to the connection whose turn it is; longer than a reply, so that surplus bytes are seen.
+/// What is lent to the connection whose turn it is; longer than a reply, so that surplus bytes are
+/// seen.
 pub(super) const BUFFER_BYTES: usize = 256;
 
 /// What a connection waits for.
@@ -83,7 +84,8 @@ impl Connection {
         let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking().cloexec(), None)
             .map_err(|error| Fault::System("open a socket", error))?;
         let refused = |error: nix::Error| Fault::System("set an option of a socket", error.into());
-        // The port is chosen when the server's address is known, so that it need not be free for every other destination.
+        // The port is chosen when the server's address is known, so that it need not be free for
+        // every other destination.
         setsockopt(&socket, sockopt::IpBindAddressNoPort, &true).map_err(refused)?;
         setsockopt(&socket, sockopt::TcpNoDelay, &true).map_err(refused)?;
         let source = SocketAddr::from((source, 0));

@@ -1,5 +1,5 @@
-//! The client processes: this program again, as `lab crowd`, heard over pipes. They die with the thread that started them (see
-//! [`harness::leash`]).
+//! The client processes: this program again, as `lab crowd`, heard over pipes. They die with the
+//! thread that started them (see [`harness::leash`]).
 
 use std::io::BufReader;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
@@ -110,11 +110,12 @@ impl<'a> Crowd<'a> {
         Ok(())
     }
 
-    /// Gives all of them the same order and waits until all have carried it out. `show` hears with how many connections they have,
-    /// each time one says so.
+    /// Gives all of them the same order and waits until all have carried it out. `show` hears with
+    /// how many connections they have, each time one says so.
     ///
     /// # Errors
-    /// If one ends, or all are silent, or the user interrupts it. What went wrong with connections is in the [`Phase`].
+    /// If one ends, or all are silent, or the user interrupts it. What went wrong with connections
+    /// is in the [`Phase`].
     pub(super) fn carry_out(&mut self, order: Order, mut show: impl FnMut(u64)) -> Result<Phase> {
         for member in &mut self.members {
             member.done = 0;

@@ -52,8 +52,8 @@ pub struct Document {
     pub failures: Vec<String>,
 }
 
-/// Conversations of the server's processes that were there before them, by the descriptors that each has opened for them. A parent that
-/// holds none is left out.
+/// Conversations of the server's processes that were there before them, by the descriptors that
+/// each has opened for them. A parent that holds none is left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Workers {
     /// How many hold conversations.
@@ -67,8 +67,9 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// From the descriptors of each process, before and with all conversations, the root of the tree first. `None` if none of them holds
-    /// any: then each conversation has got a process of its own.
+    /// From the descriptors of each process, before and with all conversations, the root of the
+    /// tree first. `None` if none of them holds any: then each conversation has got a process of
+    /// its own.
     pub fn of(before: &[(i32, usize)], with: &[(i32, usize)]) -> Option<Self> {
         let grown = with.iter().filter_map(|(pid, descriptors)| {
             let (_, earlier) = before.iter().find(|(other, _)| other == pid)?;

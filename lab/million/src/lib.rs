@@ -1,11 +1,13 @@
-//! `lab million`: a million conversations on one machine, opened, weighed while they rest, asked once each, and closed.
+//! `lab million`: a million conversations on one machine, opened, weighed while they rest, asked
+//! once each, and closed.
 //!
-//! In reading order: [`limits`], what the machine allows; [`layout`], what a number of connections takes; [`plan`], whether it fits;
-//! `stage`, what is done; `crowd`, the client processes, and `member`, one of them from inside, with its `connection`s; `weigh`, memory;
-//! [`document`], all that was found; [`report`], how it is shown.
+//! In reading order: [`limits`], what the machine allows; [`layout`], what a number of connections
+//! takes; [`plan`], whether it fits; `stage`, what is done; `crowd`, the client processes, and
+//! `member`, one of them from inside, with its `connection`s; `weigh`, memory; [`document`], all
+//! that was found; [`report`], how it is shown.
 //!
-//! Deliberately absent: anything that changes the machine. The lab raises its own processes' soft limits, and says what else would have
-//! to be set.
+//! Deliberately absent: anything that changes the machine. The lab raises its own processes' soft
+//! limits, and says what else would have to be set.
 #![forbid(unsafe_code)]
 
 mod connection;
@@ -53,7 +55,8 @@ pub struct MillionOptions {
     #[arg(short, long, value_name = "N", value_parser = parse_count::<MOST_CONNECTIONS>, help_heading = "Load")]
     connections: Option<usize>,
 
-    /// Requests in flight at once in the sweep, over all clients; each client process has at least one
+    /// Requests in flight at once in the sweep, over all clients; each client process has at least
+    /// one
     #[arg(long, value_name = "N", default_value = "1024", value_parser = parse_count::<MOST_IN_FLIGHT>)]
     #[arg(help_heading = "Load")]
     in_flight: usize,
@@ -66,7 +69,8 @@ pub struct MillionOptions {
     #[arg(short, long, value_name = "MODEL", value_enum, default_value = "hybrid", help_heading = "Server")]
     model: Model,
 
-    /// Processes of the server, where the model has them [default: what the descriptor limit asks for, at least one for each core]
+    /// Processes of the server, where the model has them [default: what the descriptor limit asks
+    /// for, at least one for each core]
     #[arg(short, long, value_name = "N", value_parser = parse_count::<MOST_PROCESSES>, help_heading = "Server")]
     processes: Option<usize>,
 
@@ -82,7 +86,8 @@ pub struct MillionOptions {
 /// Plans, and carries the plan out.
 ///
 /// # Errors
-/// If it does not fit, cannot begin, if anything went wrong, or if the user interrupted it. What was found until then has been shown.
+/// If it does not fit, cannot begin, if anything went wrong, or if the user interrupted it. What
+/// was found until then has been shown.
 pub fn run(options: &MillionOptions) -> Result<()> {
     let wish = Wish {
         model: options.model,

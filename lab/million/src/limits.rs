@@ -27,7 +27,8 @@ pub struct Room {
 pub struct Limits {
     /// Cores that this process may use.
     pub cores: usize,
-    /// Descriptors of one process: the hard limit, to which each of the lab's processes raises its own soft one.
+    /// Descriptors of one process: the hard limit, to which each of the lab's processes raises its
+    /// own soft one.
     pub descriptors: u64,
     /// The most that even root can raise that hard limit to (fs.nr_open).
     pub nr_open: u64,
@@ -47,7 +48,8 @@ pub struct Limits {
     pub maps: u64,
     /// Connections that may wait in a listener's queue (net.core.somaxconn).
     pub queue: u64,
-    /// Connections that the firewall can still track; `None` if it does not track those of the loopback.
+    /// Connections that the firewall can still track; `None` if it does not track those of the
+    /// loopback.
     pub tracked: Option<u64>,
 }
 
@@ -82,7 +84,8 @@ impl Limits {
     }
 }
 
-/// What the machine has available, or what is left to this process's control groups, if that is less.
+/// What the machine has available, or what is left to this process's control groups, if that is
+/// less.
 fn memory_room(available: u64) -> Room {
     let machine = Room { free: available, setting: "memory".to_owned() };
     let groups = group_room(
@@ -104,7 +107,8 @@ fn task_room() -> Result<Room> {
     {
         rooms.push(Room { free: most.saturating_sub(tasks), setting: setting.to_owned() });
     }
-    // Root is not bound by it. Who else runs processes as this user is not known, so all that run count.
+    // Root is not bound by it. Who else runs processes as this user is not known, so all that run
+    // count.
     if !geteuid().is_root() {
         let (soft, _) = getrlimit(Resource::RLIMIT_NPROC).context("cannot read the limit on processes")?;
         rooms.push(Room { free: soft.saturating_sub(tasks), setting: "ulimit -u".to_owned() });
@@ -118,8 +122,9 @@ fn least(rooms: impl IntoIterator<Item = Room>) -> Room {
     rooms.into_iter().fold(unbounded, |least, room| if room.free < least.free { room } else { least })
 }
 
-/// What is left to this process's control group and each above it, of what `controller` bounds. The names are those of version 2 and 1
-/// (cgroups(7)); a group without a bound has no such file or no number in it.
+/// What is left to this process's control group and each above it, of what `controller` bounds. The
+/// names are those of version 2 and 1 (cgroups(7)); a group without a bound has no such file or no
+/// number in it.
 fn group_room(controller: &str, bounds: &[&str], uses: &[&str]) -> Vec<Room> {
     let Ok(groups) = Process::myself().and_then(|process| process.cgroups()) else { return Vec::new() };
     let mut rooms = Vec::new();
@@ -148,7 +153,8 @@ fn group_room(controller: &str, bounds: &[&str], uses: &[&str]) -> Vec<Room> {
     rooms
 }
 
-/// The connections that can still be tracked, if those of the loopback are: then there is at least the one that is opened here.
+/// The connections that can still be tracked, if those of the loopback are: then there is at least
+/// the one that is opened here.
 fn tracked() -> Option<u64> {
     let most = number("net/netfilter/nf_conntrack_max").ok()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;

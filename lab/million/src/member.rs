@@ -1,6 +1,7 @@
 //! A client process, seen from inside: `lab crowd`, which the lab starts as often as it takes.
 //!
-//! One event loop for all of its connections. What it keeps for each is a socket and sixteen bytes, so that the figures are the server's.
+//! One event loop for all of its connections. What it keeps for each is a socket and sixteen bytes,
+//! so that the figures are the server's.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -96,7 +97,8 @@ impl Member {
         })
     }
 
-    /// Gives every connection the same to do, a bounded number of them at once, and waits until all have done it.
+    /// Gives every connection the same to do, a bounded number of them at once, and waits until all
+    /// have done it.
     fn carry_out(&mut self, order: Order, tell: &mut impl FnMut(u64) -> Result<()>) -> Result<Account> {
         let window = if order == Order::Ask { self.part.asking } else { self.part.opening };
         let mut keys = self.keys(order).into_iter();
@@ -134,7 +136,8 @@ impl Member {
         Ok(task.account)
     }
 
-    /// The connections in the order in which they are told: those that are open, for the sweep shuffled (Fisher and Yates).
+    /// The connections in the order in which they are told: those that are open, for the sweep
+    /// shuffled (Fisher and Yates).
     fn keys(&self, order: Order) -> Vec<usize> {
         if order == Order::Open {
             return (0..self.connections.len()).collect();
@@ -165,7 +168,8 @@ impl Member {
             (Order::Close, Some(connection)) => connection.end(now_ns),
         };
         match begun {
-            // The first event of a new connection says that it is one. The others hear of nothing that has happened already.
+            // The first event of a new connection says that it is one. The others hear of nothing
+            // that has happened already.
             Ok(()) if task.order == Order::Open => {}
             Ok(()) => self.go_on(key, task),
             Err(fault) => self.lose(key, &fault, task),
@@ -184,7 +188,8 @@ impl Member {
         Ok(())
     }
 
-    /// One turn of the loop. Says whether any connection has done, or will never do, what it was told.
+    /// One turn of the loop. Says whether any connection has done, or will never do, what it was
+    /// told.
     fn turn(&mut self, task: &mut Task) -> Result<bool> {
         let before = task.in_flight;
         match self.poll.poll(&mut self.events, Some(PROGRESS)) {
@@ -229,7 +234,8 @@ impl Member {
         }
     }
 
-    /// Nobody is answered any more: what is in flight is lost, and the `untried` are not even asked.
+    /// Nobody is answered any more: what is in flight is lost, and the `untried` are not even
+    /// asked.
     fn give_up(&mut self, untried: usize, task: &mut Task) {
         task.account.failed += task.in_flight as u64;
         if task.order != Order::Open {

@@ -14,25 +14,28 @@ pub const A_MILLION: u64 = 1_000_000;
 /// The most connections that are thought about.
 pub const MOST: u64 = 10_000_000;
 
-/// What the kernel keeps for one end of a connection that is watched: socket, inode, directory entry, file, epoll's item. In bytes;
-/// the caches that they come from are never quite full.
+/// What the kernel keeps for one end of a connection that is watched: socket, inode, directory
+/// entry, file, epoll's item. In bytes; the caches that they come from are never quite full.
 const END_BYTES: u64 = 5_200;
 
 /// What a client process keeps for one connection, in bytes.
 const CLIENT_BYTES: u64 = 64;
 
-/// What a process costs before it has any connection: its own memory, page tables, its table of descriptors. In bytes.
+/// What a process costs before it has any connection: its own memory, page tables, its table of
+/// descriptors. In bytes.
 const PROCESS_BYTES: u64 = 4 << 20;
 
-/// Memory that is left alone: this part of all, as a divisor, but at least so many bytes. Who takes the last of it meets the kernel's
-/// out-of-memory killer.
+/// Memory that is left alone: this part of all, as a divisor, but at least so many bytes. Who takes
+/// the last of it meets the kernel's out-of-memory killer.
 const RESERVE_DIVISOR: u64 = 16;
 const LEAST_RESERVE_BYTES: u64 = 256 << 20;
 
-/// Pieces of memory that a process has mapped before it has any connection: its program, its libraries, what it allocates.
+/// Pieces of memory that a process has mapped before it has any connection: its program, its
+/// libraries, what it allocates.
 const RESERVED_MAPS: u64 = 1_024;
 
-/// Descriptors of the lab for each client process: both ends of what is said, and one while it is started.
+/// Descriptors of the lab for each client process: both ends of what is said, and one while it is
+/// started.
 const LAB_DESCRIPTORS_PER_CLIENT: u64 = 3;
 
 /// Source addresses: 127.0.0.0/8 without its first and last 65,536, in which others listen.
@@ -241,7 +244,8 @@ impl Plan {
     }
 }
 
-/// The greatest number up to [`MOST`] of which `fits` is true, if it is true of all smaller ones; 0 if of none.
+/// The greatest number up to [`MOST`] of which `fits` is true, if it is true of all smaller ones; 0
+/// if of none.
 fn greatest(fits: impl Fn(u64) -> bool) -> u64 {
     let (mut fitting, mut beyond) = (0, MOST + 1);
     while beyond - fitting > 1 {

@@ -19,7 +19,8 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Nothing done yet of what is called `what`. It has no colour, so that nobody needs to switch it off.
+    /// Nothing done yet of what is called `what`. It has no colour, so that nobody needs to switch
+    /// it off.
     pub(super) fn begin(what: &'static str, total: u64) -> Self {
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());

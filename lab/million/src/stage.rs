@@ -1,7 +1,7 @@
 //! What is done, one thing after the other: prepare, open, rest, ask, close, stop.
 //!
-//! Where the machine runs out of something while connections are opened, the client that meets it opens no more; the rest goes on with
-//! what there is, and the run fails.
+//! Where the machine runs out of something while connections are opened, the client that meets it
+//! opens no more; the rest goes on with what there is, and the run fails.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -24,8 +24,9 @@ use super::words::{Order, Part};
 /// The clients' source addresses begin here.
 const FIRST_SOURCE: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);
 
-/// A server that takes longer to stop is killed. Nobody is connected by then, but where something has looked into /proc/PID/fd, the
-/// kernel takes a tenth of a second to forget a process that had 20,000 descriptors.
+/// A server that takes longer to stop is killed. Nobody is connected by then, but where something
+/// has looked into /proc/PID/fd, the kernel takes a tenth of a second to forget a process that had
+/// 20,000 descriptors.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Carries the plan out, and writes down what is found as soon as it is.
@@ -35,7 +36,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 pub(super) fn carry_out(document: &mut Document, model: Model, interrupt: &Interrupt) -> Result<()> {
     // Prepare.
     raise_descriptors()?;
-    // Declared in this order, so that where this ends early the server is killed first: it need not serve the clients' ends.
+    // Declared in this order, so that where this ends early the server is killed first: it need not
+    // serve the clients' ends.
     let mut crowd = Crowd::new(interrupt);
     let mut server = Server::start_talking(&arguments(document, model), interrupt)?;
     for part in parts(document, &server) {
@@ -125,7 +127,8 @@ fn arguments(document: &Document, model: Model) -> Vec<String> {
 /// What each client process is told.
 fn parts(document: &Document, server: &Server<'_>) -> Vec<Part> {
     let layout = &document.plan.layout;
-    // What the plan allows fits: addresses of 127.0.0.0/8, and connections that one process can hold.
+    // What the plan allows fits: addresses of 127.0.0.0/8, and connections that one process can
+    // hold.
     let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
     let several = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
     let part = |index: u64| {

@@ -42,22 +42,26 @@ pub struct Growth {
     pub server_pss_bytes: f64,
     /// Proportional set size of all client processes.
     pub clients_pss_bytes: f64,
-    /// Slab caches, kernel stacks, page tables and per-CPU memory of the whole machine: both ends of each conversation are in it.
+    /// Slab caches, kernel stacks, page tables and per-CPU memory of the whole machine: both ends
+    /// of each conversation are in it.
     pub kernel_bytes: f64,
     /// By how much that wavered while nothing happened, before and with all of them.
     pub kernel_noise_bytes: f64,
-    /// What is neither free nor a cache of files, for everything together: what the others should add up to.
+    /// What is neither free nor a cache of files, for everything together: what the others should
+    /// add up to.
     pub used_bytes: f64,
     /// By how much that wavered.
     pub used_noise_bytes: f64,
-    /// By how much less the kernel estimates to be available (MemAvailable, proc_meminfo(5)). It hopes to get back a part of what sockets
-    /// keep in caches that count as reclaimable, so this is less than what is used.
+    /// By how much less the kernel estimates to be available (MemAvailable, proc_meminfo(5)). It
+    /// hopes to get back a part of what sockets keep in caches that count as reclaimable, so this
+    /// is less than what is used.
     pub available_bytes: f64,
     /// By how much that wavered.
     pub available_noise_bytes: f64,
-    /// Inodes of the whole machine, without those of the two sockets. Near 2, something has looked into /proc/PID/fd of all these
-    /// processes (a monitor, lsof, ss -p): for each descriptor that it sees the kernel keeps an inode and a directory entry, some 900
-    /// bytes, which are in the figures above.
+    /// Inodes of the whole machine, without those of the two sockets. Near 2, something has looked
+    /// into /proc/PID/fd of all these processes (a monitor, lsof, ss -p): for each descriptor that
+    /// it sees the kernel keeps an inode and a directory entry, some 900 bytes, which are in the
+    /// figures above.
     pub other_inodes: f64,
 }
 

@@ -30,7 +30,8 @@ pub(super) struct Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Order {
-    /// Open them, and greet the server on each: a connection counts as open when its greeting is answered.
+    /// Open them, and greet the server on each: a connection counts as open when its greeting is
+    /// answered.
     Open,
     /// Ask once on each, in random order.
     Ask,
@@ -44,7 +45,8 @@ pub(super) enum Order {
 pub(super) enum Word {
     /// It is there, and has what it needs but the connections.
     Ready,
-    /// With how many connections it has done what it was told; not more often than every tenth of a second.
+    /// With how many connections it has done what it was told; not more often than every tenth of a
+    /// second.
     Progress(u64),
     /// It has done what it was told.
     Done(Account),
@@ -58,10 +60,12 @@ pub(super) struct Account {
     /// With how many not, and what happened to the first of them.
     pub(super) failed: u64,
     pub(super) first_failure: Option<String>,
-    /// When it began and when it was done, in nanoseconds of CLOCK_MONOTONIC, which all processes share.
+    /// When it began and when it was done, in nanoseconds of CLOCK_MONOTONIC, which all processes
+    /// share.
     pub(super) began_ns: u64,
     pub(super) ended_ns: u64,
-    /// Pairs of a time in nanoseconds and how often it took that long: each from the first system call to the last byte.
+    /// Pairs of a time in nanoseconds and how often it took that long: each from the first system
+    /// call to the last byte.
     pub(super) times: Vec<(u64, u64)>,
 }
 

@@ -31,7 +31,8 @@ pub struct Questions {
     #[arg(long, value_name = "TIME", value_parser = parse_work, help_heading = "Questions")]
     computes: Option<Duration>,
 
-    /// How long each request waits for something else, such as 5ms for a database [default: it does not]
+    /// How long each request waits for something else, such as 5ms for a database [default: it does
+    /// not]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Questions")]
     waits: Option<Duration>,
 
@@ -58,7 +59,8 @@ impl Questions {
     /// What the options say, and for the rest what the user answers at a terminal.
     ///
     /// # Errors
-    /// A [`UsageError`] if nobody can be asked how many clients there are, or an answer makes no sense.
+    /// A [`UsageError`] if nobody can be asked how many clients there are, or an answer makes no
+    /// sense.
     pub fn ask(&self) -> Result<Needs> {
         let all = self.clients.is_some();
         let asks = !all && io::stdin().is_terminal() && io::stderr().is_terminal();
@@ -66,7 +68,8 @@ impl Questions {
             let how = "say how many --clients there are; the other questions are --silent, --computes, --waits, --confined";
             return Err(UsageError(how.to_owned()).into());
         }
-        // Who answers one question on the command line is not asked the others: a script stays a script.
+        // Who answers one question on the command line is not asked the others: a script stays a
+        // script.
         let mut needs = Needs {
             clients: self.clients.unwrap_or(1),
             silent: self.silent.unwrap_or(0),
@@ -135,7 +138,8 @@ fn parse_yes(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Asks until the answer makes sense; an empty one is the default. On stderr, so that the answer alone is on stdout.
+/// Asks until the answer makes sense; an empty one is the default. On stderr, so that the answer
+/// alone is on stdout.
 fn question<T>(question: &str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T> {
     loop {
         write!(io::stderr(), "{question} [{default}] ").context("cannot ask")?;

@@ -18,7 +18,8 @@ use crate::profile::Scenario;
 use crate::summary::Entry;
 use crate::{measure, notes, summary};
 
-/// The most connections that ask, and the silent ones whose memory is measured: more would not change what each costs.
+/// The most connections that ask, and the silent ones whose memory is measured: more would not
+/// change what each costs.
 const MOST_ASKING: u64 = 100;
 const SILENT: usize = 200;
 
@@ -126,7 +127,8 @@ fn values(entry: &Entry, metric: Metric) -> Vec<(usize, f64)> {
         .collect()
 }
 
-/// The median of the rounds. A pool has its workers before any client comes: there it is all that the pool occupies, shared out.
+/// The median of the rounds. A pool has its workers before any client comes: there it is all that
+/// the pool occupies, shared out.
 fn memory(model: Model, entry: &Entry) -> Option<f64> {
     let is_pool = model.workers() == Workers::PerConnection;
     let metric = if is_pool { Metric::Memory } else { Metric::IdleWhole };

@@ -1,10 +1,13 @@
-//! The rule of `lab choose`: which model, given what is asked of it and what each model costs here. A pure function.
+//! The rule of `lab choose`: which model, given what is asked of it and what each model costs here.
+//! A pure function.
 //!
-//! 1. Who cannot do it is out: a crash must be confined, but would end others; a request waits, but there is one loop for all; the
-//!    memory or the processes and threads of this machine do not suffice; there are many clients, and it serves one.
-//! 2. Who can do less than half of what the best can, beyond doubt, is out ([`LEAST_SHARE`]): a factor of two is worth more code.
-//! 3. Of the rest, the one whose page has the fewest lines is chosen; among equals the one with the least memory for each client, and
-//!    then the one that can do most.
+//! 1. Who cannot do it is out: a crash must be confined, but would end others; a request waits, but
+//!    there is one loop for all; the memory or the processes and threads of this machine do not
+//!    suffice; there are many clients, and it serves one.
+//! 2. Who can do less than half of what the best can, beyond doubt, is out ([`LEAST_SHARE`]): a
+//!    factor of two is worth more code.
+//! 3. Of the rest, the one whose page has the fewest lines is chosen; among equals the one with the
+//!    least memory for each client, and then the one that can do most.
 
 use std::time::Duration;
 
@@ -12,7 +15,8 @@ use harness::models::{Isolation, Model};
 
 use crate::interval::{self, Interval};
 
-/// A model that can do less than this share of what the best one can is not chosen, however simple it is.
+/// A model that can do less than this share of what the best one can is not chosen, however simple
+/// it is.
 pub const LEAST_SHARE: f64 = 0.5;
 
 /// The most of the machine's available memory that the clients may cost.
@@ -49,7 +53,8 @@ pub struct Costs {
     pub model: Model,
     /// Bytes of memory for one more client, the kernel's share included.
     pub memory: f64,
-    /// Nanoseconds of CPU time for each request, computing included: the number of each round, and what it found. At least two.
+    /// Nanoseconds of CPU time for each request, computing included: the number of each round, and
+    /// what it found. At least two.
     pub cpu_ns: Vec<(usize, f64)>,
 }
 
@@ -123,7 +128,8 @@ pub struct Answer {
     pub choice: Model,
     /// Who would be, if not the choice.
     pub runner_up: Option<Model>,
-    /// What the models can do, as shares of the best: those that are not out, in the order of the choice.
+    /// What the models can do, as shares of the best: those that are not out, in the order of the
+    /// choice.
     pub shares: Vec<(Model, Interval)>,
     /// Who is out, and why.
     pub out: Vec<(Model, Out)>,
@@ -186,7 +192,8 @@ fn cores(model: Model, room: &Room) -> f64 {
     if model.uses_all_cores() { room.cores as f64 } else { 1.0 }
 }
 
-/// What a model can do, as a share of what the best can: round by round, so that what disturbed both does not count.
+/// What a model can do, as a share of what the best can: round by round, so that what disturbed
+/// both does not count.
 fn share(costs: &Costs, best: &Costs, room: &Room) -> Interval {
     let cores = cores(costs.model, room) / cores(best.model, room);
     let ratio = interval::ratio(&best.cpu_ns, &costs.cpu_ns);
@@ -266,8 +273,8 @@ fn silent(needs: &Needs, clients: u64) -> u64 {
     u64::try_from(share).unwrap_or(u64::MAX)
 }
 
-/// The least number above `from` at which it flips. What flips stays flipped for a while: steps of a tenth find it, and halving finds
-/// where.
+/// The least number above `from` at which it flips. What flips stays flipped for a while: steps of
+/// a tenth find it, and halving finds where.
 fn above(from: u64, flips: &dyn Fn(u64) -> bool) -> Option<u64> {
     let mut stays = from;
     while stays < MOST_CLIENTS {

@@ -1,4 +1,5 @@
-//! Files that somebody has changed: a line or a page, never a panic, and nothing that a terminal obeys.
+//! Files that somebody has changed: a line or a page, never a panic, and nothing that a terminal
+//! obeys.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use serde_json::json;
@@ -67,7 +68,8 @@ fn server(id: &str, connections: usize, factor: f64) -> Server {
     }
 }
 
-/// A comparison with everything in it: a sweep and what else has figures of its own, with three rounds of two servers.
+/// A comparison with everything in it: a sweep and what else has figures of its own, with three
+/// rounds of two servers.
 fn everything() -> Document {
     let point = |(scenario, connections)| Point {
         scenario,

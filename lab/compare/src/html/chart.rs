@@ -1,4 +1,5 @@
-//! Charts as inline SVG. What a point means stands in its `<title>`, so that it can be read without any script.
+//! Charts as inline SVG. What a point means stands in its `<title>`, so that it can be read without
+//! any script.
 
 use std::fmt::Write as _;
 
@@ -53,7 +54,8 @@ struct Dot {
     value: Value,
 }
 
-/// A quantity over the sweep of a scenario; where that has one point only, as bars. `None` if nobody has a value.
+/// A quantity over the sweep of a scenario; where that has one point only, as bars. `None` if
+/// nobody has a value.
 pub(super) fn sweep(cast: &Cast<'_>, points: &[&Point], metric: Metric) -> Option<String> {
     let by_load = points.iter().any(|point| point.load.is_some());
     let lines: Vec<(usize, Vec<Dot>)> = cast
@@ -192,7 +194,8 @@ fn bars(cast: &Cast<'_>, lines: &[(usize, Vec<Dot>)], metric: Metric) -> String 
 /// A server's place in the cast, its percentiles, and how many response times they are of.
 type Curve<'a> = (usize, &'a [(f64, u64)], u64);
 
-/// Response times over percentiles, the axis stretched towards 100 % as HdrHistogram's plotter does it. `None` if nothing was asked.
+/// Response times over percentiles, the axis stretched towards 100 % as HdrHistogram's plotter does
+/// it. `None` if nothing was asked.
 pub(super) fn percentiles(cast: &Cast<'_>, point: &Point) -> Option<String> {
     let curves: Vec<Curve<'_>> = cast
         .ids

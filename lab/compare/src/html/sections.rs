@@ -60,7 +60,8 @@ pub(super) fn opening(body: &mut String, document: &Document) {
     let _ = writeln!(body, "<a href=\"#method\">method and doubts ({})</a></nav>", document.doubts.len());
 }
 
-/// The answer: a row for each server, the best of each column marked by weight, and not by colour alone.
+/// The answer: a row for each server, the best of each column marked by weight, and not by colour
+/// alone.
 fn matrix(body: &mut String, matrix: &Matrix) {
     body.push_str(
         "<h2>Side by side</h2>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"All servers side by side\">\

@@ -1,4 +1,5 @@
-//! How a server looks in every chart: the same colour, marker and line everywhere. Colour alone tells nothing: the marker does too.
+//! How a server looks in every chart: the same colour, marker and line everywhere. Colour alone
+//! tells nothing: the marker does too.
 
 use std::fmt::Write as _;
 
@@ -27,7 +28,8 @@ pub(super) enum Marker {
 
 use Marker::{Circle, Cross, Diamond, Down, Square, Up};
 
-/// Ours, in the order of [`Model::all`]; those of Python's have the colour and the shape of the model that they correspond to.
+/// Ours, in the order of [`Model::all`]; those of Python's have the colour and the shape of the
+/// model that they correspond to.
 const OURS: [(&str, Marker); 12] = [
     ("ink", Circle),
     ("red", Square),

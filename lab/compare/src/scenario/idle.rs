@@ -31,7 +31,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const QUESTION: &[u8] = b"idle";
 
 pub(super) fn drive(run: &Run<'_>) -> Result<Round> {
-    // The first conversation makes the server touch pages that all later ones share, so it is not counted.
+    // The first conversation makes the server touch pages that all later ones share, so it is not
+    // counted.
     let count = run.load.connections - 1;
     let end_bytes = client_end_bytes(count)?;
     let first = ask(run.load.address, run.load.echo)?;
@@ -69,8 +70,8 @@ fn ask(address: SocketAddr, echo: bool) -> Result<TcpStream> {
     Ok(client)
 }
 
-/// What the client's end of a connection costs the kernel, in bytes of its slab caches: half of what a pair costs whose ends are
-/// both here.
+/// What the client's end of a connection costs the kernel, in bytes of its slab caches: half of
+/// what a pair costs whose ends are both here.
 fn client_end_bytes(count: usize) -> Result<f64> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot listen")?;
     let address = listener.local_addr()?;

@@ -1,4 +1,5 @@
-//! One client that always has bytes, among many that ask small things: does it get more than its share?
+//! One client that always has bytes, among many that ask small things: does it get more than its
+//! share?
 
 use std::thread;
 
@@ -55,7 +56,8 @@ pub(super) fn drive(run: &Run<'_>) -> Result<Round> {
     if talked.errors.total() > 0 {
         round.fault.get_or_insert_with(|| format!("the bulk talker: {}", talked.errors));
     }
-    // CPU time would be shared out over the small requests only, which the bulk talker's are none of.
+    // CPU time would be shared out over the small requests only, which the bulk talker's are none
+    // of.
     round.bulk_bytes_per_s = Some(talked.mebibytes_per_second() * f64::from(1 << 20));
     round.alone = Some(AloneRecord {
         requests_per_s: alone.rate(),

@@ -1,4 +1,5 @@
-//! Many requests in flight: what is left of the differences when a system call carries several of them.
+//! Many requests in flight: what is left of the differences when a system call carries several of
+//! them.
 
 use super::requests;
 use crate::profile::Profile;

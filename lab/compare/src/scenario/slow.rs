@@ -35,7 +35,8 @@ const READ_BYTES: usize = 1024;
 /// What a slow client sends at a time, as often as the socket takes it.
 const CHUNK: [u8; 16 * 1024] = [b's'; 16 * 1024];
 
-/// Bytes that a slow client sends in a turn at most, so that all get theirs: a server with a bound stops taking far earlier.
+/// Bytes that a slow client sends in a turn at most, so that all get theirs: a server with a bound
+/// stops taking far earlier.
 const TURN_BYTES: usize = 4 << 20;
 
 pub(super) fn drive(run: &Run<'_>) -> Result<Round> {

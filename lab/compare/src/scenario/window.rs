@@ -20,7 +20,8 @@ pub(super) fn measure(run: &Run<'_>, options: &LoadOptions) -> Result<Round> {
     Ok(window.round(options))
 }
 
-/// How long it is waited for that every client has been answered once; a server that does not hold so many is measured all the same.
+/// How long it is waited for that every client has been answered once; a server that does not hold
+/// so many is measured all the same.
 const GREETING: Duration = Duration::from_secs(2);
 
 /// A load whose connections are all open and warm.
@@ -44,8 +45,8 @@ pub(super) fn open(run: &Run<'_>, options: &LoadOptions) -> Result<Ready> {
 }
 
 impl Ready {
-    /// Measures, and samples the server at the ends of the window and once more while all connections are open. `after` is called
-    /// at the end of the window.
+    /// Measures, and samples the server at the ends of the window and once more while all
+    /// connections are open. `after` is called at the end of the window.
     pub(super) fn measure(self, run: &Run<'_>, after: impl FnOnce() -> Result<()>) -> Result<Window> {
         let Self(mut load) = self;
         let begun = Instant::now();

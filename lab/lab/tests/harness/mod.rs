@@ -1,4 +1,5 @@
-//! What the tests of the lab have in common: it is started, waited for, and its processes are looked at.
+//! What the tests of the lab have in common: it is started, waited for, and its processes are
+//! looked at.
 #![allow(
     dead_code,
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! What the tests of the experiments have in common: the lab is run, and what it recorded is read from its JSON.
+//! What the tests of the experiments have in common: the lab is run, and what it recorded is read
+//! from its JSON.
 #![allow(
     dead_code,
     clippy::unwrap_used,

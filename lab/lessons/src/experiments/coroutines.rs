@@ -1,9 +1,12 @@
-//! Two tasks that sleep 3 and 5 units, on one thread: 8 one after the other, 5 together. And one that computes without giving way.
+//! Two tasks that sleep 3 and 5 units, on one thread: 8 one after the other, 5 together. And one
+//! that computes without giving way.
 //!
-//! The course: gevent's `spawn(func1)` and `spawn(func2)`, whose `time.sleep` has been replaced by one that lets others run; 8.01 s
-//! become 5.02 s. Here `func1` and `func2` are Rust's own coroutines, and what runs them is [`executor`](crate::executor).
+//! The course: gevent's `spawn(func1)` and `spawn(func2)`, whose `time.sleep` has been replaced by
+//! one that lets others run; 8.01 s become 5.02 s. Here `func1` and `func2` are Rust's own
+//! coroutines, and what runs them is [`executor`](crate::executor).
 //!
-//! `func3` is not in the course. It computes for 6 units, and nothing can take the thread from it: the others oversleep.
+//! `func3` is not in the course. It computes for 6 units, and nothing can take the thread from it:
+//! the others oversleep.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +22,8 @@ use crate::stage::Stage;
 use crate::trace::{Event, Lane, Recorder, State, Trace, now_ns};
 use crate::verdict::{Claim, Figure, Outcome, Variant};
 
-/// How long the tasks sleep, and how long func3 computes, in units. It computes until both others should have woken.
+/// How long the tasks sleep, and how long func3 computes, in units. It computes until both others
+/// should have woken.
 const SLEEP_1: u32 = 3;
 const SLEEP_2: u32 = 5;
 const COMPUTE: u32 = 6;
@@ -33,7 +37,8 @@ const LEAST_UNIT: Duration = Duration::from_millis(1);
 /// `lab run coroutines`
 #[derive(Debug, Args)]
 pub struct Coroutines {
-    /// A unit of time: func1 sleeps for 3, func2 for 5, func3 computes for 6. The course's is a second
+    /// A unit of time: func1 sleeps for 3, func2 for 5, func3 computes for 6. The course's is a
+    /// second
     #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = parse_unit)]
     unit: Duration,
 
@@ -104,7 +109,8 @@ impl Coroutines {
         Ok((Trace::new(ran.into_iter().filter_map(|ran| ran.lane).collect()), threads.len()))
     }
 
-    /// func1 and func2 of the course. It begins to exist, as its lane does, when it runs for the first time.
+    /// func1 and func2 of the course. It begins to exist, as its lane does, when it runs for the
+    /// first time.
     async fn sleeper(&self, name: &str, units: u32, alarms: &Alarms, ran: &mut Ran) {
         let mut me = Recorder::task(name);
         ran.here();
@@ -113,7 +119,8 @@ impl Coroutines {
         alarms.sleep_until(Instant::now() + self.unit * units).await;
         ran.here();
         if due_ns < now_ns() {
-            // It could have gone on then, but another had the thread, or the kernel woke the thread late.
+            // It could have gone on then, but another had the thread, or the kernel woke the thread
+            // late.
             me.apply(due_ns, Event::Enter { state: State::Waiting, what: "overdue".into() });
         }
         me.enter(State::Running);

@@ -1,11 +1,13 @@
-//! A hundred workers decrement 100: what is left, by read-sleep-write, under an interpreter's lock, under a mutex, and by an atomic.
+//! A hundred workers decrement 100: what is left, by read-sleep-write, under an interpreter's lock,
+//! under a mutex, and by an atomic.
 //!
-//! The course: `count = num; time.sleep(0.1); num = count - 1` in a hundred threads leaves 99, with a lock around it 0. The counter is
-//! an atomic in every variant, so this is no data race; the lost updates are a race *condition*, which no type forbids. It does
-//! not take luck to see it: nobody writes before all have read.
+//! The course: `count = num; time.sleep(0.1); num = count - 1` in a hundred threads leaves 99, with
+//! a lock around it 0. The counter is an atomic in every variant, so this is no data race; the lost
+//! updates are a race *condition*, which no type forbids. It does not take luck to see it: nobody
+//! writes before all have read.
 //!
-//! What an interpreter's lock (CPython's GIL) protects is each step: no number is torn. It is given away while its owner sleeps, so
-//! it does not protect what two steps mean together.
+//! What an interpreter's lock (CPython's GIL) protects is each step: no number is torn. It is given
+//! away while its owner sleeps, so it does not protect what two steps mean together.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex, PoisonError};

@@ -1,12 +1,15 @@
-//! Two locks, ten threads: `func1` takes mutexA then mutexB, `func2` mutexB then mutexA. It deadlocks, is found out, and is left.
+//! Two locks, ten threads: `func1` takes mutexA then mutexB, `func2` mutexB then mutexA. It
+//! deadlocks, is found out, and is left.
 //!
-//! The course: the first thread through `func1` goes on to `func2`, takes mutexB and sleeps; meanwhile the second has taken mutexA in
-//! `func1`. Now each wants what the other holds, and the other eight wait for mutexA. It does not take luck to get there: the second
-//! waits in `func1` until the first has mutexB again.
+//! The course: the first thread through `func1` goes on to `func2`, takes mutexB and sleeps;
+//! meanwhile the second has taken mutexA in `func1`. Now each wants what the other holds, and the
+//! other eight wait for mutexA. It does not take luck to get there: the second waits in `func1`
+//! until the first has mutexB again.
 //!
-//! The locks can be asked and their waits called off ([`watched`](crate::watched)): so the lab finds the circle, makes sure
-//! that nothing moves, and takes one wait out of it. Who is taken out gives back what it holds and does the rest of its work not
-//! at all. That is what a database does with a victim, and not a repair: the others run into it again.
+//! The locks can be asked and their waits called off ([`watched`](crate::watched)): so the lab
+//! finds the circle, makes sure that nothing moves, and takes one wait out of it. Who is taken out
+//! gives back what it holds and does the rest of its work not at all. That is what a database does
+//! with a victim, and not a repair: the others run into it again.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -32,7 +35,8 @@ const A: usize = 0;
 const B: usize = 1;
 const LOCKS: [&str; 2] = ["mutexA", "mutexB"];
 
-/// A wait for another thread to get somewhere, which only a bug could make this long; the observation is then not the expected one.
+/// A wait for another thread to get somewhere, which only a bug could make this long; the
+/// observation is then not the expected one.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The longest back-off, in turns of `--hold`.
@@ -49,7 +53,8 @@ pub struct Deadlock {
     #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = parse_duration)]
     hold: Duration,
 
-    /// The lab looks on for this long, to be sure that nothing moves, before it breaks the first deadlock
+    /// The lab looks on for this long, to be sure that nothing moves, before it breaks the first
+    /// deadlock
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse_duration)]
     standstill: Duration,
 
@@ -198,8 +203,9 @@ impl Deadlock {
         Ok(())
     }
 
-    /// Longer from time to time. Nobody can come back before who waited for mutexB has it, since that is handed over, so there is no
-    /// need of chance here to keep two from stepping out of each other's way for ever.
+    /// Longer from time to time. Nobody can come back before who waited for mutexB has it, since
+    /// that is handed over, so there is no need of chance here to keep two from stepping out of
+    /// each other's way for ever.
     fn back_off(&self, shared: &Shared, attempt: u32, me: &mut Recorder) {
         shared.backed_off.fetch_add(1, Ordering::Relaxed);
         me.mark("back off");

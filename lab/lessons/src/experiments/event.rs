@@ -1,11 +1,14 @@
-//! One traffic light, twenty cars: all go when it turns green; and the wake-up that is lost when the waiting is written wrongly.
+//! One traffic light, twenty cars: all go when it turns green; and the wake-up that is lost when
+//! the waiting is written wrongly.
 //!
-//! The course: `event.wait()` in twenty threads, `event.set()` in one, ten seconds later. An event is a flag and a bell, and both are
-//! needed: a bell that nobody hears is gone. Who looks at the flag, sees red, and *then* lies down misses a bell that rings in
-//! between, and sleeps on at green. It does not take luck to see it: here the light turns when all have looked and none lies down yet.
+//! The course: `event.wait()` in twenty threads, `event.set()` in one, ten seconds later. An event
+//! is a flag and a bell, and both are needed: a bell that nobody hears is gone. Who looks at the
+//! flag, sees red, and *then* lies down misses a bell that rings in between, and sleeps on at
+//! green. It does not take luck to see it: here the light turns when all have looked and none lies
+//! down yet.
 //!
-//! The right way looks at the flag under the lock that the light takes to change it, and the lock is given back only by lying
-//! down: there is no between.
+//! The right way looks at the flag under the lock that the light takes to change it, and the lock
+//! is given back only by lying down: there is no between.
 
 use std::sync::{Barrier, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -64,8 +67,8 @@ struct Light {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Seen {
     is_green: bool,
-    /// How many times the bell has rung. A condition variable has no such memory, and may wake somebody without a ring: this tells
-    /// which wake-ups are real.
+    /// How many times the bell has rung. A condition variable has no such memory, and may wake
+    /// somebody without a ring: this tells which wake-ups are real.
     rings: u64,
 }
 
@@ -138,7 +141,8 @@ impl Event {
         meetings.has_turned.wait();
     }
 
-    /// The right way. The last car looks at the same bad moment as all did in the wrong way, but with the lock in hand.
+    /// The right way. The last car looks at the same bad moment as all did in the wrong way, but
+    /// with the lock in hand.
     fn wait_while_red(&self, number: usize, light: &Light, meetings: &Meetings, me: &mut Recorder) {
         let is_last = number + 1 == self.cars;
         if is_last {

@@ -1,9 +1,11 @@
-//! Computing and waiting, in threads that share an interpreter's lock, in threads that do not, and in processes.
+//! Computing and waiting, in threads that share an interpreter's lock, in threads that do not, and
+//! in processes.
 //!
-//! The course: twelve workers on twelve CPUs compute the product 1*2*...*100000, 5.67 s in processes, 30.2 s in threads; a hundred
-//! workers sleep for 2 s, and threads win. Rust has no such lock, so threads win at both; with the lock of `gil/lock.rs` around every
-//! step they behave as Python's. Where there is a Python, its own do the same beside them. Times include the creation of the workers,
-//! as the course's do.
+//! The course: twelve workers on twelve CPUs compute the product 1*2*...*100000, 5.67 s in
+//! processes, 30.2 s in threads; a hundred workers sleep for 2 s, and threads win. Rust has no such
+//! lock, so threads win at both; with the lock of `gil/lock.rs` around every step they behave as
+//! Python's. Where there is a Python, its own do the same beside them. Times include the creation
+//! of the workers, as the course's do.
 
 mod lock;
 mod ran;
@@ -175,7 +177,8 @@ impl Gil {
         }
     }
 
-    /// The claims, without those that nothing can be said about: that something is faster, where it did not get its CPUs.
+    /// The claims, without those that nothing can be said about: that something is faster, where it
+    /// did not get its CPUs.
     fn believed(&self, ran: &[Ran]) -> Vec<Claim> {
         let mut claims = self.claims(ran);
         let could = self.share(Way::ComputeOne).0.min(cpus());

@@ -1,9 +1,12 @@
-//! Pools: a fixed number of threads or processes, tasks that queue up, results that come back by callback, and what a failure does.
+//! Pools: a fixed number of threads or processes, tasks that queue up, results that come back by
+//! callback, and what a failure does.
 //!
-//! The course: `ProcessPoolExecutor(5)`, twenty times `pool.submit(task, n).add_done_callback(func)`. Callbacks are called here by the
-//! thread that owns the pool, one at a time and in the order in which the results come, so they need no lock. A task that panics or
-//! a worker that is killed fails its task only. (Python's own process pool gives up altogether when a worker is killed:
-//! `BrokenProcessPool`.) The wrong way lets the panic end the thread: its callback never comes, and the pool has a worker less.
+//! The course: `ProcessPoolExecutor(5)`, twenty times `pool.submit(task,
+//! n).add_done_callback(func)`. Callbacks are called here by the thread that owns the pool, one at
+//! a time and in the order in which the results come, so they need no lock. A task that panics or a
+//! worker that is killed fails its task only. (Python's own process pool gives up altogether when a
+//! worker is killed: `BrokenProcessPool`.) The wrong way lets the panic end the thread: its
+//! callback never comes, and the pool has a worker less.
 
 mod processes;
 mod threads;
@@ -33,7 +36,8 @@ const MOST: usize = 100;
 /// The most tasks.
 const MOST_TASKS: usize = 10_000;
 
-/// Tasks are of so many lengths: the first takes three times the delay, the second twice, the third once, and again.
+/// Tasks are of so many lengths: the first takes three times the delay, the second twice, the third
+/// once, and again.
 const LENGTHS: usize = 3;
 
 /// A task's number, and what it returned, or nothing if it failed.

@@ -1,8 +1,9 @@
 //! Producers and consumers: a queue without a bound, one with, and one with between processes.
 //!
-//! The course: 生产者, 消息队列, 消费者, and that a queue is how processes that share nothing talk (IPC). What a bound is good for:
-//! producers that are faster have to wait, and what is queued stays little. Consumers begin late, when the queue is full or
-//! everything is in it, so that it does not take luck to see either.
+//! The course: 生产者, 消息队列, 消费者, and that a queue is how processes that share nothing talk (IPC).
+//! What a bound is good for: producers that are faster have to wait, and what is queued stays
+//! little. Consumers begin late, when the queue is full or everything is in it, so that it does not
+//! take luck to see either.
 
 mod bounded;
 mod pipe;
@@ -33,7 +34,8 @@ use self::worker::{GoOn, Word, Worker};
 /// The most producers, and the most consumers.
 const MOST: usize = 100;
 
-/// The most items of a producer, and the most places; also what separates the items of one producer from those of the next.
+/// The most items of a producer, and the most places; also what separates the items of one producer
+/// from those of the next.
 const MOST_ITEMS: usize = 10_000;
 
 /// What the lanes call the waits for each other.

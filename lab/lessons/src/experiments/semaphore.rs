@@ -1,7 +1,8 @@
 //! Five places, twenty threads: how many are in at once, without and with a semaphore.
 //!
-//! The course: `Semaphore(5)`, twenty threads that acquire, sleep for one to three seconds, and release. Without the semaphore all
-//! twenty are in at once: they wait inside for one another, so that it does not take luck to see it.
+//! The course: `Semaphore(5)`, twenty threads that acquire, sleep for one to three seconds, and
+//! release. Without the semaphore all twenty are in at once: they wait inside for one another, so
+//! that it does not take luck to see it.
 
 use std::sync::Barrier;
 use std::thread;
@@ -32,7 +33,8 @@ pub struct Semaphores {
     #[arg(long, value_name = "N", default_value = "5", value_parser = parse_count::<MOST>)]
     places: usize,
 
-    /// A thread stays in for this long, the next for twice, the next for three times this long, and so on in turn
+    /// A thread stays in for this long, the next for twice, the next for three times this long, and
+    /// so on in turn
     #[arg(long, value_name = "TIME", default_value = "30ms", value_parser = parse_duration)]
     stay: Duration,
 

@@ -1,12 +1,15 @@
-//! What a hundred processes, threads and tasks cost: to create, until their first instruction, and to join.
+//! What a hundred processes, threads and tasks cost: to create, until their first instruction, and
+//! to join.
 //!
-//! The course: `Process(target=task)` and `Thread(target=task)` a hundred times, `time.sleep(0.1)` in each, 1.75 s against 0.12 s. Its
-//! comment at `p.start()` is a variant of its own: who joins each before it creates the next has done them one after the other.
+//! The course: `Process(target=task)` and `Thread(target=task)` a hundred times, `time.sleep(0.1)`
+//! in each, 1.75 s against 0.12 s. Its comment at `p.start()` is a variant of its own: who joins
+//! each before it creates the next has done them one after the other.
 //!
-//! A process here is this program again (fork and exec, with two pipes and a thread that reads what it records; all of it is
-//! in the figure). A bare fork would be cheaper, and is unsafe where there are threads. A task is what a compiler makes of
-//! an `async fn`, by hand: a boxed state machine in a queue, polled by the thread that created it. It has no runtime on purpose:
-//! what is measured is the task, not the machinery that wakes it.
+//! A process here is this program again (fork and exec, with two pipes and a thread that reads what
+//! it records; all of it is in the figure). A bare fork would be cheaper, and is unsafe where there
+//! are threads. A task is what a compiler makes of an `async fn`, by hand: a boxed state machine in
+//! a queue, polled by the thread that created it. It has no runtime on purpose: what is measured is
+//! the task, not the machinery that wakes it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::thread::{self, JoinHandle};
@@ -248,7 +251,8 @@ fn join(thread: JoinHandle<Lane>) -> Result<Lane> {
     thread.join().map_err(|_| anyhow!("a thread panicked"))
 }
 
-/// The lane begins where it was created; until its own first instruction it was starting, as that of a process.
+/// The lane begins where it was created; until its own first instruction it was starting, as that
+/// of a process.
 fn created(mut lane: Lane, created_ns: u64) -> Lane {
     let first_ns = lane.spans.first().map_or(created_ns, |span| span.begin_ns);
     if created_ns < first_ns {

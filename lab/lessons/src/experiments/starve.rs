@@ -1,11 +1,14 @@
-//! Eight threads want one lock all the time: who gets it, and how long do the others wait? By the lock, and by how long it is held.
+//! Eight threads want one lock all the time: who gets it, and how long do the others wait? By the
+//! lock, and by how long it is held.
 //!
-//! The standard library's mutex is fast because it is not fair: it is free as soon as it is given back, and who still runs takes it
-//! again before the sleeper that was called has got up. A [ticket lock](crate::ticket_lock) serves everybody in the order of
-//! their coming. Fairness decides *who* waits; how long there is to wait is decided by how much of the work is done with the lock in
+//! The standard library's mutex is fast because it is not fair: it is free as soon as it is given
+//! back, and who still runs takes it again before the sleeper that was called has got up. A [ticket
+//! lock](crate::ticket_lock) serves everybody in the order of their coming. Fairness decides *who*
+//! waits; how long there is to wait is decided by how much of the work is done with the lock in
 //! hand, and so nothing helps as much as holding it for less.
 //!
-//! Who has waited until the end without a turn counts too: leaving them out would leave out the longest waits.
+//! Who has waited until the end without a turn counts too: leaving them out would leave out the
+//! longest waits.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -34,7 +37,8 @@ const SHORT: u32 = 20;
 /// `lab run starve`
 #[derive(Debug, Args)]
 pub struct Starve {
-    /// Threads that want the lock, from 3 to 10: of more, a twentieth of the work of each would be all that the lock can give
+    /// Threads that want the lock, from 3 to 10: of more, a twentieth of the work of each would be
+    /// all that the lock can give
     #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(3..=10))]
     threads: u16,
 
@@ -42,7 +46,8 @@ pub struct Starve {
     #[arg(long, value_name = "N", default_value = "80", value_parser = clap::value_parser!(u16).range(50..=2000))]
     turns: u16,
 
-    /// The work of one turn: with the lock in hand, or a twentieth of it with the lock and the rest without; at least 1ms
+    /// The work of one turn: with the lock in hand, or a twentieth of it with the lock and the rest
+    /// without; at least 1ms
     #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = parse_work)]
     work: Duration,
 
@@ -67,7 +72,8 @@ enum Way {
 enum Lock {
     Mutex {
         lock: Mutex<()>,
-        /// Drawn before the lock is asked for, since the mutex draws none: who is interrupted in between counts as waiting.
+        /// Drawn before the lock is asked for, since the mutex draws none: who is interrupted in
+        /// between counts as waiting.
         next: AtomicU64,
     },
     Ticket(TicketLock),
@@ -248,7 +254,8 @@ impl Lock {
     }
 }
 
-/// Of all that got the lock, in this order: how many who had come later got it before one that had come earlier, at most.
+/// Of all that got the lock, in this order: how many who had come later got it before one that had
+/// come earlier, at most.
 fn most_overtaken(turns: &[Turn]) -> usize {
     let overtaken = turns
         .iter()

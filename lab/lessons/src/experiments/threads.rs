@@ -1,8 +1,10 @@
-//! Threads and processes: what they share, what a join is, what dies with the main thread, and what lives on.
+//! Threads and processes: what they share, what a join is, what dies with the main thread, and what
+//! lives on.
 //!
-//! The course: threads of one pid with names of their own, `active_count()`, the global `money` that a thread changes for all and a
-//! process for itself; `join`; `t1.daemon = True`; zombies and orphans. In Rust every thread is a daemon: when main returns, the
-//! process ends. What Python does for other threads, join them at the end, is to be written down.
+//! The course: threads of one pid with names of their own, `active_count()`, the global `money`
+//! that a thread changes for all and a process for itself; `join`; `t1.daemon = True`; zombies and
+//! orphans. In Rust every thread is a daemon: when main returns, the process ends. What Python does
+//! for other threads, join them at the end, is to be written down.
 
 mod family;
 mod kin;
@@ -258,7 +260,8 @@ impl Threads {
     }
 }
 
-/// The course's `active_count()`: the threads of this process that this experiment has, with the main one.
+/// The course's `active_count()`: the threads of this process that this experiment has, with the
+/// main one.
 fn active_count() -> Result<usize> {
     let tasks = Process::myself().and_then(|process| process.tasks()).context("cannot read /proc")?;
     let is_ours = |comm: &str, tid: i32| comm.starts_with("child ") || tid == getpid().as_raw();

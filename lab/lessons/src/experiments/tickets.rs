@@ -1,11 +1,12 @@
 //! Ten processes buy one ticket from a JSON file: how many get it, by where the lock is.
 //!
-//! The course: `search`, then `buy` with a delay between reading `data.json` and writing it, in ten processes. Here each buyer is a
-//! program that is started by itself and shares with the others nothing but the path of a folder. Without a lock it does not take
-//! luck to sell the ticket ten times: nobody writes before all have read.
+//! The course: `search`, then `buy` with a delay between reading `data.json` and writing it, in ten
+//! processes. Here each buyer is a program that is started by itself and shares with the others
+//! nothing but the path of a folder. Without a lock it does not take luck to sell the ticket ten
+//! times: nobody writes before all have read.
 //!
-//! `--kill` kills the first buyer that is in the middle of writing, with the lock in hand; the wrong way writes into the file, the
-//! right one replaces it.
+//! `--kill` kills the first buyer that is in the middle of writing, with the lock in hand; the
+//! wrong way writes into the file, the right one replaces it.
 
 mod buyer;
 mod shop;
@@ -55,7 +56,8 @@ pub struct Tickets {
     #[arg(long, value_name = "TIME", default_value = "30ms", value_parser = parse_duration)]
     delay: Duration,
 
-    /// Kill the first buyer that is in the middle of writing: the variants kill-in-place and kill-rename
+    /// Kill the first buyer that is in the middle of writing: the variants kill-in-place and
+    /// kill-rename
     #[arg(long, conflicts_with = "only")]
     kill: bool,
 
@@ -63,7 +65,8 @@ pub struct Tickets {
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
 
-    /// Buy from this folder, and leave it: several labs can, at one time; needs --only lock or lock-look
+    /// Buy from this folder, and leave it: several labs can, at one time; needs --only lock or
+    /// lock-look
     ///
     /// A shop that is there already keeps the tickets that it has.
     #[arg(long, value_name = "FOLDER")]
@@ -252,7 +255,8 @@ impl Tickets {
     }
 }
 
-/// Hears all buyers to their ends. If the way kills, the first that is in the middle is killed, and all others go on.
+/// Hears all buyers to their ends. If the way kills, the first that is in the middle is killed, and
+/// all others go on.
 fn attend(cast: &mut Cast, way: Way) -> Result<Vec<End>> {
     let (mut ends, mut living, mut to_kill) = (Vec::new(), cast.len(), way.kills());
     while living > 0 {

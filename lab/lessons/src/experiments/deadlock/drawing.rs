@@ -11,7 +11,8 @@ use crate::watched::WaitFor;
 /// Columns of the text.
 const COLUMNS: usize = 78;
 
-/// Measures of the SVG, in pixels: the whole, the circle's middle and radius, half a node's width and height.
+/// Measures of the SVG, in pixels: the whole, the circle's middle and radius, half a node's width
+/// and height.
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 380.0;
 const MIDDLE: (f64, f64) = (480.0, 190.0);
@@ -29,8 +30,8 @@ const STYLE: &str = "\
 .g path.wait{fill:var(--orange)}.g path.hold{fill:var(--green)}\
 .g .node{fill:var(--paper);stroke:var(--ink)}";
 
-/// Draws who waits for whom: `circle` is what [`WaitFor::cycle`] found in `graph`, and `locks` are the names of the locks. Nothing if
-/// somebody in the circle does not wait.
+/// Draws who waits for whom: `circle` is what [`WaitFor::cycle`] found in `graph`, and `locks` are
+/// the names of the locks. Nothing if somebody in the circle does not wait.
 pub(super) fn draw(graph: &WaitFor, circle: &[usize], locks: &[&str]) -> Option<Drawing> {
     let circle: Vec<(usize, usize)> =
         circle.iter().map(|who| Some((*who, graph.wanted_by(*who)?))).collect::<Option<_>>()?;

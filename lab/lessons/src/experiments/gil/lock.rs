@@ -1,8 +1,10 @@
-//! An interpreter's lock as CPython has had it since 3.2 (Python/ceval_gil.c), with nothing to interpret.
+//! An interpreter's lock as CPython has had it since 3.2 (Python/ceval_gil.c), with nothing to
+//! interpret.
 //!
-//! Who wants it waits for an interval; if in all that time nobody else got it either, it asks. Who has it looks, between two
-//! steps, whether it was asked, and then gives it away and does not take it again before somebody else had it. Who is about to
-//! wait for I/O gives it back unasked: drops its [`Turn`].
+//! Who wants it waits for an interval; if in all that time nobody else got it either, it asks. Who
+//! has it looks, between two steps, whether it was asked, and then gives it away and does not take
+//! it again before somebody else had it. Who is about to wait for I/O gives it back unasked: drops
+//! its [`Turn`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -97,7 +99,8 @@ impl Turn<'_> {
     pub(super) fn hand_over(&mut self) {
         let state = self.0.give_back();
         let turns = state.turns;
-        // Without this the giver, who is awake, would nearly always be faster than the sleeper whom it wakes.
+        // Without this the giver, who is awake, would nearly always be faster than the sleeper whom
+        // it wakes.
         let not_taken = |state: &mut State| state.waiting > 0 && state.turns == turns;
         let state = self.0.taken.wait_while(state, not_taken).unwrap_or_else(PoisonError::into_inner);
         self.0.take(state);
@@ -143,7 +146,8 @@ mod tests {
         let lock = InterpreterLock::new(Duration::from_millis(1));
         let inside = AtomicUsize::new(0);
         thread::scope(|scope| {
-            // Whoever ends first leaves nobody to ask the other, so one makes all and the other stays until it has.
+            // Whoever ends first leaves nobody to ask the other, so one makes all and the other
+            // stays until it has.
             let (send, receive) = mpsc::channel::<()>();
             let (lock, inside) = (&lock, &inside);
             scope.spawn(move || {

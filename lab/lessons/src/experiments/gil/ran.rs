@@ -52,7 +52,8 @@ impl Ran {
         self.cpu_ns as f64 / self.time_ns.max(1) as f64
     }
 
-    /// Whether others kept it from the CPUs, of which its workers `could` have used so many together.
+    /// Whether others kept it from the CPUs, of which its workers `could` have used so many
+    /// together.
     #[allow(clippy::cast_precision_loss, reason = "there are not that many CPUs")]
     pub(super) fn was_deprived(&self, could: usize) -> bool {
         let could = match self.way.who() {

@@ -1,4 +1,5 @@
-//! The real thing: the same work in Python, in its threads and in its processes, for machines that have one.
+//! The real thing: the same work in Python, in its threads and in its processes, for machines that
+//! have one.
 
 use std::io::Read;
 use std::process::{Command, Stdio};

@@ -47,7 +47,8 @@ impl Work {
         }
     }
 
-    /// As a thread of an interpreter: every step under the lock, which is given away when another asks, and while it waits.
+    /// As a thread of an interpreter: every step under the lock, which is given away when another
+    /// asks, and while it waits.
     ///
     /// # Errors
     /// If the product is wrong.
@@ -59,7 +60,8 @@ impl Work {
             Self::Compute(n) => {
                 let product = product(n, || {
                     if turn.is_asked() {
-                        // Recorded as given back before it is: what overlaps in the recording has overlapped.
+                        // Recorded as given back before it is: what overlaps in the recording has
+                        // overlapped.
                         me.enter(State::Waiting);
                         turn.hand_over();
                         me.enter(State::Holding);

@@ -1,4 +1,5 @@
-//! A pool with a fixed number of processes: each gets one task at a time over its pipe; one that dies is replaced.
+//! A pool with a fixed number of processes: each gets one task at a time over its pipe; one that
+//! dies is replaced.
 
 use std::collections::VecDeque;
 use std::time::Duration;

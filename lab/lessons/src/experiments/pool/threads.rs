@@ -1,4 +1,5 @@
-//! A pool with a fixed number of threads: jobs queue up, and what comes of each is sent to whoever has submitted it.
+//! A pool with a fixed number of threads: jobs queue up, and what comes of each is sent to whoever
+//! has submitted it.
 
 use std::collections::VecDeque;
 use std::io;
@@ -79,7 +80,8 @@ impl<R: Send + 'static> ThreadPool<R> {
     /// Waits for the end of the workers. Returns their lanes.
     pub(super) fn join(self) -> Vec<Lane> {
         self.close();
-        // A worker that panicked outside of its job would be an error of the pool, whose lane is missing then.
+        // A worker that panicked outside of its job would be an error of the pool, whose lane is
+        // missing then.
         self.workers.into_iter().filter_map(|worker| worker.join().ok()).collect()
     }
 }

@@ -1,7 +1,9 @@
-//! A queue with a bounded number of places, for any number of producers and consumers that share memory.
+//! A queue with a bounded number of places, for any number of producers and consumers that share
+//! memory.
 //!
-//! Not `std::sync::mpsc::sync_channel`: its receiver belongs to one consumer, and several would have to wait for a lock around it
-//! instead of for the queue. What waits for what is to be seen, so the two waits are two condition variables.
+//! Not `std::sync::mpsc::sync_channel`: its receiver belongs to one consumer, and several would
+//! have to wait for a lock around it instead of for the queue. What waits for what is to be seen,
+//! so the two waits are two condition variables.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

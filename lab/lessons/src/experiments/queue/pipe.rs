@@ -1,8 +1,10 @@
-//! A queue with a bounded number of places, for any number of producers and consumers that share no memory: two named pipes.
+//! A queue with a bounded number of places, for any number of producers and consumers that share no
+//! memory: two named pipes.
 //!
-//! One carries the items; what is written in one piece of at most PIPE_BUF bytes arrives in one piece (pipe(7)). A pipe is
-//! bounded, too, but by bytes, some 64 KiB, and rounded to pages. So the other carries places, a byte each: who puts an item in
-//! takes one, who takes an item out gives one back. GNU make's job server counts so; Python's `multiprocessing.Queue(maxsize)` is a pipe
+//! One carries the items; what is written in one piece of at most PIPE_BUF bytes arrives in one
+//! piece (pipe(7)). A pipe is bounded, too, but by bytes, some 64 KiB, and rounded to pages. So the
+//! other carries places, a byte each: who puts an item in takes one, who takes an item out gives
+//! one back. GNU make's job server counts so; Python's `multiprocessing.Queue(maxsize)` is a pipe
 //! and a semaphore.
 
 use std::fs::File;
@@ -42,7 +44,8 @@ pub(super) struct Consumer {
 }
 
 impl Keeper {
-    /// Makes an empty queue in `folder`; so many items fit in, less than a pipe has bytes. Until this is dropped nobody finds it closed.
+    /// Makes an empty queue in `folder`; so many items fit in, less than a pipe has bytes. Until
+    /// this is dropped nobody finds it closed.
     ///
     /// # Errors
     /// If it cannot be made.
@@ -50,7 +53,8 @@ impl Keeper {
         for name in [ITEMS, PLACES] {
             mkfifo(&folder.join(name), Mode::S_IRUSR | Mode::S_IWUSR).context("cannot make a named pipe")?;
         }
-        // For reading and writing: then Linux does not wait for somebody to open the other end (fifo(7)).
+        // For reading and writing: then Linux does not wait for somebody to open the other end
+        // (fifo(7)).
         let open = |name| File::options().read(true).write(true).open(folder.join(name));
         let opened = open(ITEMS).and_then(|items| Ok((items, open(PLACES)?)));
         let (items, mut places) = opened.context("cannot open a named pipe")?;
@@ -99,7 +103,8 @@ impl Consumer {
         Ok(Self { items, places })
     }
 
-    /// Takes the oldest item, and waits for one while there is none; `None` if there is no producer any more.
+    /// Takes the oldest item, and waits for one while there is none; `None` if there is no producer
+    /// any more.
     ///
     /// # Errors
     /// If it cannot be read.

@@ -1,4 +1,5 @@
-//! How long the waits were, as text and as SVG: for each variant how many fell into which span of time.
+//! How long the waits were, as text and as SVG: for each variant how many fell into which span of
+//! time.
 
 use std::fmt::Write as _;
 
@@ -7,7 +8,8 @@ use harness::page::escape;
 use crate::trace::{State, Trace};
 use crate::verdict::{Drawing, Variant};
 
-/// Each row is for waits below this many nanoseconds and not below the row before: about three rows to a factor of ten.
+/// Each row is for waits below this many nanoseconds and not below the row before: about three rows
+/// to a factor of ten.
 const ROWS: [(u64, &str); 11] = [
     (10_000, "10 us"),
     (30_000, "30 us"),

@@ -1,4 +1,5 @@
-//! What dies with its process, and what is left of one that dies: seen in /proc (proc_pid_stat(5)), and cleaned up.
+//! What dies with its process, and what is left of one that dies: seen in /proc (proc_pid_stat(5)),
+//! and cleaned up.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -108,7 +109,8 @@ pub(super) fn zombie(delay: Duration) -> Result<Scene> {
     Ok(Scene { trace: Trace::new(lanes), figures, claim })
 }
 
-/// While this lives, who loses his parent becomes a child of the lab instead of process 1, which in a container may not reap.
+/// While this lives, who loses his parent becomes a child of the lab instead of process 1, which in
+/// a container may not reap.
 struct Adopter(());
 
 impl Adopter {

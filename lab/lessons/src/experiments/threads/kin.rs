@@ -26,7 +26,8 @@ const FOR_EVER: Duration = Duration::from_secs(60 * 60);
 pub(super) enum Kin {
     /// Tells what it sees of `money`, which it may change before.
     Isolated { changes: bool, delay: Duration },
-    /// Starts a thread, works for so long, and ends; if it joins the thread before, that works for three times as long.
+    /// Starts a thread, works for so long, and ends; if it joins the thread before, that works for
+    /// three times as long.
     Main { works: Duration, joins: bool },
     /// Ends at once.
     ShortLived,
@@ -132,7 +133,8 @@ fn parent(me: &mut Part) -> Result<()> {
     let part = serde_json::to_string(&Kin::Orphan)?;
     let arguments = ["act", "--dies-with", &getpid().to_string(), Threads::NAME, &part];
     let mut command = leash::this_program(&arguments);
-    // Its stdin is this process's own: the lab holds the other end, so the child ends at the latest with the lab.
+    // Its stdin is this process's own: the lab holds the other end, so the child ends at the latest
+    // with the lab.
     command.stdin(Stdio::inherit()).stdout(Stdio::piped()).stderr(Stdio::null());
     let started_ns = now_ns();
     let mut child = command.spawn().context("cannot start a child")?;

@@ -82,7 +82,8 @@ impl Buyer {
         me.tell(&Word::Done(end))
     }
 
-    /// The course's `search`. It decides nothing, so a torn file is only told when it is to be bought from.
+    /// The course's `search`. It decides nothing, so a torn file is only told when it is to be
+    /// bought from.
     fn look(&self, shop: &Shop, me: &mut Part) {
         thread::sleep(self.look);
         if shop.left().is_ok() {

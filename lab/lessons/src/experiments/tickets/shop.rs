@@ -1,8 +1,9 @@
 //! The tickets that are left, in a JSON file, and the lock beside it.
 //!
-//! The lock is flock(2) on a file of its own that is never deleted: every process opens it itself, so programs that have nothing in
-//! common but its path exclude one another, and the kernel gives the lock back when its holder dies, however it dies. The data file
-//! cannot be its own lock: it is replaced, and a lock on what was replaced keeps nobody out.
+//! The lock is flock(2) on a file of its own that is never deleted: every process opens it itself,
+//! so programs that have nothing in common but its path exclude one another, and the kernel gives
+//! the lock back when its holder dies, however it dies. The data file cannot be its own lock: it is
+//! replaced, and a lock on what was replaced keeps nobody out.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -33,7 +34,8 @@ pub(super) struct Shop {
 pub(super) struct Locked(File);
 
 impl Shop {
-    /// The shop in `folder`. With `tickets`, and only if there is none yet, it is opened for business.
+    /// The shop in `folder`. With `tickets`, and only if there is none yet, it is opened for
+    /// business.
     pub(super) fn open(folder: &Path, tickets: u64) -> Result<Self> {
         let shop = Self { folder: folder.to_owned() };
         let locked = shop.lock()?;
@@ -83,19 +85,22 @@ impl Shop {
         opened.with_context(|| format!("cannot open {}", path.display()))
     }
 
-    /// From now on so many are left. Whoever reads sees the old file or the new one, and a crash leaves one of them (fsync(2),
-    /// rename(2)). `middle` is called when half of the new file is written.
+    /// From now on so many are left. Whoever reads sees the old file or the new one, and a crash
+    /// leaves one of them (fsync(2), rename(2)). `middle` is called when half of the new file is
+    /// written.
     pub(super) fn sell(
         &self,
         _locked: &Locked,
         left: u64,
         middle: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        // What somebody who was killed has left under this name is written over: only who has the lock is here.
+        // What somebody who was killed has left under this name is written over: only who has the
+        // lock is here.
         self.replace(&self.path("data.json.new"), left, middle)
     }
 
-    /// The same without the lock: the file is whole, but what was read before may be no longer true.
+    /// The same without the lock: the file is whole, but what was read before may be no longer
+    /// true.
     pub(super) fn sell_without_lock(&self, left: u64) -> Result<()> {
         self.replace(&self.path(&format!("data.json.{}", process::id())), left, || Ok(()))
     }
