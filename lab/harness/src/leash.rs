@@ -118,8 +118,9 @@ fn keep(options: &LeashOptions) -> Result<ExitCode> {
                 code = ExitCode::from(SIGNALED + u8::try_from(signal as i32).unwrap_or(0));
             }
             Ok(WaitStatus::StillAlive) => {
-                if ends {
-                    tell_all(Signal::SIGKILL);
+                // Who may not be killed, as one that has become another user, cannot be waited for.
+                if ends && !tell_all(Signal::SIGKILL) {
+                    return Ok(code);
                 }
                 match signals.wait().context("cannot wait for a signal")? {
                     Signal::SIGCHLD => {}
@@ -127,7 +128,9 @@ fn keep(options: &LeashOptions) -> Result<ExitCode> {
                         // At the lab's death its word is the last one.
                         ends |= asked || signal == END || getppid() != Pid::from_raw(options.parent);
                         asked = true;
-                        tell_all(if ends { Signal::SIGKILL } else { Signal::SIGTERM });
+                        if !ends {
+                            tell_all(Signal::SIGTERM);
+                        }
                     }
                 }
             }
@@ -141,11 +144,11 @@ fn keep(options: &LeashOptions) -> Result<ExitCode> {
 /// What a shell adds to the number of the signal that ended a command.
 const SIGNALED: u8 = 128;
 
-/// Those that begin meanwhile are told next time: the end of each one wakes the keeper.
-fn tell_all(signal: Signal) {
-    for pid in sample::descendants(getpid()).unwrap_or_default() {
-        let _ = kill(pid, signal);
-    }
+/// Whether anybody could be told. Those that begin meanwhile are told next time: the end of each one
+/// wakes the keeper.
+fn tell_all(signal: Signal) -> bool {
+    let all = sample::descendants(getpid()).unwrap_or_default();
+    all.into_iter().filter(|pid| kill(*pid, signal).is_ok()).count() > 0
 }
 
 /// From now on this process dies with `parent`, which must be its parent.

@@ -1,5 +1,7 @@
 //! Starting a server in a fresh process, and ending it so that nothing of it is left.
 
+use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -156,10 +158,7 @@ fn start_foreign<'a>(
     cores: Option<&[usize]>,
     interrupt: &'a Interrupt,
 ) -> Result<(Process<'a>, SocketAddr)> {
-    // Another program could take the port in between; then this server fails to start, and says so.
-    let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .context("cannot find a free port")?;
+    let address = free_address()?;
     let command = leash::shell(&command.replace(PORT, &address.port().to_string()), cores);
     let mut process = Process::start(command, true, interrupt)?;
     if let Some(stdout) = process.child.stdout.take() {
@@ -182,6 +181,24 @@ fn start_foreign<'a>(
             .failure(&format!("the server {how} after its first connection, and must serve many clients")));
     }
     Ok((process, address))
+}
+
+/// An address that nobody has, for a server that is to be told one. It lies below those that the
+/// system gives to whoever asks for any: there another program could be given it before the server
+/// has begun to listen.
+fn free_address() -> Result<SocketAddr> {
+    const LOWEST: u16 = 10_000;
+    const TRIES: u64 = 1_000;
+    let given = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let first: u16 = given.split_whitespace().next().and_then(|port| port.parse().ok()).unwrap_or(0);
+    let span = u64::from(first.saturating_sub(LOWEST));
+    let drawn = RandomState::new().hash_one(getpid().as_raw());
+    let low = (0..if span > 0 { TRIES } else { 0 })
+        .filter_map(|step| u16::try_from(u64::from(LOWEST) + drawn.wrapping_add(step) % span).ok());
+    // Where there are none below, any.
+    low.chain([0])
+        .find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?.local_addr().ok())
+        .context("cannot find a free port")
 }
 
 /// Whether a client can connect. A socket without a listener can connect to itself when the kernel
