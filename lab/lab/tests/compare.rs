@@ -208,7 +208,7 @@ fn every_scenario_measures_what_it_promises() {
         "--scenarios=requests,pipeline,bulk,churn,idle,paced,slow,cpu,mixed",
         "--models=thread,mio",
         "--connections=4",
-        "--duration=100ms",
+        "--duration=300ms",
         "--warm-up=10ms",
         "--rounds=1",
         "--json",
