@@ -7,7 +7,7 @@ use anyhow::Result;
 use client::load::LoadOptions;
 use harness::interrupt::Interrupt;
 use harness::pin::Pins;
-use harness::quota::Throttled;
+use harness::quota::{Counted, Throttled};
 use indicatif::{ProgressBar, ProgressStyle};
 use serving::UsageError;
 
@@ -64,7 +64,7 @@ pub fn measure(
 ) -> Result<Measured> {
     let all_begun = Instant::now();
     let entries = |point: &PlannedPoint| point.contenders.iter().cloned().map(Entry::new).collect();
-    let before = Throttled::so_far();
+    let before = Counted::so_far();
     let mut measured = Measured {
         entries: plan.points.iter().map(entries).collect(),
         sustained: HashMap::new(),
@@ -107,7 +107,7 @@ pub fn measure(
         }
     }
     progress.finish_and_clear();
-    measured.throttled = Throttled::so_far().since(before);
+    measured.throttled = Counted::so_far().since(&before);
     Ok(measured)
 }
 

@@ -13,7 +13,7 @@ pub struct Value {
     pub low: f64,
     /// The most of a single round.
     pub high: f64,
-    /// That of each round, in their order.
+    /// That of each round, in their order, as far as all have one: rounds of one number are paired.
     pub each: Vec<f64>,
 }
 
@@ -21,7 +21,7 @@ impl Metric {
     /// The value of a server; `None` if it has none here.
     pub fn of(self, server: &Server) -> Option<Value> {
         let value = self.of_figures(server.figures.as_ref()?)?;
-        let each: Vec<f64> = server.rounds.iter().filter_map(|round| self.of_round(round)).collect();
+        let each: Vec<f64> = server.rounds.iter().map_while(|round| self.of_round(round)).collect();
         let low = each.iter().copied().fold(value, f64::min);
         let high = each.iter().copied().fold(value, f64::max);
         Some(Value { value, low, high, each })

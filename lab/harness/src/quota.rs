@@ -17,24 +17,29 @@ pub struct Throttled {
     pub throttled: u64,
 }
 
-impl Throttled {
-    /// What this process's control group, and those above it, have counted so far: that of the one
-    /// that was held back most. Nothing where there are no such groups.
+/// What each control group of this process has counted so far, from its own up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counted(Vec<Throttled>);
+
+impl Counted {
+    /// Until now. Nothing where there are no such groups.
     pub fn so_far() -> Self {
         let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let groups = groups(&own);
-        let counted = groups.iter().filter_map(|group| fs::read_to_string(group.join("cpu.stat")).ok());
-        counted.map(|stat| Self::parse(&stat)).max_by_key(|counted| counted.throttled).unwrap_or_default()
+        let stat = |group: &PathBuf| fs::read_to_string(group.join("cpu.stat")).unwrap_or_default();
+        Self(groups(&own).iter().map(|group| Throttled::parse(&stat(group))).collect())
     }
 
-    /// What was counted since.
-    pub fn since(self, before: Self) -> Self {
-        Self {
-            periods: self.periods.saturating_sub(before.periods),
-            throttled: self.throttled.saturating_sub(before.throttled),
-        }
+    /// What the group that was held back most has counted since.
+    pub fn since(&self, before: &Self) -> Throttled {
+        let each = self.0.iter().zip(&before.0).map(|(now, before)| Throttled {
+            periods: now.periods.saturating_sub(before.periods),
+            throttled: now.throttled.saturating_sub(before.throttled),
+        });
+        each.max_by_key(|since| since.throttled).unwrap_or_default()
     }
+}
 
+impl Throttled {
     fn parse(stat: &str) -> Self {
         let of = |name: &str| {
             let line = stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -60,10 +65,9 @@ mod tests {
         let stat = "usage_usec 7\nnr_periods 42\nnr_throttled 38\nthrottled_usec 99\n";
         let now = Throttled::parse(stat);
         assert_eq!(now, Throttled { periods: 42, throttled: 38 });
-        assert_eq!(
-            now.since(Throttled { periods: 2, throttled: 8 }),
-            Throttled { periods: 40, throttled: 30 }
-        );
+        let before = Counted(vec![Throttled { periods: 2, throttled: 8 }; 2]);
+        let after = Counted(vec![Throttled { periods: 9, throttled: 9 }, now]);
+        assert_eq!(after.since(&before), Throttled { periods: 40, throttled: 30 });
         assert_eq!(Throttled::parse("usage_usec 7\n"), Throttled::default());
     }
 
