@@ -23,7 +23,7 @@ use harness::text;
 
 use self::ask::Questions;
 use self::measure::Figures;
-use self::rule::{Answer, Needs, Out};
+use self::rule::{Answer, Needs};
 
 /// The questions, and where the answer goes.
 #[derive(Debug, Clone, Args)]
@@ -45,8 +45,6 @@ pub struct Advice {
     pub figures: Figures,
     /// What that makes; `None` if no model can do it.
     pub answer: Option<Answer>,
-    /// Models that were not measured, because they cannot do it whatever they cost.
-    pub excluded: Vec<(Model, Out)>,
     /// How long it took, in seconds.
     pub took_s: f64,
     /// Where.
@@ -65,9 +63,7 @@ pub fn run(options: &ChooseOptions) -> Result<()> {
     text::warn_of_debug_build(true)?;
     let machine = Machine::this();
     let begun = Instant::now();
-    let (able, excluded): (Vec<Model>, Vec<Model>) =
-        Model::all().partition(|model| rule::cannot(*model, &needs).is_none());
-    let excluded = excluded.into_iter().filter_map(|model| Some((model, rule::cannot(model, &needs)?)));
+    let able: Vec<Model> = Model::all().filter(|model| rule::cannot(*model, &needs).is_none()).collect();
     let figures = measure::measure(&able, &needs, &interrupt)?;
     if interrupt.raised() {
         bail!("interrupted before the answer was known");
@@ -76,7 +72,6 @@ pub fn run(options: &ChooseOptions) -> Result<()> {
         needs,
         answer: rule::choose(&needs, &figures.costs, &figures.room),
         figures,
-        excluded: excluded.collect(),
         took_s: begun.elapsed().as_secs_f64(),
         machine,
     };

@@ -138,7 +138,7 @@ pub struct Point {
 }
 
 /// One server at one point.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Server {
     /// The model: the same at every point, and in every comparison.
     pub id: String,
@@ -418,7 +418,12 @@ fn make_harmless(value: &mut Value) -> Result<(), String> {
 impl Point {
     /// Under which load, in words.
     pub fn label(&self) -> String {
-        words::label(At { connections: self.connections, load: self.load })
+        words::label(self.at())
+    }
+
+    /// Under which load.
+    pub fn at(&self) -> At {
+        At { connections: self.connections, load: self.load }
     }
 
     /// The server of that id, if it was measured here.

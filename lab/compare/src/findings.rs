@@ -1,7 +1,7 @@
 //! What the figures say, as values: each is made from figures that differ by more than chance lets
 //! them. [`words`](crate::words) makes English of them, as the last step.
 
-use crate::claims::{At, Claim, Finding, Of};
+use crate::claims::{Claim, Finding, Of};
 use crate::document::{Document, Point, Server};
 use crate::metric::Metric;
 use crate::plain;
@@ -85,10 +85,6 @@ pub fn is_clear(points: &[Point]) -> bool {
     })
 }
 
-fn at(point: &Point) -> At {
-    At { connections: point.connections, load: point.load }
-}
-
 fn of((server, value): &(&str, Value)) -> Of {
     Of { server: (*server).to_owned(), value: value.value }
 }
@@ -139,7 +135,7 @@ fn leader(point: &Point, quantity: Metric) -> Option<Claim> {
         }
     }
     let rounds = first.1.each.len();
-    Some(Claim::Leader { at: at(point), quantity, best: of(first), tied, unclear, last, rounds })
+    Some(Claim::Leader { at: point.at(), quantity, best: of(first), tied, unclear, last, rounds })
 }
 
 fn range(point: &Point, quantity: Metric) -> Option<Claim> {
@@ -147,7 +143,7 @@ fn range(point: &Point, quantity: Metric) -> Option<Claim> {
     ranked.sort_by(|(_, one), (_, other)| one.value.total_cmp(&other.value));
     let (least, most) = (ranked.first()?, ranked.last()?);
     (verdict::compare(&most.1, &least.1) == Verdict::More).then(|| Claim::Range {
-        at: at(point),
+        at: point.at(),
         quantity,
         most: of(most),
         least: of(least),
@@ -160,7 +156,7 @@ fn dependability(point: &Point) -> Vec<Claim> {
         let page = point.server(&plain::name_of(&server.id))?;
         let (whole, bare) = (Metric::Cpu.of(server)?, Metric::Cpu.of(page)?);
         Some(Claim::Dependability {
-            at: at(point),
+            at: point.at(),
             ratio: verdict::ratio(&whole, &bare),
             certain: matches!(verdict::compare(&whole, &bare), Verdict::More | Verdict::Less),
             page_value: bare.value,
@@ -196,8 +192,8 @@ fn keeping(points: &[&Point]) -> Vec<Claim> {
         falls.then(|| Claim::Keeps {
             share: now.value / best.value,
             best: of(&(server.id.as_str(), best)),
-            best_at: at(best_point),
-            at: at(last),
+            best_at: best_point.at(),
+            at: last.at(),
         })
     };
     last.servers.iter().filter_map(keeps).collect()
@@ -227,7 +223,7 @@ fn generator_limited(point: &Point) -> Option<Claim> {
         server.figures.as_ref().is_some_and(|figures| figures.generator_share > GENERATOR_BUSY)
     };
     let servers: Vec<String> = point.servers.iter().filter(busy).map(|server| server.id.clone()).collect();
-    (!servers.is_empty()).then_some(Claim::GeneratorLimited { at: at(point), servers })
+    (!servers.is_empty()).then_some(Claim::GeneratorLimited { at: point.at(), servers })
 }
 
 #[cfg(test)]

@@ -54,16 +54,17 @@ pub fn of(values: &[f64]) -> Option<Interval> {
     student(values)
 }
 
-/// Of the ratio of `one` to `other`, whose values have the numbers of their rounds: paired. `None`
-/// with fewer than two pairs, or where a value is not positive.
-pub fn ratio(one: &[(usize, f64)], other: &[(usize, f64)]) -> Option<Interval> {
-    let logs = pairs(one, other, |one, other| (one > 0.0 && other > 0.0).then(|| (one / other).ln()))?;
-    student(&logs).map(Interval::exp)
+/// Of the ratio of `one` to `other`: those in the same place are of the same round, and paired.
+/// `None` with fewer than two pairs, or where a value is not positive.
+pub fn ratio(one: &[f64], other: &[f64]) -> Option<Interval> {
+    let log = |(one, other): (&f64, &f64)| (*one > 0.0 && *other > 0.0).then(|| (one / other).ln());
+    let logs: Option<Vec<f64>> = one.iter().zip(other).map(log).collect();
+    student(&logs?).map(Interval::exp)
 }
 
-/// Of the difference of `one` and `other`: paired. `None` with fewer than two pairs.
-pub fn difference(one: &[(usize, f64)], other: &[(usize, f64)]) -> Option<Interval> {
-    student(&pairs(one, other, |one, other| Some(one - other))?)
+/// Of the difference of `one` and `other`: paired as in [`ratio`]. `None` with fewer than two pairs.
+pub fn difference(one: &[f64], other: &[f64]) -> Option<Interval> {
+    student(&one.iter().zip(other).map(|(one, other)| one - other).collect::<Vec<_>>())
 }
 
 /// Of the ratio of `one` to `other`, which were not measured together. `None` where one has fewer
@@ -73,28 +74,12 @@ pub fn unpaired_ratio(one: &[f64], other: &[f64]) -> Option<Interval> {
         return None;
     }
     let logs = |values: &[f64]| values.iter().map(|value| value.ln()).collect::<Vec<_>>();
-    welch(&logs(one), &logs(other)).map(Interval::exp)
+    unpaired_difference(&logs(one), &logs(other)).map(Interval::exp)
 }
 
 /// Of the difference of `one` and `other`, which were not measured together. `None` where one has
 /// fewer than two values.
 pub fn unpaired_difference(one: &[f64], other: &[f64]) -> Option<Interval> {
-    welch(one, other)
-}
-
-fn pairs(
-    one: &[(usize, f64)],
-    other: &[(usize, f64)],
-    compare: impl Fn(f64, f64) -> Option<f64>,
-) -> Option<Vec<f64>> {
-    let partner = |round: usize| other.iter().find(|(number, _)| *number == round).map(|(_, value)| *value);
-    one.iter()
-        .filter_map(|(round, value)| Some((*value, partner(*round)?)))
-        .map(|(one, other)| compare(one, other))
-        .collect()
-}
-
-fn welch(one: &[f64], other: &[f64]) -> Option<Interval> {
     let ((mean, variance), (other_mean, other_variance)) = (moments(one)?, moments(other)?);
     #[allow(clippy::cast_precision_loss, reason = "rounds are few")]
     let (count, other_count) = (one.len() as f64, other.len() as f64);
@@ -142,21 +127,17 @@ fn t(freedom: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn rounds(values: &[f64]) -> Vec<(usize, f64)> {
-        values.iter().copied().enumerate().collect()
-    }
-
     #[test]
     fn a_paired_ratio_forgets_what_both_rounds_had_in_common() {
         let slow_day = [100.0, 50.0, 80.0];
         let twice = slow_day.map(|value| value * 2.0);
-        let ratio = ratio(&rounds(&twice), &rounds(&slow_day)).unwrap();
+        let ratio = ratio(&twice, &slow_day).unwrap();
         assert!((ratio.value - 2.0).abs() < 1e-9 && (ratio.high - ratio.low).abs() < 1e-9, "{ratio:?}");
         // Not paired, the days are all that one sees.
         let apart = unpaired_ratio(&twice, &slow_day).unwrap();
         assert!(apart.contains(1.0), "{apart:?}");
-        assert_eq!(super::ratio(&rounds(&[1.0]), &rounds(&[1.0])), None);
-        assert_eq!(super::ratio(&rounds(&[1.0, 0.0]), &rounds(&[1.0, 1.0])), None);
+        assert_eq!(super::ratio(&[1.0], &[1.0]), None);
+        assert_eq!(super::ratio(&[1.0, 0.0], &[1.0, 1.0]), None);
     }
 
     #[test]

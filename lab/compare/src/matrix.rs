@@ -1,9 +1,9 @@
 //! The answer on one screen: a row for each model, a column for each question, the best of each
 //! column marked.
 
-use comfy_table::{CellAlignment, Table};
+use comfy_table::Table;
 use harness::models::{Model, Workers};
-use harness::text::STYLE;
+use harness::text::{STYLE, align};
 use harness::units;
 
 use crate::document::{Document, Point, Server};
@@ -291,11 +291,7 @@ impl Matrix {
         for (id, cells) in &self.rows {
             table.add_row([name(id)].into_iter().chain(cells.iter().map(Cell::shown)));
         }
-        for column in table.column_iter_mut() {
-            let is_first = column.index == 0;
-            column.set_padding((u16::from(!is_first), 0));
-            column.set_cell_alignment(if is_first { CellAlignment::Left } else { CellAlignment::Right });
-        }
+        align(&mut table, 1);
         table.trim_fmt()
     }
 }

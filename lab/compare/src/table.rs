@@ -1,7 +1,7 @@
 //! The figures side by side.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table};
-use harness::text::{GAP, STYLE};
+use comfy_table::{ContentArrangement, Table};
+use harness::text::{GAP, STYLE, align};
 use harness::units;
 
 use crate::document::Figures;
@@ -131,11 +131,7 @@ fn draw(servers: &[Server], shown: &[Column], width: Option<u16>) -> String {
         }
         table.add_row(cells);
     }
-    for column in table.column_iter_mut() {
-        let is_first = column.index == 0;
-        column.set_padding((if is_first { 0 } else { GAP }, 0));
-        column.set_cell_alignment(if is_first { CellAlignment::Left } else { CellAlignment::Right });
-    }
+    align(&mut table, GAP);
     table.trim_fmt()
 }
 
@@ -157,14 +153,11 @@ mod tests {
         });
         Server {
             id: name.to_owned(),
-            workers: None,
-            command: String::new(),
-            is_foreign: false,
-            echo: false,
             connections: 1,
             figures,
             rounds: Vec::new(),
             failure,
+            ..Server::default()
         }
     }
 

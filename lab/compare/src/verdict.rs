@@ -30,8 +30,7 @@ pub enum Verdict {
 
 /// Compares `one` with `other`, which were measured in the same rounds.
 pub fn compare(one: &Value, other: &Value) -> Verdict {
-    let rounds = |value: &Value| value.each.iter().copied().enumerate().collect::<Vec<_>>();
-    judge(one, other, ratio(one, other), interval::difference(&rounds(one), &rounds(other)))
+    judge(one, other, ratio(one, other), interval::difference(&one.each, &other.each))
 }
 
 /// Compares `now` with `then`, which were measured in two runs.
@@ -42,8 +41,7 @@ pub fn compare_runs(now: &Value, then: &Value) -> Verdict {
 
 /// The ratio of `one` to `other`, which were measured in the same rounds.
 pub fn ratio(one: &Value, other: &Value) -> Option<Interval> {
-    let rounds = |value: &Value| value.each.iter().copied().enumerate().collect::<Vec<_>>();
-    interval::ratio(&rounds(one), &rounds(other))
+    interval::ratio(&one.each, &other.each)
 }
 
 fn judge(one: &Value, other: &Value, ratio: Option<Interval>, difference: Option<Interval>) -> Verdict {

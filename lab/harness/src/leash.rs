@@ -144,8 +144,8 @@ fn keep(options: &LeashOptions) -> Result<ExitCode> {
 /// What a shell adds to the number of the signal that ended a command.
 const SIGNALED: u8 = 128;
 
-/// Whether anybody could be told. Those that begin meanwhile are told next time: the end of each one
-/// wakes the keeper.
+/// Whether anybody could be told. Those that begin meanwhile are told next time: the end of each
+/// one wakes the keeper.
 fn tell_all(signal: Signal) -> bool {
     let all = sample::descendants(getpid()).unwrap_or_default();
     all.into_iter().filter(|pid| kill(*pid, signal).is_ok()).count() > 0

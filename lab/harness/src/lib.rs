@@ -10,6 +10,7 @@
 //! looked at, so a foreign server is measured like ours.
 #![forbid(unsafe_code)]
 
+pub mod cgroup;
 pub mod clock;
 pub mod contender;
 pub mod interrupt;

@@ -49,6 +49,12 @@ pub fn page(title: &str, body: &str) -> String {
     )
 }
 
+/// What begins a figure that may be wider than the screen: it can be reached and moved by keyboard.
+/// The label is text and is escaped here; `</div>` ends it.
+pub fn scroll(label: &str) -> String {
+    format!("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">", escape(label))
+}
+
 /// Text as it stands in HTML and SVG, between tags and in quoted attributes. Characters that XML
 /// does not allow become U+FFFD.
 pub fn escape(text: &str) -> String {

@@ -2,10 +2,9 @@
 //! has less than a core.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Where control groups (version 2) are mounted.
-const ROOT: &str = "/sys/fs/cgroup";
+use crate::cgroup;
 
 /// How often a control group with a quota was looked at, and how often it had used the quota up
 /// before the period was over.
@@ -24,9 +23,8 @@ pub struct Counted(Vec<Throttled>);
 impl Counted {
     /// Until now. Nothing where there are no such groups.
     pub fn so_far() -> Self {
-        let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let stat = |group: &PathBuf| fs::read_to_string(group.join("cpu.stat")).unwrap_or_default();
-        Self(groups(&own).iter().map(|group| Throttled::parse(&stat(group))).collect())
+        Self(cgroup::folders("cpu").iter().map(|group| Throttled::parse(&stat(group))).collect())
     }
 
     /// What the group that was held back most has counted since.
@@ -49,13 +47,6 @@ impl Throttled {
     }
 }
 
-/// The folders of the group that `/proc/self/cgroup` names, and of all above it.
-fn groups(own: &str) -> Vec<PathBuf> {
-    let Some(path) = own.lines().find_map(|line| line.strip_prefix("0::")) else { return Vec::new() };
-    let whole = Path::new(ROOT).join(path.trim_start_matches('/'));
-    whole.ancestors().take_while(|folder| folder.starts_with(ROOT)).map(Path::to_owned).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,12 +60,5 @@ mod tests {
         let after = Counted(vec![Throttled { periods: 9, throttled: 9 }, now]);
         assert_eq!(after.since(&before), Throttled { periods: 40, throttled: 30 });
         assert_eq!(Throttled::parse("usage_usec 7\n"), Throttled::default());
-    }
-
-    #[test]
-    fn all_groups_above_are_looked_at() {
-        let found = groups("12:cpu:/x\n0::/a/b\n");
-        assert_eq!(found, ["/sys/fs/cgroup/a/b", "/sys/fs/cgroup/a", "/sys/fs/cgroup"].map(PathBuf::from));
-        assert!(groups("1:cpu:/x\n").is_empty());
     }
 }

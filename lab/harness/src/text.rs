@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write};
 
 use anyhow::{Context, Result};
-use comfy_table::{LineStyle, TableStyle};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use terminal_size::Width;
 
 /// The first and the last line of a debug build.
@@ -48,6 +48,15 @@ pub fn say(text: &str) -> Result<()> {
 /// The columns of the terminal on stdout; `None` if it is none.
 pub fn terminal_width() -> Option<u16> {
     terminal_size::terminal_size_of(io::stdout()).map(|(Width(columns), _)| columns)
+}
+
+/// Names to the left, figures to the right, with so many columns of space between two columns.
+pub fn align(table: &mut Table, gap: u16) {
+    for column in table.column_iter_mut() {
+        let is_first = column.index == 0;
+        column.set_padding((if is_first { 0 } else { gap }, 0));
+        column.set_cell_alignment(if is_first { CellAlignment::Left } else { CellAlignment::Right });
+    }
 }
 
 /// Appends `words` after `title`, broken before `columns` where it can be, with the further lines

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use harness::page::{COLOURS, escape, page};
+use harness::page::{COLOURS, escape, page, scroll};
 
 use super::Lesson;
 use super::show::rows;
@@ -84,7 +84,7 @@ fn section(body: &mut String, lesson: &Lesson) {
     }
     let (names, rows) = rows(&lesson.outcome.variants);
     if !names.is_empty() {
-        body.push_str("<figure><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Figures\"><table><thead><tr><th>variant</th>");
+        let _ = write!(body, "<figure>{}<table><thead><tr><th>variant</th>", scroll("Figures"));
         for name in names {
             let _ = write!(body, "<th>{}</th>", escape(name));
         }
@@ -115,9 +115,10 @@ fn figure(body: &mut String, variant: &Variant) {
     let (name, about, height) = (escape(&variant.name), escape(&variant.about), height(&variant.trace));
     let _ = writeln!(
         body,
-        "<figure><figcaption><b>{name}</b>: {about}</figcaption>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{name}\">\
+        "<figure><figcaption><b>{name}</b>: {about}</figcaption>\n{}\
          <svg class=\"l\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" style=\"width:100%;min-width:44rem;height:auto\" role=\"img\" \
-         aria-label=\"{name}: {about}\">"
+         aria-label=\"{name}: {about}\">",
+        scroll(&variant.name)
     );
     lanes(body, &variant.trace);
     body.push_str("</svg></div></figure>\n");
@@ -126,8 +127,9 @@ fn figure(body: &mut String, variant: &Variant) {
 fn drawn(body: &mut String, drawing: &Drawing) {
     let _ = writeln!(
         body,
-        "<figure><figcaption>{0}</figcaption>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\">",
-        escape(&drawing.title)
+        "<figure><figcaption>{}</figcaption>\n{}",
+        escape(&drawing.title),
+        scroll(&drawing.title)
     );
     match &drawing.svg {
         Some(svg) => body.push_str(svg),

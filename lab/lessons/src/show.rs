@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use client::output::Output;
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
-use harness::text::{GAP, STYLE};
+use comfy_table::{LineStyle, Table, TableStyle};
+use harness::text::{GAP, STYLE, align};
 
 use super::lanes::Look;
 use super::verdict::Variant;
@@ -182,11 +182,7 @@ fn table(variants: &[Variant], look: &Look) -> String {
     for (variant, row) in variants.iter().zip(rows) {
         table.add_row(std::iter::once(variant.name.clone()).chain(row));
     }
-    for column in table.column_iter_mut() {
-        let is_first = column.index == 0;
-        column.set_padding((if is_first { 0 } else { GAP }, 0));
-        column.set_cell_alignment(if is_first { CellAlignment::Left } else { CellAlignment::Right });
-    }
+    align(&mut table, GAP);
     let text = table.trim_fmt();
     if look.ascii { text.replace('µ', "u") } else { text }
 }

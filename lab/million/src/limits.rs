@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, Result};
+use harness::cgroup;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::geteuid;
 use procfs::Current;
-use procfs::process::Process;
 use procfs::sys::fs::{self as fs_settings, epoll};
 use procfs::sys::{kernel, vm};
 use serde::Serialize;
@@ -126,31 +127,17 @@ fn least(rooms: impl IntoIterator<Item = Room>) -> Room {
 /// names are those of version 2 and 1 (cgroups(7)); a group without a bound has no such file or no
 /// number in it.
 fn group_room(controller: &str, bounds: &[&str], uses: &[&str]) -> Vec<Room> {
-    let Ok(groups) = Process::myself().and_then(|process| process.cgroups()) else { return Vec::new() };
-    let mut rooms = Vec::new();
-    for group in groups {
-        let version_1 = group.controllers.iter().any(|name| name == controller);
-        let root = match (version_1, group.hierarchy) {
-            (true, _) => format!("/sys/fs/cgroup/{controller}"),
-            (false, 0) => "/sys/fs/cgroup".to_owned(),
-            (false, _) => continue,
-        };
-        let mut path = group.pathname.trim_end_matches('/');
-        loop {
-            let read = |names: &[&str]| {
-                let mut files = names.iter().map(|name| format!("{root}{path}/{name}"));
-                files.find_map(|file| {
-                    Some((fs::read_to_string(&file).ok()?.trim().parse::<u64>().ok()?, file))
-                })
-            };
-            if let (Some((most, setting)), Some((used, _))) = (read(bounds), read(uses)) {
-                rooms.push(Room { free: most.saturating_sub(used), setting });
-            }
-            let Some((above, _)) = path.rsplit_once('/') else { break };
-            path = above;
-        }
-    }
-    rooms
+    let read = |folder: &Path, names: &[&str]| {
+        names.iter().map(|name| folder.join(name)).find_map(|file| {
+            let number = fs::read_to_string(&file).ok()?.trim().parse::<u64>().ok()?;
+            Some((number, file.display().to_string()))
+        })
+    };
+    let room = |folder: &PathBuf| {
+        let ((most, setting), (used, _)) = (read(folder, bounds)?, read(folder, uses)?);
+        Some(Room { free: most.saturating_sub(used), setting })
+    };
+    cgroup::folders(controller).iter().filter_map(room).collect()
 }
 
 /// The connections that can still be tracked, if those of the loopback are: then there is at least

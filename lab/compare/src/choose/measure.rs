@@ -117,14 +117,9 @@ pub fn measure(models: &[Model], needs: &Needs, interrupt: &Interrupt) -> Result
     Ok(Figures { costs, room, asking, silent: SILENT, rounds: ROUNDS, failures, doubts })
 }
 
-/// The rounds that went well, by their numbers: only the last one can have failed.
-fn values(entry: &Entry, metric: Metric) -> Vec<(usize, f64)> {
-    entry
-        .rounds
-        .iter()
-        .enumerate()
-        .filter_map(|(number, round)| Some((number, metric.of_round(round)?)))
-        .collect()
+/// Those of the rounds that went well: only the last one can have failed.
+fn values(entry: &Entry, metric: Metric) -> Vec<f64> {
+    entry.rounds.iter().map_while(|round| metric.of_round(round)).collect()
 }
 
 /// The median of the rounds. A pool has its workers before any client comes: there it is all that
@@ -132,7 +127,7 @@ fn values(entry: &Entry, metric: Metric) -> Vec<(usize, f64)> {
 fn memory(model: Model, entry: &Entry) -> Option<f64> {
     let is_pool = model.workers() == Workers::PerConnection;
     let metric = if is_pool { Metric::Memory } else { Metric::IdleWhole };
-    let values: Vec<f64> = values(entry, metric).into_iter().map(|(_, value)| value).collect();
+    let values = values(entry, metric);
     let bytes = (!values.is_empty()).then(|| summary::median(&values))?;
     #[allow(clippy::cast_precision_loss, reason = "connections are few")]
     Some(if is_pool { bytes / SILENT as f64 } else { bytes })

@@ -29,7 +29,7 @@ pub fn html(advice: &Advice) -> String {
     let out: Vec<String> = advice
         .out()
         .into_iter()
-        .map(|(model, why)| format!("{}: {}", model.name(), words::out(why)))
+        .map(|(model, why)| format!("{}: {}", model.name(), words::out(&why)))
         .collect();
     section(&mut body, "Those that are out", &out);
     section(&mut body, "Left out", &advice.figures.failures);
@@ -40,7 +40,7 @@ pub fn html(advice: &Advice) -> String {
 }
 
 fn table(body: &mut String, rows: &[[String; 6]]) {
-    body.push_str("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Table\"><table>");
+    let _ = write!(body, "{}<table>", page::scroll("Table"));
     for (index, row) in rows.iter().enumerate() {
         body.push_str(if index == 0 { "<thead><tr>" } else { "<tr>" });
         for (column, cell) in row.iter().enumerate() {

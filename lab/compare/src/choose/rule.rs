@@ -53,16 +53,8 @@ pub struct Costs {
     pub model: Model,
     /// Bytes of memory for one more client, the kernel's share included.
     pub memory: f64,
-    /// Nanoseconds of CPU time for each request, computing included: the number of each round, and
-    /// what it found. At least two.
-    pub cpu_ns: Vec<(usize, f64)>,
-}
-
-impl Costs {
-    /// The CPU times of the rounds.
-    pub fn values(&self) -> Vec<f64> {
-        self.cpu_ns.iter().map(|(_, value)| *value).collect()
-    }
+    /// Nanoseconds of CPU time for each request, computing included, in each round. At least two.
+    pub cpu_ns: Vec<f64>,
 }
 
 /// What this machine has.
@@ -183,7 +175,7 @@ fn does_not_fit(costs: &Costs, needs: &Needs, room: &Room) -> Option<Out> {
 
 /// Requests per second of the whole machine, if nothing else limits them.
 fn capacity(costs: &Costs, room: &Room) -> f64 {
-    let mean = interval::of(&costs.values()).map_or(f64::INFINITY, |cpu| cpu.value);
+    let mean = interval::of(&costs.cpu_ns).map_or(f64::INFINITY, |cpu| cpu.value);
     cores(costs.model, room) * 1e9 / mean.max(1.0)
 }
 

@@ -3,13 +3,15 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table};
+use comfy_table::Table;
 use harness::models::Model;
-use harness::text::{GAP, STYLE, paragraph};
+use harness::text::{GAP, STYLE, align, paragraph};
 use harness::units;
 
 use super::Advice;
-use super::rule::{Answer, Change, Costs, LEAST_BYTES, LEAST_SHARE, MOST_MEMORY, MOST_TASKS, Needs, Out};
+use super::rule::{
+    Answer, Change, Costs, LEAST_BYTES, LEAST_SHARE, MOST_MEMORY, MOST_TASKS, Needs, Out, cannot,
+};
 use crate::interval::{self, Interval};
 
 /// Columns of text where the width of the terminal is not known.
@@ -28,7 +30,7 @@ pub fn text(advice: &Advice, width: Option<u16>) -> String {
         let _ = writeln!(text, "\n{}\n", table(&rows(advice, answer)));
     }
     for (model, why) in advice.out() {
-        paragraph(&mut text, "out:", &format!("{}: {}", model.name(), out(why)), columns);
+        paragraph(&mut text, "out:", &format!("{}: {}", model.name(), out(&why)), columns);
     }
     for line in &advice.figures.failures {
         paragraph(&mut text, "left out:", line, columns);
@@ -43,12 +45,10 @@ pub fn text(advice: &Advice, width: Option<u16>) -> String {
 
 impl Advice {
     /// Who is out, and why: those that could not do it whatever they cost, too.
-    pub fn out(&self) -> Vec<(Model, &Out)> {
-        let found = self.answer.iter().flat_map(|answer| &answer.out);
-        let known = |(_, out): &&(Model, Out)| !matches!(out, Out::Unmeasured);
+    pub fn out(&self) -> Vec<(Model, Out)> {
         match &self.answer {
-            Some(_) => found.filter(known).map(|(model, out)| (*model, out)).collect(),
-            None => self.excluded.iter().map(|(model, out)| (*model, out)).collect(),
+            Some(answer) => answer.out.iter().copied().filter(|(_, out)| *out != Out::Unmeasured).collect(),
+            None => Model::all().filter_map(|model| Some((model, cannot(model, &self.needs)?))).collect(),
         }
     }
 }
@@ -191,7 +191,7 @@ pub fn rows(advice: &Advice, answer: &Answer) -> Vec<[String; 6]> {
         Some([
             model.name().to_owned(),
             format!("{:.0} %", share.value * 100.0),
-            interval::of(&costs.values()).map_or_else(|| "-".to_owned(), |cpu| units::time(cpu.value)),
+            interval::of(&costs.cpu_ns).map_or_else(|| "-".to_owned(), |cpu| units::time(cpu.value)),
             trusted(costs.memory, costs.memory),
             trusted(costs.memory, all),
             lines,
@@ -214,11 +214,7 @@ fn table(rows: &[[String; 6]]) -> String {
     rows.iter().for_each(|row| {
         table.add_row(row);
     });
-    for column in table.column_iter_mut() {
-        let is_first = column.index == 0;
-        column.set_padding((if is_first { 0 } else { GAP }, 0));
-        column.set_cell_alignment(if is_first { CellAlignment::Left } else { CellAlignment::Right });
-    }
+    align(&mut table, GAP);
     table.trim_fmt()
 }
 

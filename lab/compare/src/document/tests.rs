@@ -55,17 +55,7 @@ fn server(id: &str, connections: usize, factor: f64) -> Server {
         bulk_bytes_per_s: Some(1e9),
         ..Figures::default()
     };
-    Server {
-        id: id.to_owned(),
-        workers: None,
-        command: "lab serve".to_owned(),
-        is_foreign: false,
-        echo: false,
-        connections,
-        figures: Some(figures),
-        rounds,
-        failure: None,
-    }
+    Server { id: id.to_owned(), connections, figures: Some(figures), rounds, ..Server::default() }
 }
 
 /// A comparison with everything in it: a sweep and what else has figures of its own, with three

@@ -21,17 +21,7 @@ fn point(scenario: Scenario, connections: usize, servers: Vec<Server>) -> Point 
 }
 
 fn server(id: &str, connections: usize, figures: Figures, rounds: Vec<RoundRecord>) -> Server {
-    Server {
-        id: id.to_owned(),
-        workers: None,
-        command: String::new(),
-        is_foreign: false,
-        echo: false,
-        connections,
-        figures: Some(figures),
-        rounds,
-        failure: None,
-    }
+    Server { id: id.to_owned(), connections, figures: Some(figures), rounds, ..Server::default() }
 }
 
 /// A server whose rates were these, of which the second is the median.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use harness::page::escape;
+use harness::page::{escape, scroll};
 use harness::units;
 
 use super::chart::{self, Cast};
@@ -63,9 +63,10 @@ pub(super) fn opening(body: &mut String, document: &Document) {
 /// The answer: a row for each server, the best of each column marked by weight, and not by colour
 /// alone.
 fn matrix(body: &mut String, matrix: &Matrix) {
-    body.push_str(
-        "<h2>Side by side</h2>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"All servers side by side\">\
-         <table class=\"matrix\"><thead><tr><th scope=\"col\">model</th>",
+    let _ = write!(
+        body,
+        "<h2>Side by side</h2>\n{}<table class=\"matrix\"><thead><tr><th scope=\"col\">model</th>",
+        scroll("All servers side by side")
     );
     for question in &matrix.questions {
         let _ = write!(body, "<th scope=\"col\">{}</th>", escape(question.noun()));
@@ -144,10 +145,12 @@ fn list(body: &mut String, lines: impl Iterator<Item = String>) {
 /// The table of a point, folded.
 fn figures(body: &mut String, scenario: Scenario, point: &Point) {
     let columns = table::columns_of(scenario).concat();
+    let heading = report::heading(point);
     let _ = write!(
         body,
-        "<details><summary>Table: {0}</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table><thead><tr><th scope=\"col\">model</th>",
-        escape(&report::heading(point))
+        "<details><summary>Table: {}</summary>{}<table><thead><tr><th scope=\"col\">model</th>",
+        escape(&heading),
+        scroll(&heading)
     );
     for column in &columns {
         let header = column.header.replace("-\n", "").replace('\n', " ");
@@ -190,9 +193,7 @@ pub(super) fn baseline(body: &mut String, baseline: &Comparison) {
         escape(&baseline.lab_version)
     );
     list(body, baseline.doubts.iter().cloned());
-    body.push_str(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Changes\"><table><thead><tr>",
-    );
+    let _ = write!(body, "{}<table><thead><tr>", scroll("Changes"));
     for header in ["where", "model", "quantity", "before", "now", "change", "judgement"] {
         let _ = write!(body, "<th scope=\"col\">{header}</th>");
     }

@@ -11,14 +11,10 @@ fn server(id: &str, connections: usize, rates: [f64; 3]) -> Server {
     let round = |rate| RoundRecord { requests_per_s: rate, elapsed_s: 1.0, ..RoundRecord::default() };
     Server {
         id: id.to_owned(),
-        workers: None,
-        command: String::new(),
-        is_foreign: false,
-        echo: false,
         connections,
         figures: Some(figures),
         rounds: rates.map(round).to_vec(),
-        failure: None,
+        ..Server::default()
     }
 }
 

@@ -9,9 +9,9 @@ const NEEDS: Needs =
     Needs { clients: 100, silent: 90, computes: Duration::ZERO, waits: Duration::ZERO, confined: false };
 
 /// Rounds that differ by a hundredth, not all alike.
-fn sharp(value: f64) -> Vec<(usize, f64)> {
+fn sharp(value: f64) -> Vec<f64> {
     let odd = value.to_bits() % 2;
-    (0..5).map(|round| (round, value * (1.0 + 0.002 * ((round as u64 * 7 + odd * 3) % 5) as f64))).collect()
+    (0..5u64).map(|round| value * (1.0 + 0.002 * ((round * 7 + odd * 3) % 5) as f64)).collect()
 }
 
 /// Loops are cheap, threads and processes dearer, and everybody uses what cores it can.
@@ -115,7 +115,7 @@ fn who_can_do_half_of_the_best_at_most_is_out_only_beyond_doubt() {
     );
     assert_ne!(slow.choice, model("thread"));
     let thread = figures.iter_mut().find(|costs| costs.model == model("thread")).unwrap();
-    thread.cpu_ns = [5000.0, 15_000.0, 40_000.0, 6000.0, 12_000.0].into_iter().enumerate().collect();
+    thread.cpu_ns = vec![5000.0, 15_000.0, 40_000.0, 6000.0, 12_000.0];
     let vague = choose(&NEEDS, &figures, &ROOM).unwrap();
     assert_eq!(vague.choice, model("thread"));
     assert!(vague.doubtful.contains(&model("thread")));
