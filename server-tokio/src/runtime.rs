@@ -2,18 +2,21 @@
 
 use std::panic;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use tokio::runtime::{Builder, Runtime};
 
 /// The most tasks polled between two looks at the sockets. tokio looks after 61 if it is not told:
 /// with a thousand busy clients that is sixteen system calls a round instead of one.
 const POLLS_PER_LOOK: u32 = 1024;
 
+/// What an error of the system means here.
+const WHY: &str = "cannot make the event queue: raise the limit on descriptors (ulimit -n, LimitNOFILE=)";
+
 /// Starts the threads that poll tasks; without `workers` the caller's own thread does, while it
 /// blocks on the main task.
 ///
 /// # Errors
-/// If there is no descriptor for the event queue. Where the system has no thread to give, this says
+/// If there is no descriptor for the event queue: a line that says what to raise. Where the system has no thread to give, this says
 /// so and ends the process.
 pub(crate) fn start(workers: Option<usize>) -> Result<Runtime> {
     let mut builder = match workers {
@@ -21,7 +24,7 @@ pub(crate) fn start(workers: Option<usize>) -> Result<Runtime> {
         Some(_) => Builder::new_multi_thread(),
     };
     builder.enable_io().event_interval(POLLS_PER_LOOK);
-    let Some(workers) = workers else { return Ok(builder.build()?) };
+    let Some(workers) = workers else { return builder.build().context(WHY) };
     builder.worker_threads(workers);
     // Without a thread tokio panics, and would then wait for ever for those that it has.
     let usual = panic::take_hook();
@@ -31,5 +34,5 @@ pub(crate) fn start(workers: Option<usize>) -> Result<Runtime> {
     }));
     let started = builder.build();
     panic::set_hook(usual);
-    Ok(started?)
+    started.context(WHY)
 }
