@@ -1,14 +1,15 @@
-//! The command line: one program, four commands. Without a command it talks.
+//! The command line: one program, five commands. Without a command it talks.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::hold::HoldOptions;
 use crate::load::LoadCommand;
 use crate::merge::MergeOptions;
 use crate::pipe::PipeOptions;
 use crate::talk::TalkOptions;
-use crate::{load, merge, pipe, talk};
+use crate::{hold, load, merge, pipe, talk};
 
 /// The repeating client: sends bytes to a server and checks that they come back with a-z turned to
 /// A-Z.
@@ -34,6 +35,8 @@ enum Command {
     Load(LoadCommand),
     /// Make one result out of many loads' logs
     Merge(MergeOptions),
+    /// Open many connections, leave them silent, ask each once, and close them
+    Hold(HoldOptions),
 }
 
 /// Does what the command line says. Returns 0 when all went well, 1 when something failed, 2 when
@@ -45,6 +48,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Some(Command::Pipe(options)) => pipe::run(options),
         Some(Command::Load(command)) => load::run(command),
         Some(Command::Merge(options)) => merge::run(options),
+        Some(Command::Hold(options)) => hold::run(options),
     };
     result.unwrap_or_else(|error| serving::exit_code(Err(error)))
 }

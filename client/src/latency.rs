@@ -6,6 +6,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::units::time;
+
 /// The percentiles that are shown: their names, and the share of values at or below them.
 pub(crate) const PERCENTILES: [(&str, f64); 5] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
@@ -32,18 +34,6 @@ pub(crate) fn is_vague(count: u64, quantile: f64) -> bool {
     count as f64 * (1.0 - quantile) < LEAST_BEYOND as f64 - 1e-6
 }
 
-/// A time in three digits or so, with its unit.
-pub(crate) fn time(nanos: u64) -> String {
-    let (value, unit) = match nanos as f64 {
-        value if value < 1e3 => return format!("{nanos} ns"),
-        value if value < 1e6 => (value / 1e3, "µs"),
-        value if value < 1e9 => (value / 1e6, "ms"),
-        value => (value / 1e9, "s"),
-    };
-    let decimals = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
-    format!("{value:.decimals$} {unit}")
-}
-
 /// A duration in seconds, for a person.
 pub(crate) fn seconds(duration: Duration) -> String {
     format!("{:.2} s", duration.as_secs_f64())
@@ -65,9 +55,9 @@ pub(crate) fn write_table(out: &mut dyn Write, rows: &[(&str, &Histogram<u64>)])
         write!(out, "  {name:label$}")?;
         for (_, quantile) in PERCENTILES {
             let mark = if is_vague(histogram.len(), quantile) { "*" } else { "" };
-            write!(out, "{:>WIDTH$}", time(histogram.value_at_quantile(quantile)) + mark)?;
+            write!(out, "{:>WIDTH$}", time(histogram.value_at_quantile(quantile) as f64) + mark)?;
         }
-        writeln!(out, "{:>WIDTH$}", time(histogram.max()))?;
+        writeln!(out, "{:>WIDTH$}", time(histogram.max() as f64))?;
     }
     if rows.iter().any(|(_, histogram)| !histogram.is_empty() && is_vague(histogram.len(), MOST_DEMANDING)) {
         writeln!(out, "  * fewer than {LEAST_BEYOND} samples lie beyond it")?;
@@ -137,12 +127,6 @@ pub(crate) fn write_distribution(out: &mut dyn Write, histogram: &Histogram<u64>
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_time_has_three_digits_and_a_unit() {
-        let shown = [0, 999, 1_000, 12_340, 123_400, 9_996_000, 1_234_567_890].map(time);
-        assert_eq!(shown, ["0 ns", "999 ns", "1.00 µs", "12.3 µs", "123 µs", "10.0 ms", "1.23 s"]);
-    }
 
     #[test]
     fn a_percentile_needs_ten_values_beyond() {

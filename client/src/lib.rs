@@ -3,17 +3,21 @@
 //!
 //! In reading order: [`talk`] is a conversation that a person watches; [`pipe`] sends a file
 //! through; [`load`] is many conversations at once, measured; [`merge`] makes one result out of
-//! many measurements; [`cli`] is the command line.
+//! many measurements; [`hold`] is many conversations at rest; [`cli`] is the command line.
 //!
 //! Deliberately absent: anything of a server. The lab uses [`load`] as a library, in its own
 //! process.
 
 pub mod cli;
+pub mod clock;
 pub mod connect;
 mod hlog;
+pub mod hold;
 mod latency;
 pub mod load;
 pub mod merge;
 pub mod output;
 pub mod pipe;
+pub mod progress;
 pub mod talk;
+pub mod units;

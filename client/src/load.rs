@@ -40,6 +40,7 @@ use std::{io, panic};
 use anyhow::{Context, Result, bail};
 use mio::Waker;
 
+pub(crate) use command::stop_on_signals;
 pub use command::{LoadCommand, run};
 pub use doubts::Doubt;
 pub use options::{LoadOptions, parse_size};
@@ -178,11 +179,12 @@ impl Load {
     /// Waits for a moment, with all connections open; not if it has passed, and not after a stop.
     pub fn wait_until(&mut self, moment: SystemTime) {
         let stop = &self.monitor.shared.stop;
+        // Looked at often, since this clock may be set meanwhile.
         while let Ok(left) = moment.duration_since(SystemTime::now())
             && !stop.is_stopped()
             && !left.is_zero()
         {
-            stop.bell().wait(left.min(LOOK), || stop.is_stopped());
+            stop.wait(left.min(LOOK));
         }
     }
 

@@ -68,8 +68,8 @@ pub fn run(command: &LoadCommand) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The first Ctrl-C ends the measurement, the second one the program.
-fn stop_on_signals(stop: StopHandle) -> Result<()> {
+/// The first Ctrl-C ends what goes on, the second one the program.
+pub(crate) fn stop_on_signals(stop: StopHandle) -> Result<()> {
     ctrlc::set_handler(move || {
         if stop.is_stopped() {
             std::process::exit(1);

@@ -132,7 +132,7 @@ impl LoadOptions {
     ///
     /// # Errors
     /// A [`UsageError`] that names the option and what it takes.
-    pub(super) fn check(&self) -> Result<(), UsageError> {
+    pub(crate) fn check(&self) -> Result<(), UsageError> {
         let refuse = |why: String| Err(UsageError(why));
         if self.connections == 0 || self.pipeline == 0 {
             return refuse("--connections and --pipeline take whole numbers from 1".to_owned());

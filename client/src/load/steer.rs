@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::schedule::Clock;
 
@@ -63,6 +63,14 @@ impl StopHandle {
     /// Whether somebody has called [`StopHandle::stop`].
     pub fn is_stopped(&self) -> bool {
         self.0.stopped.load(Ordering::SeqCst)
+    }
+
+    /// Sleeps for that long, or until somebody calls [`StopHandle::stop`].
+    pub fn wait(&self, timeout: Duration) {
+        let began = Instant::now();
+        while !self.0.wait(timeout.saturating_sub(began.elapsed()), || self.is_stopped())
+            && began.elapsed() < timeout
+        {}
     }
 
     pub(super) fn bell(&self) -> &Bell {

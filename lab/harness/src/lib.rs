@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`models`], the models of this project; [`contender`], who can be measured;
 //! [`server`] starts one, in a process that [`leash`] ties to the lab, on the cores that [`pin`]
-//! divides; [`serve`] is the lab as a server of ours. [`sample`] weighs a process tree, [`clock`]
+//! divides; [`serve`] is the lab as a server of ours, and a [`troupe`] other processes of it. [`sample`] weighs a process tree, [`clock`]
 //! is one clock for all, [`quota`] whether less than that was allowed, [`machine`] says where all
 //! this was, [`interrupt`] is Ctrl-C. [`units`], [`text`], [`page`] show what was found.
 //!
@@ -11,7 +11,6 @@
 #![forbid(unsafe_code)]
 
 pub mod cgroup;
-pub mod clock;
 pub mod contender;
 pub mod interrupt;
 pub mod leash;
@@ -25,4 +24,6 @@ pub mod serve;
 pub mod server;
 pub mod tail;
 pub mod text;
-pub mod units;
+pub mod troupe;
+
+pub use client::{clock, units};

@@ -40,7 +40,7 @@ enum Command {
     Million(million::MillionOptions),
     /// Be a client process of `million`; the lab starts itself so
     #[command(hide = true)]
-    Crowd(million::member::CrowdOptions),
+    Hold(million::crowd::LeashedOptions),
     /// Show kept results once more, as tables or as a report
     Report(ReportOptions),
     /// Be a server; the lab starts itself so
@@ -71,7 +71,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Some(Command::Run(options)) => lessons::run(options),
         Some(Command::Act(options)) => lessons::act(options),
         Some(Command::Million(options)) => million::run(options),
-        Some(Command::Crowd(options)) => million::member::run(options),
+        Some(Command::Hold(options)) => million::crowd::run(options),
         Some(Command::Report(options)) => again::run(options),
         Some(Command::Serve(options)) => serve::run(options),
         Some(Command::Leash(options)) => return leash::run(options),

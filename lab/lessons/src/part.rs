@@ -102,14 +102,10 @@ pub fn run(options: &ActOptions, act: fn(&str, &mut Part) -> Result<()>) -> Resu
     write_line(&Line::Event(now_ns(), Event::End))
 }
 
-pub(super) fn json_line(word: &impl Serialize) -> Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(word)?;
-    line.push(b'\n');
-    Ok(line)
-}
-
 /// One write, so that a line shorter than PIPE_BUF (pipe(7)) arrives whole or not at all.
 fn write_line(line: &Line) -> Result<()> {
+    let mut json = serde_json::to_vec(line)?;
+    json.push(b'\n');
     let mut stdout = io::stdout().lock();
-    stdout.write_all(&json_line(line)?).and_then(|()| stdout.flush()).context("cannot speak to the parent")
+    stdout.write_all(&json).and_then(|()| stdout.flush()).context("cannot speak to the parent")
 }

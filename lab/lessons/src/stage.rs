@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 use anyhow::{Context, Result};
+use harness::troupe;
 use tempfile::TempDir;
-
-use super::cast;
 
 /// How often it is tried to remove a folder in which a dying process may still make a file.
 const REMOVALS: usize = 100;
@@ -48,7 +47,7 @@ impl Stage {
 
 fn interrupted(scratch: &Path) -> ! {
     // First, so that nobody complains that his files are gone.
-    let _none_is_started = cast::kill_all();
+    let _none_is_started = troupe::kill_all();
     for _ in 0..REMOVALS {
         let _ = fs::remove_dir_all(scratch);
         if !scratch.exists() {

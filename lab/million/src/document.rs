@@ -1,9 +1,9 @@
 //! All that was found. The text is made from it alone.
 
+use client::hold::{Step, StepResult};
 use harness::machine::Machine;
 use serde::Serialize;
 
-use super::crowd::Phase;
 use super::limits::Limits;
 use super::plan::Plan;
 use super::weigh::Growth;
@@ -37,19 +37,30 @@ pub struct Document {
     /// What was planned.
     pub plan: Plan,
     /// Opening: each connection was greeted by one request, and counts when that was answered.
-    pub opened: Option<Phase>,
+    pub opened: Option<StepResult>,
     /// What each conversation cost while it rested.
     pub growth: Option<Growth>,
     /// How the conversations were spread over the server's processes.
     pub workers: Option<Workers>,
     /// The sweep: one request on each connection, in random order.
-    pub asked: Option<Phase>,
+    pub asked: Option<StepResult>,
     /// Closing: each client ended its output and read to the end.
-    pub closed: Option<Phase>,
+    pub closed: Option<StepResult>,
     /// The server's last status line.
     pub status: Option<String>,
     /// What went wrong, in the order in which it did.
     pub failures: Vec<String>,
+}
+
+impl Document {
+    /// Where the result of a step stands.
+    pub fn of(&mut self, step: Step) -> &mut Option<StepResult> {
+        match step {
+            Step::Open => &mut self.opened,
+            Step::Ask => &mut self.asked,
+            Step::Close => &mut self.closed,
+        }
+    }
 }
 
 /// Conversations of the server's processes that were there before them, by the descriptors that

@@ -2,26 +2,22 @@
 //! once each, and closed.
 //!
 //! In reading order: [`limits`], what the machine allows; [`layout`], what a number of connections
-//! takes; [`plan`], whether it fits; `stage`, what is done; `crowd`, the client processes, and
-//! `member`, one of them from inside, with its `connection`s; `weigh`, memory; [`document`], all
-//! that was found; [`report`], how it is shown.
+//! takes; [`plan`], whether it fits; `stage`, what is done; [`crowd`], the client processes;
+//! [`weigh`], memory; [`document`], all that was found; [`report`], how it is shown. One client
+//! process from inside is [`client::hold`].
 //!
 //! Deliberately absent: anything that changes the machine. The lab raises its own processes' soft
 //! limits, and says what else would have to be set.
 #![forbid(unsafe_code)]
 
-mod connection;
 pub mod crowd;
 pub mod document;
 pub mod layout;
 pub mod limits;
-pub mod member;
 pub mod plan;
-mod progress;
 pub mod report;
 mod stage;
 pub mod weigh;
-mod words;
 
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};

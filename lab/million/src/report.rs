@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
+use client::hold::Step;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use harness::models::Model;
 use harness::text::{GAP, STYLE};
 use harness::units::{grouped, rate, signed_bytes, time};
 
-use super::crowd::Phase;
 use super::document::{Document, Workers};
 use super::layout::Layout;
 use super::plan::{MOST, Plan};
@@ -62,15 +62,11 @@ fn addresses(count: u64) -> String {
 /// What was found, as far as it came.
 pub fn text(document: &Document) -> String {
     let mut text = String::new();
-    let phases = [
-        ("opening", "open and greeted", &document.opened),
-        ("asking", "asked in random order, every byte of every reply checked", &document.asked),
-        ("closing", "ended by the client, and read to the end", &document.closed),
-    ];
-    for (name, about, phase) in phases {
-        let Some(phase) = phase else { continue };
-        show_phase(&mut text, name, about, phase);
-        if name == "opening" {
+    let steps =
+        [(Step::Open, &document.opened), (Step::Ask, &document.asked), (Step::Close, &document.closed)];
+    for (step, result) in steps {
+        text += &result.as_ref().map_or_else(String::new, |result| result.text(step));
+        if step == Step::Open {
             document.growth.iter().for_each(|growth| show_growth(&mut text, growth));
             document.workers.iter().for_each(|workers| show_workers(&mut text, workers));
         }
@@ -84,20 +80,6 @@ pub fn text(document: &Document) -> String {
     }
     let _ = writeln!(text, "in all   {}", time(document.took_s * 1e9));
     text
-}
-
-fn show_phase(text: &mut String, name: &str, about: &str, phase: &Phase) {
-    let failed = if phase.failed > 0 { format!(", {} failed", grouped(phase.failed)) } else { String::new() };
-    let _ = writeln!(
-        text,
-        "{name:8} {} {about}{failed}\n         in {}: {}/s; p50 {}, p99 {}, max {}",
-        grouped(phase.done),
-        time(phase.took_s * 1e9),
-        rate(phase.per_s),
-        time(phase.p50_ns as f64),
-        time(phase.p99_ns as f64),
-        time(phase.max_ns as f64)
-    );
 }
 
 fn show_growth(text: &mut String, growth: &Growth) {

@@ -7,6 +7,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use client::hold::{Step, StepResult};
+use client::progress::Progress;
 use harness::interrupt::Interrupt;
 use harness::models::Model;
 use harness::sample;
@@ -14,12 +16,10 @@ use harness::server::Server;
 use harness::units::grouped;
 use serving::limit::raise_descriptors;
 
-use super::crowd::{Crowd, Phase};
+use super::crowd::Crowd;
 use super::document::{Document, Workers};
 use super::layout::spreads;
-use super::progress::Progress;
 use super::weigh::{Growth, weigh};
-use super::words::{Order, Part};
 
 /// The clients' source addresses begin here.
 const FIRST_SOURCE: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);
@@ -40,8 +40,8 @@ pub(super) fn carry_out(document: &mut Document, model: Model, interrupt: &Inter
     // serve the clients' ends.
     let mut crowd = Crowd::new(interrupt);
     let mut server = Server::start_talking(&arguments(document, model), interrupt)?;
-    for part in parts(document, &server) {
-        crowd.start(&part)?;
+    for index in 0..document.plan.layout.client_processes {
+        crowd.start(&client(document, &server, index))?;
     }
     crowd.gather()?;
     let driven = drive(document, &mut crowd, &mut server, interrupt);
@@ -64,13 +64,13 @@ fn drive(
     crowd: &mut Crowd<'_>,
     server: &mut Server<'_>,
     interrupt: &Interrupt,
-) -> Result<Phase> {
+) -> Result<StepResult> {
     let before = weigh(server.tree(), &crowd.pids(), interrupt)?;
     let descriptors = sample::descriptors(server.tree())?;
 
     // Open.
     let planned = document.plan.layout.connections;
-    let opened = order(Order::Open, planned, crowd, server, document)?;
+    let opened = take(Step::Open, planned, crowd, server, document)?;
     ensure!(opened.done > 0, "no connection could be opened");
 
     // Rest.
@@ -79,40 +79,36 @@ fn drive(
     document.workers = Workers::of(&descriptors, &sample::descriptors(server.tree())?);
 
     // Ask.
-    let asked = order(Order::Ask, opened.done, crowd, server, document)?;
+    let asked = take(Step::Ask, opened.done, crowd, server, document)?;
     ensure!(asked.done == opened.done, "the server has stopped answering, so nothing more is asked of it");
 
     // Close.
-    order(Order::Close, opened.done, crowd, server, document)?;
+    take(Step::Close, opened.done, crowd, server, document)?;
     Ok(opened)
 }
 
-/// Gives an order to all clients, shows how far they have come, and writes down what came of it.
-fn order(
-    order: Order,
+/// Lets all clients take a step, shows how far they have come, and writes down what came of it.
+fn take(
+    step: Step,
     total: u64,
     crowd: &mut Crowd<'_>,
     server: &mut Server<'_>,
     document: &mut Document,
-) -> Result<Phase> {
-    let (what, found) = match order {
-        Order::Open => ("opening", &mut document.opened),
-        Order::Ask => ("asking", &mut document.asked),
-        Order::Close => ("closing", &mut document.closed),
-    };
+) -> Result<StepResult> {
+    let what = step.participle();
     let mut progress = Progress::begin(what, total);
-    let carried_out = crowd.carry_out(order, |done| progress.show(done));
+    let taken = crowd.take(step, |done| progress.show(done));
     drop(progress);
     let so_far = |done: u64| format!("{what}, {} of {} done", grouped(done), grouped(total));
-    let phase = carried_out.with_context(|| so_far(crowd.done()))?;
-    *found = Some(phase.clone());
-    if phase.done < total || phase.failed > 0 {
+    let result = taken.with_context(|| so_far(crowd.done()))?;
+    *document.of(step) = Some(result.clone());
+    if result.done < total || result.failed > 0 {
         // That it has died says more than what its clients saw of it.
-        server.check_alive().with_context(|| so_far(phase.done))?;
-        let first = phase.failures.first().map_or("", String::as_str);
-        document.failures.push(format!("{}: {first}", so_far(phase.done)));
+        server.check_alive().with_context(|| so_far(result.done))?;
+        let first = result.failures.first().map_or("", String::as_str);
+        document.failures.push(format!("{}: {first}", so_far(result.done)));
     }
-    Ok(phase)
+    Ok(result)
 }
 
 /// How the server is started. It never closes a silent peer: silence is what is measured.
@@ -124,32 +120,29 @@ fn arguments(document: &Document, model: Model) -> Vec<String> {
     arguments
 }
 
-/// What each client process is told.
-fn parts(document: &Document, server: &Server<'_>) -> Vec<Part> {
+/// How client process `index` is started.
+fn client(document: &Document, server: &Server<'_>, index: u64) -> Vec<String> {
     let layout = &document.plan.layout;
-    // What the plan allows fits: addresses of 127.0.0.0/8, and connections that one process can
-    // hold.
-    let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-    let several = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-    let part = |index: u64| {
-        let (first, connections) = layout.share(index);
-        Part {
-            address: server.address(),
-            source: Ipv4Addr::from(u32::from(FIRST_SOURCE) + small(index * layout.sources_per_client)),
-            sources: small(layout.sources_per_client),
-            first,
-            connections: small(connections),
-            opening: several(layout.opening_per_client),
-            asking: several(layout.asking_per_client),
-            seed: document.seed,
-        }
-    };
-    (0..layout.client_processes).map(part).collect()
+    let (first, connections) = layout.share(index);
+    let mut arguments = vec![
+        server.address().to_string(),
+        "--orders".to_owned(),
+        format!("--first={first}"),
+        format!("--connections={connections}"),
+        format!("--opening={}", layout.opening_per_client),
+        format!("--in-flight={}", layout.asking_per_client),
+        format!("--seed={}", document.seed),
+    ];
+    let sources = (0..layout.sources_per_client).map(|source| index * layout.sources_per_client + source);
+    // What the plan allows fits into 127.0.0.0/8.
+    let address = |source| Ipv4Addr::from(u32::from(FIRST_SOURCE) + u32::try_from(source).unwrap_or(0));
+    arguments.extend(sources.map(|source| format!("--source={}", address(source))));
+    arguments
 }
 
 /// # Errors
 /// If the server has not counted as many conversations as there were, or not all as completed.
-fn check_status(status: &str, opened: &Phase) -> Result<(), String> {
+fn check_status(status: &str, opened: &StepResult) -> Result<(), String> {
     let count = |name: &str| {
         let value = status.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
         value
@@ -172,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_status_that_does_not_add_up_is_seen() {
-        let opened = Phase {
+        let opened = StepResult {
             done: 5,
             failed: 0,
             failures: Vec::new(),

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 
-use client::load::{Payload, Request};
 use mio::net::TcpStream;
+use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
+
+use crate::load::{Payload, Request};
 
 /// Bytes of a request, and of its reply.
 pub(super) const MESSAGE_BYTES: u8 = 64;
@@ -40,20 +42,22 @@ pub(super) struct Connection {
     pub(super) began_ns: u64,
 }
 
-/// What became of a turn.
+/// How much of what it was told a connection has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum Did {
     /// It waits for more.
-    Waits,
-    /// It has done what it was told.
-    Done,
+    Part,
+    /// This was the last of it.
+    All,
     /// It had nothing to do.
-    Rests,
+    Nothing,
 }
 
 /// Why a connection is lost.
 #[derive(Debug)]
 pub(super) enum Fault {
+    /// There is no connection.
+    Connect(io::Error),
     /// The system refused: what was tried, and what it said.
     System(&'static str, io::Error),
     /// The server has closed it before its time.
@@ -67,6 +71,7 @@ pub(super) enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Connect(error) => write!(f, "cannot connect: {error}"),
             Self::System(what, error) => write!(f, "cannot {what}: {error}"),
             Self::Closed => f.write_str("the server closed it"),
             Self::Wrong(position) => write!(f, "byte {position} of its reply is wrong"),
@@ -76,23 +81,25 @@ impl fmt::Display for Fault {
 }
 
 impl Connection {
-    /// Begins to connect from an address of the loopback.
+    /// Begins to connect, from a local address if one is given.
     ///
     /// # Errors
     /// The system has run out of something, or nobody listens.
-    pub(super) fn open(source: Ipv4Addr, server: SocketAddr, now_ns: u64) -> Result<Self, Fault> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking().cloexec(), None)
-            .map_err(|error| Fault::System("open a socket", error))?;
+    pub(super) fn open(source: Option<IpAddr>, server: SocketAddr, now_ns: u64) -> Result<Self, Fault> {
+        let socket = Socket::new(Domain::for_address(server), Type::STREAM.nonblocking().cloexec(), None)
+            .map_err(Fault::Connect)?;
         let refused = |error: nix::Error| Fault::System("set an option of a socket", error.into());
-        // The port is chosen when the server's address is known, so that it need not be free for
-        // every other destination.
-        setsockopt(&socket, sockopt::IpBindAddressNoPort, &true).map_err(refused)?;
         setsockopt(&socket, sockopt::TcpNoDelay, &true).map_err(refused)?;
-        let source = SocketAddr::from((source, 0));
-        socket.bind(&source.into()).map_err(|error| Fault::System("bind a source address", error))?;
+        if let Some(source) = source {
+            // The port is chosen when the server's address is known, so that it need not be free
+            // for every other destination.
+            setsockopt(&socket, sockopt::IpBindAddressNoPort, &true).map_err(refused)?;
+            let source = SocketAddr::from((source, 0));
+            socket.bind(&source.into()).map_err(|error| Fault::System("bind a source address", error))?;
+        }
         match socket.connect(&server.into()) {
             Err(error) if error.raw_os_error() != Some(nix::libc::EINPROGRESS) => {
-                return Err(Fault::System("connect", error));
+                return Err(Fault::Connect(error));
             }
             _ => {}
         }
@@ -133,24 +140,30 @@ impl Connection {
         payload: &Payload,
         request: &Request,
         buffer: &mut [u8],
-    ) -> Result<Turn, Fault> {
+    ) -> Result<Did, Fault> {
         if self.state == State::Connects {
             match self.stream.take_error() {
-                Ok(Some(error)) | Err(error) => return Err(Fault::System("connect", error)),
-                Ok(None) if self.stream.peer_addr().is_err() => return Ok(Turn::Waits),
-                Ok(None) => self.state = State::Asks,
+                Ok(Some(error)) | Err(error) => return Err(Fault::Connect(error)),
+                Ok(None) => match (self.stream.peer_addr(), self.stream.local_addr()) {
+                    (Err(_), _) => return Ok(Did::Part),
+                    // Where nobody listens, TCP may connect a socket to itself (see `connect`).
+                    (Ok(peer), Ok(own)) if peer == own => {
+                        return Err(Fault::Connect(Errno::ECONNREFUSED.into()));
+                    }
+                    _ => self.state = State::Asks,
+                },
             }
         }
         match self.state {
-            State::Rests => Ok(Turn::Rests),
+            State::Rests => Ok(Did::Nothing),
             State::Asks => {
                 self.send(payload, request)?;
                 self.receive(payload, request, buffer)
             }
             State::Connects | State::Ends => match self.stream.read(buffer) {
-                Ok(0) => Ok(Turn::Done),
+                Ok(0) => Ok(Did::All),
                 Ok(_) => Err(Fault::Surplus),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Turn::Waits),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Did::Part),
                 Err(error) => Err(Fault::System("read to the end", error)),
             },
         }
@@ -170,12 +183,12 @@ impl Connection {
     }
 
     /// Stops at the end of the reply, without a look at what may follow: the next turn takes it.
-    fn receive(&mut self, payload: &Payload, request: &Request, buffer: &mut [u8]) -> Result<Turn, Fault> {
+    fn receive(&mut self, payload: &Payload, request: &Request, buffer: &mut [u8]) -> Result<Did, Fault> {
         while self.received < MESSAGE_BYTES {
             let count = match self.stream.read(buffer) {
                 Ok(0) => return Err(Fault::Closed),
                 Ok(count) => count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Turn::Waits),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Did::Part),
                 Err(error) => return Err(Fault::System("receive", error)),
             };
             let from = usize::from(self.received);
@@ -186,6 +199,6 @@ impl Connection {
             self.received += u8::try_from(count).unwrap_or(MESSAGE_BYTES);
         }
         self.state = State::Rests;
-        Ok(Turn::Done)
+        Ok(Did::All)
     }
 }

@@ -3,15 +3,16 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use harness::units::grouped;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::units::grouped;
 
 /// How often a line is written where there is no terminal.
 const LINE: Duration = Duration::from_secs(5);
 
-/// The progress of one phase. Dropped, its bar disappears.
+/// The progress of one step. Dropped, its bar disappears.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub struct Progress {
     what: &'static str,
     total: u64,
     bar: Option<ProgressBar>,
@@ -21,7 +22,7 @@ pub(super) struct Progress {
 impl Progress {
     /// Nothing done yet of what is called `what`. It has no colour, so that nobody needs to switch
     /// it off.
-    pub(super) fn begin(what: &'static str, total: u64) -> Self {
+    pub fn begin(what: &'static str, total: u64) -> Self {
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             let style =
@@ -34,7 +35,7 @@ impl Progress {
     }
 
     /// So many are done.
-    pub(super) fn show(&mut self, done: u64) {
+    pub fn show(&mut self, done: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
         } else if self.said.elapsed() >= LINE {
