@@ -12,6 +12,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use client::load::Errors;
 use harness::machine::Machine;
+use harness::sample::Footprint;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serving::UsageError;
@@ -155,14 +156,14 @@ pub struct Server {
     /// Null if no round went well.
     pub figures: Option<Figures>,
     /// The rounds that went well.
-    pub rounds: Vec<RoundRecord>,
+    pub rounds: Vec<Round>,
     /// Null if all rounds went well.
     pub failure: Option<Failure>,
 }
 
 /// One server, driven once.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct RoundRecord {
+pub struct Round {
     /// The measured window.
     pub elapsed_s: f64,
     /// Requests answered within it.
@@ -190,7 +191,7 @@ pub struct RoundRecord {
     /// Cores that other programs kept busy within the window: what disturbs this round. To about
     /// 0.05.
     pub others_cores: f64,
-    /// Memory of the process tree, see [`Footprint`](harness::sample::Footprint).
+    /// Memory of the process tree, see [`Footprint`].
     /// Null if it may not be read.
     pub pss_bytes: Option<u64>,
     /// Processes of the tree.
@@ -207,6 +208,14 @@ pub struct RoundRecord {
     pub alone: Option<AloneRecord>,
     /// Bytes per second of the one that disturbs; only in `mixed`.
     pub bulk_bytes_per_s: Option<f64>,
+}
+
+impl Round {
+    /// One in which nothing is asked.
+    pub fn silent(idle: Option<IdleRecord>, footprint: Footprint) -> Self {
+        let Footprint { pss_bytes, processes, threads } = footprint;
+        Self { pss_bytes, processes, threads, idle, ..Self::default() }
+    }
 }
 
 /// One row of the comparison.
@@ -242,7 +251,7 @@ pub struct Figures {
     /// CPU time of the generator as a share of what its threads could have used, from 0 to 1: the
     /// median of the rounds.
     pub generator_share: f64,
-    /// Most memory in any round, see [`Footprint`](harness::sample::Footprint).
+    /// Most memory in any round, see [`Footprint`].
     /// `None` if it may not be read.
     pub peak_pss_bytes: Option<u64>,
     /// Most processes in any round.
@@ -304,6 +313,13 @@ pub struct AloneRecord {
     pub requests_per_s: f64,
     /// Response time that 99 % of the requests did not exceed.
     pub response_p99_ns: u64,
+}
+
+impl AloneRecord {
+    /// What matters of that round.
+    pub fn of(round: &Round) -> Self {
+        Self { requests_per_s: round.requests_per_s, response_p99_ns: round.response_p99_ns }
+    }
 }
 
 impl Document {

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`profile`], the scenarios by name, and [`scenario`], how each is driven;
 //! [`plan`], what is measured in which order; [`measure`] carries it out, by a [`task`] for each
-//! server; [`document`], all that was found; [`metric`] and [`value`], what can be compared;
+//! server, to what it was [`driven`]; [`document`], all that was found; [`metric`] and [`value`], what can be compared;
 //! [`interval`] and [`verdict`], how sure a difference is; [`findings`], what the figures say, as
 //! [`claims`], and [`words`] in English; [`matrix`] and [`report`], the answer; [`baseline`], the
 //! change against an earlier run; [`html`], the page to look at. [`peers`] are Python's, and
@@ -19,6 +19,7 @@ pub mod change;
 pub mod choose;
 pub mod claims;
 pub mod document;
+pub mod driven;
 pub mod export;
 pub mod findings;
 pub mod html;
@@ -34,7 +35,6 @@ pub mod plain;
 pub mod plan;
 pub mod profile;
 pub mod report;
-pub mod round;
 pub mod scenario;
 pub mod summary;
 pub mod table;

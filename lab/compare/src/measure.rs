@@ -142,11 +142,11 @@ impl Measured {
         let entry = &mut self.entries[step.point][step.contender];
         match result {
             _ if interrupt.raised() => {}
-            Ok(round) => match round.failure(step.round) {
+            Ok(driven) => match driven.failure(step.round) {
                 None if step.calibrates => {
-                    self.calibrate(point.connections, task.contender.id.clone(), round.rate());
+                    self.calibrate(point.connections, task.contender.id.clone(), driven.round.requests_per_s);
                 }
-                None => entry.add(round),
+                None => entry.add(driven),
                 failure => entry.failure = failure,
             },
             Err(error) if error.is::<UsageError>() => return Err(error),

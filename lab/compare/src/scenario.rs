@@ -15,8 +15,8 @@ mod window;
 
 use anyhow::Result;
 
+use crate::driven::Driven;
 use crate::profile::{Profile, Scenario};
-use crate::round::Round;
 
 pub use run::Run;
 
@@ -40,7 +40,7 @@ impl Scenario {
     ///
     /// # Errors
     /// If the server cannot be reached or sampled.
-    pub fn drive(self, run: &Run<'_>) -> Result<Round> {
+    pub fn drive(self, run: &Run<'_>) -> Result<Driven> {
         match self {
             Self::Requests | Self::Pipeline | Self::Bulk | Self::Cpu => window::drive(run),
             Self::Churn => churn::drive(run),

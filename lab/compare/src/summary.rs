@@ -7,8 +7,8 @@ use client::load::Doubt;
 use harness::contender::Contender;
 use hdrhistogram::Histogram;
 
-use crate::document::{AloneRecord, Failure, Figures, IdleRecord, RoundRecord};
-use crate::round::Round;
+use crate::document::{AloneRecord, Failure, Figures, IdleRecord, Round};
+use crate::driven::Driven;
 
 /// Points of a percentile curve for each halving of the distance to 100 %, and where it ends.
 const POINTS_PER_HALVING: u32 = 4;
@@ -19,7 +19,7 @@ pub struct Entry {
     /// Who.
     pub contender: Contender,
     /// Its rounds that went well.
-    pub rounds: Vec<RoundRecord>,
+    pub rounds: Vec<Round>,
     /// The response times of these rounds together.
     response: Option<Histogram<u64>>,
     /// Each kind of doubt once, as the first round that had it puts it, and in how many rounds it
@@ -36,9 +36,9 @@ impl Entry {
     }
 
     /// Adds a round that went well. Of its histogram only the sum stays.
-    pub fn add(&mut self, round: Round) {
-        self.rounds.push(round.record());
-        for doubt in round.doubts {
+    pub fn add(&mut self, driven: Driven) {
+        self.rounds.push(driven.round);
+        for doubt in driven.doubts {
             let same =
                 |(known, _): &&mut (Doubt, usize)| mem::discriminant(known) == mem::discriminant(&doubt);
             match self.doubts.iter_mut().find(same) {
@@ -49,10 +49,10 @@ impl Entry {
         match &mut self.response {
             // All come from one generator and can hold the same values.
             Some(merged) => {
-                let _ = merged.add(&round.response);
+                let _ = merged.add(&driven.response);
             }
             None => {
-                let mut first = round.response;
+                let mut first = driven.response;
                 first.auto(true);
                 self.response = Some(first);
             }
@@ -66,8 +66,7 @@ impl Entry {
 
     fn figures(&self) -> Option<Figures> {
         let response = self.response.as_ref()?;
-        let middle =
-            |value: fn(&RoundRecord) -> f64| median(&self.rounds.iter().map(value).collect::<Vec<_>>());
+        let middle = |value: fn(&Round) -> f64| median(&self.rounds.iter().map(value).collect::<Vec<_>>());
         let rates: Vec<f64> = self.rounds.iter().map(|round| round.requests_per_s).collect();
         Some(Figures {
             requests_per_s: median(&rates),
@@ -120,7 +119,7 @@ fn percentiles(response: &Histogram<u64>) -> Vec<(f64, u64)> {
         .collect()
 }
 
-fn idle(rounds: &[RoundRecord]) -> Option<IdleRecord> {
+fn idle(rounds: &[Round]) -> Option<IdleRecord> {
     let of = |value: fn(&IdleRecord) -> f64| {
         median_of(rounds.iter().filter_map(|round| round.idle.as_ref()).map(value))
     };
@@ -136,7 +135,7 @@ fn idle(rounds: &[RoundRecord]) -> Option<IdleRecord> {
     clippy::cast_sign_loss,
     reason = "a time in nanoseconds, from a u64"
 )]
-fn alone(rounds: &[RoundRecord]) -> Option<AloneRecord> {
+fn alone(rounds: &[Round]) -> Option<AloneRecord> {
     let alone = || rounds.iter().filter_map(|round| round.alone);
     Some(AloneRecord {
         requests_per_s: median_of(alone().map(|alone| alone.requests_per_s))?,
@@ -176,23 +175,21 @@ fn sorted(values: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use harness::models::Model;
     use harness::sample::Footprint;
 
-    fn round(requests: u64, nanoseconds: u64) -> Round {
+    fn round(requests: u64, nanoseconds: u64) -> Driven {
         let footprint = Footprint { pss_bytes: Some(nanoseconds), processes: 1, threads: 2 };
-        let mut round = Round::silent(Some(IdleRecord::default()), footprint);
-        round.response.record_n(nanoseconds, requests).unwrap();
-        round.requests = requests;
-        round.elapsed = Duration::from_secs(2);
-        round.server_cpu = Duration::from_micros(requests * 5);
-        round
+        let mut driven = Driven::silent(Some(IdleRecord::default()), footprint);
+        driven.response.record_n(nanoseconds, requests).unwrap();
+        driven.round.requests = requests;
+        driven.round.requests_per_s = requests as f64 / 2.0;
+        driven.round.server_cpu_ns_per_request = 5000.0;
+        driven
     }
 
-    fn entry(rounds: Vec<Round>) -> Entry {
+    fn entry(rounds: Vec<Driven>) -> Entry {
         let mut entry = Entry::new(Contender::own(Model::Mio, 1, 1));
         rounds.into_iter().for_each(|round| entry.add(round));
         entry

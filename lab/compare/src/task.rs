@@ -9,8 +9,8 @@ use harness::interrupt::Interrupt;
 use harness::pin::Pins;
 use harness::server::Server;
 
+use crate::driven::Driven;
 use crate::profile::Scenario;
-use crate::round::Round;
 use crate::scenario::Run;
 
 /// A server that did not even start: it need not be tried again.
@@ -47,7 +47,7 @@ pub struct Task<'a> {
 /// # Errors
 /// If the server does not start ([`NotStarted`]), cannot be reached, dies, or does not stop; with
 /// its name nowhere, since the caller knows it.
-pub fn run(task: &Task<'_>, interrupt: &Interrupt) -> Result<Round> {
+pub fn run(task: &Task<'_>, interrupt: &Interrupt) -> Result<Driven> {
     let pinned = task.scenario.profile().pinned;
     if let Some(pins) = task.pins {
         pins.apply(pinned)?;
@@ -57,10 +57,10 @@ pub fn run(task: &Task<'_>, interrupt: &Interrupt) -> Result<Round> {
         Server::start(task.contender, cores, interrupt).map_err(|error| NotStarted(format!("{error:#}")))?;
     let load = LoadOptions { address: server.address(), ..task.load.clone() };
     let run = Run { server: &server, load, offered_per_s: task.offered_per_s, interrupt };
-    let driven = task.scenario.drive(&run);
+    let result = task.scenario.drive(&run);
     // Whatever failed then: that the server has died says more.
     server.check_alive()?;
-    let round = driven?;
+    let driven = result?;
     server.stop()?;
-    Ok(round)
+    Ok(driven)
 }

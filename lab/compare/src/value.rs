@@ -1,6 +1,6 @@
 //! The value of a quantity for a server, and how far the rounds lie apart.
 
-use crate::document::{Figures, RoundRecord, Server};
+use crate::document::{Figures, Round, Server};
 use crate::metric::Metric;
 
 /// A value, and the rounds that it is made of.
@@ -49,7 +49,7 @@ impl Metric {
 
     #[allow(clippy::cast_precision_loss, reason = "times and sizes stay far below 2^52")]
     /// The value of one round; `None` if it has none.
-    pub fn of_round(self, round: &RoundRecord) -> Option<f64> {
+    pub fn of_round(self, round: &Round) -> Option<f64> {
         Some(match self {
             Self::Rate | Self::ConnectionRate => round.requests_per_s,
             Self::Throughput => round.bytes_per_s,

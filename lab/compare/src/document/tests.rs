@@ -8,8 +8,8 @@ use super::*;
 use crate::findings::findings;
 use crate::{html, report};
 
-fn round(index: u64, factor: f64) -> RoundRecord {
-    RoundRecord {
+fn round(index: u64, factor: f64) -> Round {
+    Round {
         elapsed_s: 1.0,
         requests: 1000 + index,
         requests_per_s: (1000.0 + index as f64) * factor,
@@ -28,12 +28,12 @@ fn round(index: u64, factor: f64) -> RoundRecord {
         idle: Some(IdleRecord { pss_bytes: 9e3 * factor, kernel_own_bytes: 1e3, kernel_slab_bytes: 2e3 }),
         alone: Some(AloneRecord { requests_per_s: 9.0, response_p99_ns: 5000 }),
         bulk_bytes_per_s: Some(1e9),
-        ..RoundRecord::default()
+        ..Round::default()
     }
 }
 
 fn server(id: &str, connections: usize, factor: f64) -> Server {
-    let rounds: Vec<RoundRecord> = (0..3).map(|index| round(index, factor)).collect();
+    let rounds: Vec<Round> = (0..3).map(|index| round(index, factor)).collect();
     let figures = Figures {
         requests_per_s: 1000.0 * factor,
         of_best: 1.0,

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::document::Figures;
-use crate::document::{IdleRecord, RoundRecord};
+use crate::document::{IdleRecord, Round};
 use crate::profile::Scenario;
 use crate::words::say;
 
@@ -20,21 +20,21 @@ fn point(scenario: Scenario, connections: usize, servers: Vec<Server>) -> Point 
     }
 }
 
-fn server(id: &str, connections: usize, figures: Figures, rounds: Vec<RoundRecord>) -> Server {
+fn server(id: &str, connections: usize, figures: Figures, rounds: Vec<Round>) -> Server {
     Server { id: id.to_owned(), connections, figures: Some(figures), rounds, ..Server::default() }
 }
 
 /// A server whose rates were these, of which the second is the median.
 fn rated(id: &str, connections: usize, rates: [f64; 3]) -> Server {
     let figures = Figures { requests_per_s: rates[1], ..Figures::default() };
-    let round = |rate| RoundRecord { requests_per_s: rate, elapsed_s: 1.0, ..RoundRecord::default() };
+    let round = |rate| Round { requests_per_s: rate, elapsed_s: 1.0, ..Round::default() };
     server(id, connections, figures, rates.map(round).to_vec())
 }
 
 fn silent(id: &str, pss_bytes: f64, kernel: f64) -> Server {
     let idle = IdleRecord { pss_bytes, kernel_own_bytes: kernel, kernel_slab_bytes: 0.0 };
     let figures = Figures { idle: Some(idle), ..Figures::default() };
-    let round = || RoundRecord { idle: Some(idle), ..RoundRecord::default() };
+    let round = || Round { idle: Some(idle), ..Round::default() };
     server(id, 100, figures, vec![round(), round()])
 }
 

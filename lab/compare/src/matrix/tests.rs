@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::document::Figures;
-use crate::document::RoundRecord;
+use crate::document::Round;
 use crate::findings::findings;
 use crate::report;
 
 fn server(id: &str, connections: usize, rates: [f64; 3]) -> Server {
     let figures = Figures { requests_per_s: rates[1], ..Figures::default() };
-    let round = |rate| RoundRecord { requests_per_s: rate, elapsed_s: 1.0, ..RoundRecord::default() };
+    let round = |rate| Round { requests_per_s: rate, elapsed_s: 1.0, ..Round::default() };
     Server {
         id: id.to_owned(),
         connections,

@@ -4,9 +4,9 @@ use anyhow::Result;
 
 use super::run::Run;
 use super::{requests, window};
+use crate::driven::Driven;
 use crate::metric::Metric;
 use crate::profile::{OneAtATime, Profile};
-use crate::round::Round;
 
 pub(super) const PROFILE: Profile = Profile {
     title: "A connection for each request",
@@ -18,7 +18,7 @@ pub(super) const PROFILE: Profile = Profile {
     ..requests::PROFILE
 };
 
-pub(super) fn drive(run: &Run<'_>) -> Result<Round> {
+pub(super) fn drive(run: &Run<'_>) -> Result<Driven> {
     let mut load = run.load.clone();
     (load.new_connection_each, load.pipeline) = (true, 1);
     window::measure(run, &load)

@@ -10,9 +10,9 @@ use harness::sample::{self, KernelMemory};
 use super::requests;
 use super::run::Run;
 use crate::document::IdleRecord;
+use crate::driven::Driven;
 use crate::metric::Metric;
 use crate::profile::{OneAtATime, Profile};
-use crate::round::Round;
 
 pub(super) const PROFILE: Profile = Profile {
     title: "Silent connections",
@@ -30,7 +30,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 const QUESTION: &[u8] = b"idle";
 
-pub(super) fn drive(run: &Run<'_>) -> Result<Round> {
+pub(super) fn drive(run: &Run<'_>) -> Result<Driven> {
     // The first conversation makes the server touch pages that all later ones share, so it is not
     // counted.
     let count = run.load.connections - 1;
@@ -50,7 +50,7 @@ pub(super) fn drive(run: &Run<'_>) -> Result<Round> {
         kernel_own_bytes: grown(kernel_after.own_bytes, kernel.own_bytes),
         kernel_slab_bytes: grown(kernel_after.slab_bytes, kernel.slab_bytes) - end_bytes,
     };
-    Ok(Round::silent(footprint.pss_bytes.zip(pss.pss_bytes).map(idle), footprint))
+    Ok(Driven::silent(footprint.pss_bytes.zip(pss.pss_bytes).map(idle), footprint))
 }
 
 fn weigh(run: &Run<'_>) -> Result<(sample::Footprint, KernelMemory)> {

@@ -9,9 +9,9 @@ use client::load::Load;
 use super::run::Run;
 use super::{requests, window};
 use crate::document::AloneRecord;
+use crate::driven::Driven;
 use crate::metric::Metric;
 use crate::profile::{OneAtATime, Profile};
-use crate::round::Round;
 
 pub(super) const PROFILE: Profile = Profile {
     title: "One bulk talker among many small ones",
@@ -28,7 +28,7 @@ pub(super) const PROFILE: Profile = Profile {
 /// Bytes in each message of the bulk talker.
 const BULK_BYTES: usize = 1 << 20;
 
-pub(super) fn drive(run: &Run<'_>) -> Result<Round> {
+pub(super) fn drive(run: &Run<'_>) -> Result<Driven> {
     let mut small = run.load.clone();
     small.connections -= 1;
     small.duration /= 2;
@@ -43,7 +43,7 @@ pub(super) fn drive(run: &Run<'_>) -> Result<Round> {
     let ready = window::open(run, &small)?;
     let mut talker = Load::connect_until(&bulk, run.interrupt.stop_handle())?;
     talker.warm_up();
-    let window = thread::scope(|scope| {
+    let mut driven = thread::scope(|scope| {
         let talking = thread::Builder::new()
             .name("bulk".to_owned())
             .spawn_scoped(scope, || talker.measure())
@@ -52,16 +52,12 @@ pub(super) fn drive(run: &Run<'_>) -> Result<Round> {
     })?;
     let talked = talker.finish();
 
-    let mut round = window.round(&small);
     if talked.errors.total() > 0 {
-        round.fault.get_or_insert_with(|| format!("the bulk talker: {}", talked.errors));
+        driven.fault.get_or_insert_with(|| format!("the bulk talker: {}", talked.errors));
     }
     // CPU time would be shared out over the small requests only, which the bulk talker's are none
     // of.
-    round.bulk_bytes_per_s = Some(talked.mebibytes_per_second() * f64::from(1 << 20));
-    round.alone = Some(AloneRecord {
-        requests_per_s: alone.rate(),
-        response_p99_ns: alone.response.value_at_quantile(0.99),
-    });
-    Ok(round)
+    driven.round.bulk_bytes_per_s = Some(talked.mebibytes_per_second() * f64::from(1 << 20));
+    driven.round.alone = Some(AloneRecord::of(&alone.round));
+    Ok(driven)
 }

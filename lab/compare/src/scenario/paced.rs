@@ -4,9 +4,9 @@ use anyhow::{Context, Result};
 
 use super::run::Run;
 use super::{requests, window};
+use crate::driven::Driven;
 use crate::metric::Metric;
 use crate::profile::{OneAtATime, Profile};
-use crate::round::Round;
 
 pub(super) const PROFILE: Profile = Profile {
     title: "Response times at equal load",
@@ -21,7 +21,7 @@ pub(super) const PROFILE: Profile = Profile {
 };
 
 /// At the offered rate; without one, in a closed loop, to find the rate that the server sustains.
-pub(super) fn drive(run: &Run<'_>) -> Result<Round> {
+pub(super) fn drive(run: &Run<'_>) -> Result<Driven> {
     let mut load = run.load.clone();
     load.rate =
         Some(run.offered_per_s.context("nobody has measured which rate the slowest server sustains")?);

@@ -12,9 +12,9 @@ use client::load::LoadOptions;
 use super::run::Run;
 use super::{requests, window};
 use crate::document::AloneRecord;
+use crate::driven::Driven;
 use crate::metric::Metric;
 use crate::profile::{OneAtATime, Profile};
-use crate::round::Round;
 
 pub(super) const PROFILE: Profile = Profile {
     title: "Slow readers",
@@ -39,7 +39,7 @@ const CHUNK: [u8; 16 * 1024] = [b's'; 16 * 1024];
 /// stops taking far earlier.
 const TURN_BYTES: usize = 4 << 20;
 
-pub(super) fn drive(run: &Run<'_>) -> Result<Round> {
+pub(super) fn drive(run: &Run<'_>) -> Result<Driven> {
     let slow = run.load.connections / 2;
     let mut load = run.load.clone();
     load.connections -= slow;
@@ -51,7 +51,7 @@ pub(super) fn drive(run: &Run<'_>) -> Result<Round> {
     let clients = connect(&load, slow)?;
     let over = AtomicBool::new(false);
     let answer = if load.echo { b's' } else { b'S' };
-    let mut round = thread::scope(|scope| {
+    let mut driven = thread::scope(|scope| {
         let readers = thread::Builder::new()
             .name("slow".to_owned())
             .spawn_scoped(scope, || read_slowly(clients, answer, &over))
@@ -59,17 +59,14 @@ pub(super) fn drive(run: &Run<'_>) -> Result<Round> {
         let measured = window::measure(run, &load);
         over.store(true, Ordering::Release);
         let disturbed = readers.join().map_err(|_| anyhow!("the slow readers have panicked"))?;
-        let mut round = measured?;
+        let mut driven = measured?;
         if let Err(error) = disturbed {
-            round.fault.get_or_insert_with(|| format!("a slow reader: {error:#}"));
+            driven.fault.get_or_insert_with(|| format!("a slow reader: {error:#}"));
         }
-        anyhow::Ok(round)
+        anyhow::Ok(driven)
     })?;
-    round.alone = Some(AloneRecord {
-        requests_per_s: alone.rate(),
-        response_p99_ns: alone.response.value_at_quantile(0.99),
-    });
-    Ok(round)
+    driven.round.alone = Some(AloneRecord::of(&alone.round));
+    Ok(driven)
 }
 
 fn connect(load: &LoadOptions, count: usize) -> Result<Vec<TcpStream>> {

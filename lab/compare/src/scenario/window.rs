@@ -3,21 +3,20 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use client::load::{Load, LoadOptions, Results};
-use harness::sample::{self, Footprint};
+use client::load::{Load, LoadOptions};
+use harness::sample;
 
 use super::run::Run;
-use crate::round::Round;
+use crate::driven::Driven;
 
 /// Drives the load of the point as it is.
-pub(super) fn drive(run: &Run<'_>) -> Result<Round> {
+pub(super) fn drive(run: &Run<'_>) -> Result<Driven> {
     measure(run, &run.load)
 }
 
 /// Drives this load instead.
-pub(super) fn measure(run: &Run<'_>, options: &LoadOptions) -> Result<Round> {
-    let window = open(run, options)?.measure(run, || Ok(()))?;
-    Ok(window.round(options))
+pub(super) fn measure(run: &Run<'_>, options: &LoadOptions) -> Result<Driven> {
+    open(run, options)?.measure(run, || Ok(()))
 }
 
 /// How long it is waited for that every client has been answered once; a server that does not hold
@@ -25,15 +24,9 @@ pub(super) fn measure(run: &Run<'_>, options: &LoadOptions) -> Result<Round> {
 const GREETING: Duration = Duration::from_secs(2);
 
 /// A load whose connections are all open and warm.
-pub(super) struct Ready(Load);
-
-/// What was seen in the window.
-pub(super) struct Window {
-    pub(super) results: Results,
-    pub(super) cpu: Duration,
-    pub(super) footprint: Footprint,
-    /// Cores that others than the server and the lab kept busy.
-    pub(super) others_cores: f64,
+pub(super) struct Ready {
+    load: Load,
+    options: LoadOptions,
 }
 
 /// Opens the connections and warms up.
@@ -41,14 +34,14 @@ pub(super) fn open(run: &Run<'_>, options: &LoadOptions) -> Result<Ready> {
     let mut load = Load::connect_until(options, run.interrupt.stop_handle())?;
     load.greet(GREETING);
     load.warm_up();
-    Ok(Ready(load))
+    Ok(Ready { load, options: options.clone() })
 }
 
 impl Ready {
     /// Measures, and samples the server at the ends of the window and once more while all
     /// connections are open. `after` is called at the end of the window.
-    pub(super) fn measure(self, run: &Run<'_>, after: impl FnOnce() -> Result<()>) -> Result<Window> {
-        let Self(mut load) = self;
+    pub(super) fn measure(self, run: &Run<'_>, after: impl FnOnce() -> Result<()>) -> Result<Driven> {
+        let Self { mut load, options } = self;
         let begun = Instant::now();
         let (machine_before, lab_before) = sample::machine_cpu()?;
         let cpu_before = sample::cpu_time(run.server.tree())?;
@@ -62,21 +55,8 @@ impl Ready {
         let cpu = cpu_after.saturating_sub(cpu_before);
         let known = cpu + lab_after.saturating_sub(lab_before);
         let others = machine_after.saturating_sub(machine_before).saturating_sub(known);
-        Ok(Window {
-            results: load.finish(),
-            cpu,
-            footprint,
-            others_cores: others.as_secs_f64() / taken.as_secs_f64(),
-        })
-    }
-}
-
-impl Window {
-    /// The round that it makes.
-    pub(super) fn round(self, options: &LoadOptions) -> Round {
-        Round {
-            others_cores: self.others_cores,
-            ..Round::new(self.results, options, self.cpu, self.footprint)
-        }
+        let mut driven = Driven::new(load.finish(), &options, cpu, footprint);
+        driven.round.others_cores = others.as_secs_f64() / taken.as_secs_f64();
+        Ok(driven)
     }
 }
