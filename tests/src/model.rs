@@ -46,13 +46,7 @@ impl Model {
         match self.kind {
             Kind::Iterative => 1,
             Kind::Prefork | Kind::Pool => wanted.min(WORKERS),
-            Kind::Fork
-            | Kind::Thread
-            | Kind::Mio
-            | Kind::Tokio
-            | Kind::TokioWorkers
-            | Kind::Uring
-            | Kind::Hybrid => wanted,
+            _ => wanted,
         }
     }
 
