@@ -40,7 +40,7 @@ ul{padding-left:1.2rem;max-width:56rem}li{margin:.25rem 0}summary{cursor:pointer
 #tip{position:fixed;z-index:2;pointer-events:none;max-width:min(24rem,90vw);background:var(--ink);color:var(--paper);\
 padding:.25rem .5rem;border-radius:4px;font-size:.85rem}\
 @media(min-width:62rem){.wide .chart text{font-size:8.5px}.wide .line,.wide .mark{stroke-width:1.3}}\
-@media print{.legend{position:static}.legend input,nav,#tip{display:none}.charts{grid-template-columns:1fr 1fr}}";
+@media print{.legend{position:static}.legend input,nav,#tip{display:none}.charts,.charts.wide{grid-template-columns:1fr 1fr}}";
 
 /// What style sheets cannot do: a readout at once instead of a `<title>` after a while, and
 /// printing what is folded.

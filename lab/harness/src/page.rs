@@ -34,8 +34,9 @@ th,td{padding:.25rem .75rem;border-bottom:1px solid var(--rule);text-align:right
 th:first-child,td:first-child{text-align:left}\
 dt{font-weight:600}dd{margin:0 0 .5rem}.good{color:var(--good)}.bad{color:var(--bad)}\
 @media print{@page{margin:15mm}:root{--paper:#fff;--ink:#000;--faint:#444;--rule:#999;--panel:#fff}\
-body{padding:0;font-size:11pt;print-color-adjust:exact;-webkit-print-color-adjust:exact}.scroll{overflow:visible;border:0}\
-svg{max-width:100%;height:auto}}";
+body{padding:0;font-size:11pt;print-color-adjust:exact;-webkit-print-color-adjust:exact}\
+.scroll{overflow:visible;border:0}.scroll table{font-size:8pt}.scroll :is(th,td){padding:2pt 3pt}\
+svg{max-width:100%;height:auto}h2,h3,summary{break-after:avoid}table,.chart{break-inside:avoid}}";
 
 /// A whole page. `title` is text and is escaped here; `body` is HTML, and whoever makes it escapes
 /// what is in it.
