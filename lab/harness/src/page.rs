@@ -13,10 +13,10 @@
 /// lines, `--panel` the ground of a figure; the others are for data.
 pub const COLOURS: &str = "\
 :root{--paper:#fff;--ink:#1b1f24;--faint:#59636e;--rule:#d1d9e0;--panel:#f6f8fa;\
---blue:#0072b2;--orange:#b97a00;--green:#008a64;--grey:#7d868f;--pink:#b85c8f;--red:#c95500;--sky:#2e8bc0;\
+--blue:#0072b2;--orange:#b97a00;--green:#008a64;--grey:#7d868f;--pink:#b85c8f;--red:#c95500;--sky:#2e8bc0;--violet:#7b52ab;\
 --good:#00704f;--bad:#b03a00}\
 @media(prefers-color-scheme:dark){:root{--paper:#0d1117;--ink:#e6edf3;--faint:#9198a1;--rule:#3d444d;--panel:#151b23;\
---blue:#3d9be0;--orange:#e69f00;--green:#1dbb8d;--grey:#7d8792;--pink:#d68fb6;--red:#f0762b;--sky:#7cc7f2;\
+--blue:#3d9be0;--orange:#e69f00;--green:#1dbb8d;--grey:#7d8792;--pink:#d68fb6;--red:#f0762b;--sky:#7cc7f2;--violet:#b18cf0;\
 --good:#1dbb8d;--bad:#f0762b}}";
 
 /// The layout. Only what is inside a `.scroll` is ever wider than the screen.

@@ -26,10 +26,12 @@ fn the_deadlock_is_found_nothing_moves_in_it_and_all_threads_get_out() {
         let span = lane.spans.iter().find(|span| span.end_ns > looks_on.begin_ns).unwrap();
         assert_eq!(span.state, State::Waiting, "{lane:?}");
         assert!(span.end_ns >= looks_on.end_ns, "{lane:?}");
-        with_a_lock_in_hand.extend(span.what.contains("in hand").then_some(span.what.as_ref()));
+        if let [held] = &span.holds[..] {
+            with_a_lock_in_hand.push(format!("{held}, waits for {}", span.what));
+        }
     }
     with_a_lock_in_hand.sort_unstable();
-    assert_eq!(with_a_lock_in_hand, ["for mutexA, with mutexB in hand", "for mutexB, with mutexA in hand"]);
+    assert_eq!(with_a_lock_in_hand, ["mutexA, waits for mutexB", "mutexB, waits for mutexA"]);
 }
 
 #[test]

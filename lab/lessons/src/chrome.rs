@@ -68,7 +68,9 @@ fn events(events: &mut Vec<Value>, lane: &Lane, tid: i32, category: &str, begin_
             "ph": "X", "name": span.state.name(), "cat": category, "pid": lane.pid, "tid": tid,
             "ts": microseconds(begin), "dur": microseconds(span.end_ns - span.begin_ns),
         });
-        if !span.what.is_empty() {
+        if !span.holds.is_empty() {
+            event["args"] = json!({ "with": span.what, "holds": span.holds });
+        } else if !span.what.is_empty() {
             event["args"] = json!({ "with": span.what });
         }
         timed.push((begin, event));

@@ -1,5 +1,6 @@
 //! Lanes over time for the terminal.
 
+use super::key::Key;
 use super::trace::{Lane, State, Trace};
 use super::verdict::time;
 
@@ -7,12 +8,24 @@ use super::verdict::time;
 const MOST_ROWS: usize = 24;
 const SAMPLE_ROWS: usize = 16;
 
+/// With more lanes than these there are no words in them, only signs.
+const MOST_WITH_WORDS: usize = 12;
+
 /// Columns of a lane's name; the rest of a longer one is left out.
 const MOST_NAME: usize = 18;
 
 /// Signs for marks; those of further labels share the last one.
 const MARKS: [char; 6] = ['◆', '▲', '●', '★', '✚', '•'];
 const ASCII_MARKS: [char; 6] = ['*', '!', '@', '#', '+', '?'];
+
+/// Signs and colours of locks that are told apart; further ones share the last.
+const LOCKS: [char; 3] = ['█', '▓', '▐'];
+const ASCII_LOCKS: [char; 3] = ['A', 'B', 'C'];
+const LOCK_COLOURS: [&str; 3] = ["\x1b[38;5;36m", "\x1b[38;5;99m", "\x1b[38;5;39m"];
+
+/// The signs of a lane that waits with a lock in hand, in the lock's colour.
+const HOLD_AND_WAIT: [char; 3] = ['▚', '▞', '▙'];
+const ASCII_HOLD_AND_WAIT: [char; 3] = ['a', 'b', 'c'];
 
 /// Columns that a label on the time axis needs, with the space around it.
 const TICK_COLUMNS: usize = 14;
@@ -33,7 +46,7 @@ pub struct Look {
 }
 
 impl Look {
-    fn sign(&self, state: State) -> char {
+    fn state_sign(&self, state: State) -> char {
         let (block, letter) = match state {
             State::Running => ('▆', 'r'),
             State::Waiting => ('░', '.'),
@@ -45,52 +58,75 @@ impl Look {
         if self.ascii { letter } else { block }
     }
 
-    /// Those of [`harness::page::COLOURS`], as near as the 256 come.
-    fn colour(state: State) -> &'static str {
-        match state {
-            State::Running => "\x1b[38;5;32m",
-            State::Waiting => "\x1b[38;5;214m",
-            State::Holding => "\x1b[38;5;36m",
-            State::Sleeping | State::Done => "\x1b[38;5;245m",
-            State::Blocked => "\x1b[38;5;175m",
+    fn sign(&self, cell: Cell) -> char {
+        let one = |of: &[char], number: usize| of[number.min(of.len() - 1)];
+        match (cell, self.ascii) {
+            (Cell::Nothing, _) => ' ',
+            (Cell::State(state), _) => self.state_sign(state),
+            (Cell::Lock(lock), false) => one(&LOCKS, lock),
+            (Cell::Lock(lock), true) => one(&ASCII_LOCKS, lock),
+            (Cell::HoldAndWait(lock), false) => one(&HOLD_AND_WAIT, lock),
+            (Cell::HoldAndWait(lock), true) => one(&ASCII_HOLD_AND_WAIT, lock),
+            (Cell::Mark(label), false) => one(&MARKS, label),
+            (Cell::Mark(label), true) => one(&ASCII_MARKS, label),
+            (Cell::Word('µ'), true) => 'u',
+            (Cell::Word(letter), _) => letter,
         }
     }
 
-    fn marks(&self) -> [char; 6] {
-        if self.ascii { ASCII_MARKS } else { MARKS }
+    /// Those of [`harness::page::COLOURS`], as near as the 256 come.
+    fn colour(cell: Cell) -> &'static str {
+        match cell {
+            Cell::Nothing | Cell::Word(_) => NO_COLOUR,
+            Cell::State(State::Running) => "\x1b[38;5;32m",
+            Cell::State(State::Waiting) => "\x1b[38;5;214m",
+            Cell::State(State::Holding) => LOCK_COLOURS[0],
+            Cell::State(State::Sleeping | State::Done) => "\x1b[38;5;245m",
+            Cell::State(State::Blocked) => "\x1b[38;5;175m",
+            Cell::Lock(lock) | Cell::HoldAndWait(lock) => LOCK_COLOURS[lock.min(LOCK_COLOURS.len() - 1)],
+            Cell::Mark(_) => MARK_COLOUR,
+        }
     }
 }
 
 /// What is drawn in one column of a lane.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cell {
     Nothing,
     State(State),
+    /// Holding the lock of this number, where there are several.
+    Lock(usize),
+    /// Waiting, with the lock of this number in hand.
+    HoldAndWait(usize),
     /// The mark whose label has this number.
     Mark(usize),
+    /// A letter of what the lane is busy with, or of a mark's value.
+    Word(char),
 }
 
 /// A row for each lane, a time axis below, and a legend of what occurs. A column shows the state in
-/// which the lane was for most of its time, or the last mark in it.
-pub fn draw(trace: &Trace, look: &Look) -> String {
+/// which the lane was for most of its time, or the last mark in it. Where there is room, a lane
+/// says what it is busy with, and a mark its value.
+pub fn draw(trace: &Trace, key: &Key<'_>, look: &Look) -> String {
     if trace.lanes.is_empty() {
         return "(nothing was recorded)\n".to_owned();
     }
     let shown = sample(&trace.lanes);
     let longest = shown.iter().map(|lane| lane.name.chars().count()).max().unwrap_or(0);
     let name_columns = longest.min(MOST_NAME).min(look.columns / 3);
-    let scale = Scale::new(trace, look.columns.saturating_sub(name_columns + 1).max(10));
-    let labels = labels(shown.iter().copied());
+    let columns = look.columns.saturating_sub(name_columns + 1).max(10);
+    let scale = Scale { begin_ns: trace.bounds_ns().0, length_ns: key.length_ns.max(1), columns };
     let mut text = String::new();
     let mut drawn = Vec::new();
     for lane in &shown {
         let name: String = lane.name.chars().take(name_columns).collect();
-        let cells = cells(lane, &labels, &scale);
+        let mut cells = cells(lane, key, &scale);
+        drawn.extend(cells.clone());
+        say(&mut cells, lane, &scale, shown.len() <= MOST_WITH_WORDS);
         text.push_str(&format!("{name:name_columns$} {}\n", row(&cells, look)));
-        drawn.extend(cells);
     }
     text.push_str(&scale.axis(name_columns + 1, look));
-    text.push_str(&legend(&drawn, &labels, look));
+    text.push_str(&legend(&drawn, key, look));
     if shown.len() < trace.lanes.len() {
         text.push_str(&format!("({} of {} lanes, evenly chosen)\n", shown.len(), trace.lanes.len()));
     }
@@ -105,19 +141,6 @@ fn sample(lanes: &[Lane]) -> Vec<&Lane> {
     (0..SAMPLE_ROWS).map(|row| &lanes[row * (lanes.len() - 1) / (SAMPLE_ROWS - 1)]).collect()
 }
 
-/// Every label, in the order of its first appearance in time.
-pub fn labels<'a>(lanes: impl IntoIterator<Item = &'a Lane>) -> Vec<&'a str> {
-    let mut marks: Vec<_> = lanes.into_iter().flat_map(|lane| &lane.marks).collect();
-    marks.sort_by_key(|mark| mark.at_ns);
-    let mut labels = Vec::new();
-    for mark in marks {
-        if !labels.contains(&&*mark.label) {
-            labels.push(&*mark.label);
-        }
-    }
-    labels
-}
-
 /// Which time is which column.
 struct Scale {
     begin_ns: u64,
@@ -126,10 +149,6 @@ struct Scale {
 }
 
 impl Scale {
-    fn new(trace: &Trace, columns: usize) -> Self {
-        Self { begin_ns: trace.bounds_ns().0, length_ns: trace.length_ns().max(1), columns }
-    }
-
     /// The column of an instant, and how many nanoseconds of that column lie before it.
     fn column(&self, at_ns: u64) -> usize {
         let offset = u128::from(at_ns.saturating_sub(self.begin_ns)) * self.columns as u128;
@@ -178,55 +197,75 @@ pub fn round_step(length: u64, most: u64) -> u64 {
     }
 }
 
-fn cells(lane: &Lane, labels: &[&str], scale: &Scale) -> Vec<Cell> {
-    let mut cells = vec![Cell::Nothing; scale.columns];
-    // For how long the state in a cell has lasted there; what is drawn lasts longest.
-    let mut lasted = vec![[0u64; State::ALL.len()]; scale.columns];
+fn cells(lane: &Lane, key: &Key<'_>, scale: &Scale) -> Vec<Cell> {
+    // For how long each sign has lasted in a column; what is drawn lasts longest.
+    let mut lasted: Vec<Vec<(Cell, u64)>> = vec![Vec::new(); scale.columns];
     for span in &lane.spans {
+        let locks = key.locks(span);
+        let cell = match (span.state, locks.last()) {
+            (State::Waiting, Some(lock)) => Cell::HoldAndWait(*lock),
+            (_, Some(lock)) => Cell::Lock(*lock),
+            (state, None) => Cell::State(state),
+        };
         let (first, last) = (scale.column(span.begin_ns), scale.column(span.end_ns));
         for (column, lasted) in lasted.iter_mut().enumerate().take(last + 1).skip(first) {
             let begin = span.begin_ns.max(scale.begin_ns(column));
             let next = if column + 1 == scale.columns { u64::MAX } else { scale.begin_ns(column + 1) };
-            lasted[span.state as usize] += span.end_ns.min(next).saturating_sub(begin);
+            let time = span.end_ns.min(next).saturating_sub(begin);
+            match lasted.iter_mut().find(|(its, _)| *its == cell) {
+                Some((_, before)) => *before += time,
+                None => lasted.push((cell, time)),
+            }
         }
     }
-    for (cell, lasted) in cells.iter_mut().zip(lasted) {
-        let longest = State::ALL.into_iter().max_by_key(|state| lasted[*state as usize]);
-        if let Some(state) = longest.filter(|state| lasted[*state as usize] > 0) {
-            *cell = Cell::State(state);
-        }
-    }
+    let longest = |lasted: Vec<(Cell, u64)>| {
+        let longest = lasted.into_iter().filter(|(_, time)| *time > 0).max_by_key(|(_, time)| *time);
+        longest.map_or(Cell::Nothing, |(cell, _)| cell)
+    };
+    let mut cells: Vec<Cell> = lasted.into_iter().map(longest).collect();
     for mark in &lane.marks {
-        if let Some(label) = labels.iter().position(|label| *label == mark.label) {
-            cells[scale.column(mark.at_ns)] = Cell::Mark(label);
-        }
+        cells[scale.column(mark.at_ns)] = Cell::Mark(key.label(&mark.label));
     }
     cells
+}
+
+/// Writes the values of marks, and with `words` what a lane is busy with, over cells that all look
+/// alike: nothing is hidden.
+fn say(cells: &mut [Cell], lane: &Lane, scale: &Scale, words: bool) {
+    for mark in lane.marks.iter().filter(|mark| !mark.value.is_empty()) {
+        let column = scale.column(mark.at_ns) + 1;
+        write(cells, column, column + mark.value.chars().count(), &mark.value);
+    }
+    for span in lane.spans.iter().filter(|span| words && !span.what.is_empty()) {
+        let (first, last) = (scale.column(span.begin_ns), scale.column(span.end_ns));
+        let length = span.what.chars().count() + 2;
+        if first + length + 2 <= last {
+            let begin = first + (last - first - length).div_ceil(2);
+            write(cells, begin, begin + length, &format!(" {} ", span.what));
+        }
+    }
+}
+
+fn write(cells: &mut [Cell], first: usize, end: usize, words: &str) {
+    let Some(place) = cells.get_mut(first..end) else { return };
+    if place.iter().all(|cell| *cell == place[0] && !matches!(cell, Cell::Mark(_) | Cell::Word(_))) {
+        place.iter_mut().zip(words.chars()).for_each(|(cell, letter)| *cell = Cell::Word(letter));
+    }
 }
 
 fn row(cells: &[Cell], look: &Look) -> String {
     let mut text = String::new();
     let trailing = cells.iter().rev().take_while(|cell| **cell == Cell::Nothing).count();
-    let mut before = Cell::Nothing;
+    let mut before = NO_COLOUR;
     for &cell in &cells[..cells.len() - trailing] {
-        if look.colour && cell != before {
-            text.push_str(match cell {
-                Cell::Nothing => NO_COLOUR,
-                Cell::State(state) => Look::colour(state),
-                Cell::Mark(_) => MARK_COLOUR,
-            });
-        }
-        text.push(match cell {
-            Cell::Nothing => ' ',
-            Cell::State(state) => look.sign(state),
-            Cell::Mark(label) => sign_of(label, look),
-        });
-        before = cell;
-        if look.colour && matches!(cell, Cell::Mark(_)) {
+        let colour = Look::colour(cell);
+        if look.colour && colour != before {
             // A mark is bold, and what follows it must not be.
-            text.push_str(NO_COLOUR);
-            before = Cell::Nothing;
+            text.push_str(if before == MARK_COLOUR { NO_COLOUR } else { "" });
+            text.push_str(colour);
         }
+        text.push(look.sign(cell));
+        before = colour;
     }
     if look.colour {
         text.push_str(NO_COLOUR);
@@ -234,20 +273,21 @@ fn row(cells: &[Cell], look: &Look) -> String {
     text
 }
 
-fn sign_of(label: usize, look: &Look) -> char {
-    let marks = look.marks();
-    marks[label.min(marks.len() - 1)]
-}
-
 /// What is drawn, each with its sign, in as many lines as it takes.
-fn legend(drawn: &[Cell], labels: &[&str], look: &Look) -> String {
-    let states = State::ALL.into_iter().filter(|state| drawn.contains(&Cell::State(*state)));
-    let states = states.map(|state| (look.sign(state), Look::colour(state), state.name()));
-    let labels = labels.iter().enumerate().filter(|(label, _)| drawn.contains(&Cell::Mark(*label)));
-    let marks = labels.map(|(label, name)| (sign_of(label, look), MARK_COLOUR, *name));
+fn legend(drawn: &[Cell], key: &Key<'_>, look: &Look) -> String {
+    let states = State::ALL.into_iter().map(|state| (Cell::State(state), state.name().to_owned()));
+    let locks =
+        key.locks.iter().enumerate().map(|(number, name)| (Cell::Lock(number), format!("holding {name}")));
+    let both = key
+        .locks
+        .iter()
+        .enumerate()
+        .map(|(number, name)| (Cell::HoldAndWait(number), format!("waiting with {name} in hand")));
+    let marks = key.labels.iter().enumerate().map(|(number, name)| (Cell::Mark(number), (*name).to_owned()));
+    let entries = states.chain(locks).chain(both).chain(marks).filter(|(cell, _)| drawn.contains(cell));
     let mut text = String::new();
     let mut used = 0;
-    for (sign, colour, name) in states.chain(marks) {
+    for (cell, name) in entries {
         let columns = 2 + name.chars().count();
         let gap = if used == 0 { 0 } else { 2 };
         if used > 0 && used + gap + columns > look.columns {
@@ -257,8 +297,9 @@ fn legend(drawn: &[Cell], labels: &[&str], look: &Look) -> String {
             text.push_str(&" ".repeat(gap));
             used += gap;
         }
+        let sign = look.sign(cell);
         match look.colour {
-            true => text.push_str(&format!("{colour}{sign}{NO_COLOUR} {name}")),
+            true => text.push_str(&format!("{}{sign}{NO_COLOUR} {name}", Look::colour(cell))),
             false => text.push_str(&format!("{sign} {name}")),
         }
         used += columns;
@@ -269,19 +310,14 @@ fn legend(drawn: &[Cell], labels: &[&str], look: &Look) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use super::*;
     use crate::trace::{Kind, Mark, Span};
 
     fn lane(name: &str, spans: &[(State, u64, u64)], marks: &[(u64, &'static str)]) -> Lane {
-        let span = |&(state, begin, end): &(State, u64, u64)| Span {
-            state,
-            what: Cow::Borrowed(""),
-            begin_ns: begin * 1_000_000,
-            end_ns: end * 1_000_000,
+        let span = |&(state, begin, end): &(State, u64, u64)| {
+            Span::new(state, "", begin * 1_000_000, end * 1_000_000)
         };
-        let mark = |&(at, label): &(u64, &'static str)| Mark { at_ns: at * 1_000_000, label: label.into() };
+        let mark = |&(at, label): &(u64, &'static str)| Mark::new(at * 1_000_000, label);
         Lane {
             name: name.to_owned(),
             kind: Kind::Thread,
@@ -290,6 +326,10 @@ mod tests {
             spans: spans.iter().map(span).collect(),
             marks: marks.iter().map(mark).collect(),
         }
+    }
+
+    fn alone(trace: &Trace, look: &Look) -> String {
+        draw(trace, &Key::of([trace]), look)
     }
 
     const LETTERS: Look = Look { columns: 44, ascii: true, colour: false };
@@ -307,7 +347,7 @@ mod tests {
             "   0                   20.0 ms",
             "r running  . waiting  H holding  * sold",
         ];
-        let text = draw(&trace, &LETTERS);
+        let text = alone(&trace, &LETTERS);
         // 41 columns for 40 ms: a boundary may be a column further right.
         let same: Vec<_> = text.lines().collect();
         assert_eq!(same.len(), expected.len(), "\n{text}");
@@ -326,7 +366,7 @@ mod tests {
             (0..100).map(|n| lane(&format!("worker {n}"), &[(State::Running, n, n + 3)], &[])).collect();
         for columns in [40, 80, 200] {
             for look in [Look { columns, ..LETTERS }, Look { columns, ascii: false, colour: false }] {
-                let text = draw(&Trace::new(Clone::clone(&lanes)), &look);
+                let text = alone(&Trace::new(Clone::clone(&lanes)), &look);
                 assert_eq!(text.lines().count(), SAMPLE_ROWS + 4, "\n{text}");
                 assert!(text.contains("16 of 100 lanes"), "\n{text}");
                 assert!(text.contains("worker 0 ") && text.contains("worker 99"), "\n{text}");
@@ -338,8 +378,8 @@ mod tests {
     #[test]
     fn colour_is_there_only_when_it_is_wanted_and_always_ended() {
         let trace = Trace::new(vec![lane("a", &[(State::Holding, 0, 9)], &[(3, "sold")])]);
-        assert!(!draw(&trace, &LETTERS).contains('\x1b'));
-        let text = draw(&trace, &Look { colour: true, ..LETTERS });
+        assert!(!alone(&trace, &LETTERS).contains('\x1b'));
+        let text = alone(&trace, &Look { colour: true, ..LETTERS });
         for line in text.lines().filter(|line| line.contains('\x1b')) {
             let last = line.rfind('\x1b').unwrap();
             assert!(line[last..].starts_with(NO_COLOUR), "{line:?}");
@@ -348,7 +388,32 @@ mod tests {
 
     #[test]
     fn nothing_and_an_instant_are_drawn_too() {
-        assert_eq!(draw(&Trace::default(), &LETTERS), "(nothing was recorded)\n");
-        assert!(draw(&Trace::new(vec![lane("a", &[], &[(5, "x")])]), &LETTERS).contains('*'));
+        assert_eq!(alone(&Trace::default(), &LETTERS), "(nothing was recorded)\n");
+        assert!(alone(&Trace::new(vec![lane("a", &[], &[(5, "x")])]), &LETTERS).contains('*'));
+    }
+
+    #[test]
+    fn pictures_of_one_lesson_have_one_axis_and_one_sign_for_each_mark() {
+        let long = Trace::new(vec![lane("a", &[(State::Running, 0, 100)], &[(1, "sold")])]);
+        let short =
+            Trace::new(vec![lane("a", &[(State::Running, 500, 510)], &[(501, "seen"), (505, "sold")])]);
+        let key = Key::of([&long, &short]);
+        assert_eq!((key.length_ns, &key.labels[..]), (100_000_000, &["sold", "seen"][..]));
+        let text = draw(&short, &key, &LETTERS);
+        assert!(text.lines().next().unwrap().len() <= 8, "\n{text}");
+        assert!(text.contains("* sold") || text.contains("! seen"), "\n{text}");
+    }
+
+    #[test]
+    fn who_waits_with_a_lock_in_hand_looks_otherwise_and_words_stand_where_there_is_room() {
+        let mut waits = lane("a", &[(State::Waiting, 0, 50), (State::Holding, 50, 100)], &[(60, "read")]);
+        waits.marks[0].value = "100".into();
+        waits.spans[0].holds = vec!["B".into()];
+        waits.spans[0].what = "A".into();
+        waits.spans[1].holds = vec!["A".into()];
+        let text = alone(&Trace::new(vec![waits]), &LETTERS);
+        let row = text.lines().next().unwrap();
+        assert!(row.starts_with("a bbb") && row.contains("bb A bb") && row.contains("AA*100AA"), "\n{text}");
+        assert!(text.contains("A holding A  b waiting with B in hand\n* read"), "\n{text}");
     }
 }

@@ -52,12 +52,12 @@ impl Part {
 
     /// From now on the process is in `state`, with `what`, such as the name of a lock.
     pub fn enter_with(&mut self, state: State, what: &'static str) {
-        let _ = write_line(&Line::Event(now_ns(), Event::Enter { state, what: what.into() }));
+        let _ = write_line(&Line::Event(now_ns(), Event::enter(state, what)));
     }
 
     /// Something happens now. Few different labels: each gets a sign of its own.
     pub fn mark(&mut self, label: &'static str) {
-        let _ = write_line(&Line::Event(now_ns(), Event::Mark(label.into())));
+        let _ = write_line(&Line::Event(now_ns(), Event::mark(label)));
     }
 
     /// The finished lane of one of this process's threads or tasks.

@@ -10,9 +10,10 @@ use client::output::Output;
 use comfy_table::{LineStyle, Table, TableStyle};
 use harness::text::{GAP, STYLE, align};
 
+use super::key::Key;
 use super::lanes::Look;
-use super::verdict::Variant;
-use super::{Lesson, chrome, json, lanes, page};
+use super::verdict::{Variant, rows};
+use super::{Lesson, chrome, json, lanes, page, picture};
 
 /// Columns where the terminal's are not known.
 const COLUMNS: u16 = 100;
@@ -102,7 +103,7 @@ impl Show {
         let lessons = &self.lessons;
         let [report, svg, trace, json] = self.outputs;
         write(report, || Ok(page::html(lessons)))?;
-        write(svg, || Ok(page::svg(lessons)))?;
+        write(svg, || Ok(picture::svg(lessons)))?;
         write(trace, || chrome::trace(lessons))?;
         write(json, || json::document(lessons))?;
         Ok(())
@@ -115,20 +116,30 @@ fn write(output: Option<Output>, content: impl FnOnce() -> Result<String>) -> Re
     output.write(|out| out.write_all(content.as_bytes()))
 }
 
-/// The whole lesson for the terminal: the question, a picture for each variant, the table, the
-/// verdict.
+/// The whole lesson for the terminal: the question, what came of each claim, a picture for each
+/// variant, the table, and why.
 pub fn text(lesson: &Lesson, look: &Look) -> String {
     let mut text = String::new();
-    harness::text::paragraph(
-        &mut text,
-        &format!("{}:", lesson.entry.name),
-        lesson.entry.question,
-        look.columns,
-    );
+    let paragraph = |text: &mut String, title: &str, words: &str| {
+        harness::text::paragraph(text, title, words, look.columns);
+    };
+    paragraph(&mut text, &format!("{}:", lesson.entry.name), lesson.entry.question);
+    let verdict = if lesson.verdict.as_expected { "as expected" } else { "NOT as expected" };
+    paragraph(&mut text, "verdict:", verdict);
+    for claim in &lesson.outcome.claims {
+        let sign = match (claim.holds, look.ascii) {
+            (true, false) => "✓",
+            (false, false) => "✗",
+            (true, true) => "+",
+            (false, true) => "NOT",
+        };
+        paragraph(&mut text, sign, &format!("{}: {}", claim.expected, claim.observed));
+    }
+    let key = Key::of(lesson.outcome.variants.iter().map(|variant| &variant.trace));
     for variant in &lesson.outcome.variants {
         text.push('\n');
-        harness::text::paragraph(&mut text, &format!("{}:", variant.name), &variant.about, look.columns);
-        text.push_str(&lanes::draw(&variant.trace, look));
+        paragraph(&mut text, &format!("{}:", variant.name), &variant.about);
+        text.push_str(&lanes::draw(&variant.trace, &key, look));
     }
     for drawing in &lesson.outcome.drawings {
         text.push_str(&format!("\n{}\n{}\n", drawing.title, drawing.text.trim_end()));
@@ -138,35 +149,8 @@ pub fn text(lesson: &Lesson, look: &Look) -> String {
         text.push_str(&format!("\n{table}\n"));
     }
     text.push('\n');
-    let verdict = &lesson.verdict;
-    harness::text::paragraph(&mut text, "expected:", &verdict.expected, look.columns);
-    harness::text::paragraph(&mut text, "observed:", &verdict.observed, look.columns);
-    harness::text::paragraph(&mut text, "why:", &verdict.why, look.columns);
-    harness::text::paragraph(
-        &mut text,
-        "verdict:",
-        if verdict.as_expected { "as expected" } else { "NOT as expected" },
-        look.columns,
-    );
+    paragraph(&mut text, "why:", &lesson.verdict.why);
     text
-}
-
-/// A row for each variant and a column for each name of a figure, in the order of their first
-/// appearance.
-pub fn rows(variants: &[Variant]) -> (Vec<&'static str>, Vec<Vec<String>>) {
-    let mut names = Vec::new();
-    for (name, _) in variants.iter().flat_map(|variant| &variant.figures) {
-        if !names.contains(name) {
-            names.push(*name);
-        }
-    }
-    let cell = |variant: &Variant, name: &str| {
-        let found = variant.figures.iter().find(|(its, _)| *its == name);
-        found.map_or_else(|| "-".to_owned(), |(_, figure)| figure.to_string())
-    };
-    let row = |variant| names.iter().map(|name| cell(variant, name)).collect();
-    let rows = variants.iter().map(row).collect();
-    (names, rows)
 }
 
 fn table(variants: &[Variant], look: &Look) -> String {

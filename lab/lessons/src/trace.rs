@@ -9,6 +9,7 @@
 //! the recording did overlap.
 
 use std::borrow::Cow;
+use std::mem;
 
 pub use harness::clock::now_ns;
 use nix::unistd::{getpid, gettid};
@@ -73,6 +74,10 @@ pub struct Span {
     /// With what, such as the name of the lock; empty if there is nothing to tell.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub what: Cow<'static, str>,
+    /// The names of the locks in hand, where there are several locks to be told apart. A lane that
+    /// waits may hold some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Cow<'static, str>>,
     /// Nanoseconds of CLOCK_MONOTONIC.
     pub begin_ns: u64,
     /// Not before `begin_ns`.
@@ -86,6 +91,23 @@ pub struct Mark {
     pub at_ns: u64,
     /// What happened; few different ones, since each gets a sign of its own.
     pub label: Cow<'static, str>,
+    /// With which value, such as the number that was read; empty if there is none.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub value: Cow<'static, str>,
+}
+
+impl Span {
+    /// One without a lock in hand.
+    pub fn new(state: State, what: impl Into<Cow<'static, str>>, begin_ns: u64, end_ns: u64) -> Self {
+        Self { state, what: what.into(), holds: Vec::new(), begin_ns, end_ns }
+    }
+}
+
+impl Mark {
+    /// One without a value.
+    pub fn new(at_ns: u64, label: impl Into<Cow<'static, str>>) -> Self {
+        Self { at_ns, label: label.into(), value: Cow::Borrowed("") }
+    }
 }
 
 /// One row of the picture. Its spans follow one another without gap or overlap.
@@ -178,11 +200,26 @@ pub enum Event {
         state: State,
         /// With what; may be empty.
         what: Cow<'static, str>,
+        /// With which locks in hand.
+        #[serde(default)]
+        holds: Vec<Cow<'static, str>>,
     },
-    /// Something happens.
-    Mark(Cow<'static, str>),
+    /// Something happens, with a value that may be empty.
+    Mark(Cow<'static, str>, Cow<'static, str>),
     /// The lane is over.
     End,
+}
+
+impl Event {
+    /// The lane is in `state` from now on, with `what` and no lock in hand.
+    pub fn enter(state: State, what: impl Into<Cow<'static, str>>) -> Self {
+        Self::Enter { state, what: what.into(), holds: Vec::new() }
+    }
+
+    /// Something happens.
+    pub fn mark(label: impl Into<Cow<'static, str>>) -> Self {
+        Self::Mark(label.into(), Cow::Borrowed(""))
+    }
 }
 
 /// A lane that is not over, with the state that it is in since `since_ns`.
@@ -191,6 +228,7 @@ pub struct Recorder {
     lane: Lane,
     state: State,
     what: Cow<'static, str>,
+    holds: Vec<Cow<'static, str>>,
     since_ns: u64,
 }
 
@@ -219,6 +257,7 @@ impl Recorder {
             lane: Lane { name, kind, pid, tid, spans, marks: Vec::new() },
             state: State::Running,
             what: Cow::Borrowed(""),
+            holds: Vec::new(),
             since_ns,
         }
     }
@@ -230,12 +269,28 @@ impl Recorder {
 
     /// From now on the lane is in `state`, with `what`, such as the name of a lock.
     pub fn enter_with(&mut self, state: State, what: impl Into<Cow<'static, str>>) {
-        self.apply(now_ns(), Event::Enter { state, what: what.into() });
+        self.apply(now_ns(), Event::enter(state, what));
+    }
+
+    /// The same, with these locks in hand.
+    pub fn enter_holding(
+        &mut self,
+        state: State,
+        what: impl Into<Cow<'static, str>>,
+        holds: impl IntoIterator<Item = &'static str>,
+    ) {
+        let holds = holds.into_iter().map(Cow::Borrowed).collect();
+        self.apply(now_ns(), Event::Enter { state, what: what.into(), holds });
     }
 
     /// Something happens now. Few different labels: each gets a sign of its own.
     pub fn mark(&mut self, label: impl Into<Cow<'static, str>>) {
-        self.apply(now_ns(), Event::Mark(label.into()));
+        self.mark_with(label, "");
+    }
+
+    /// Something happens now, with a value.
+    pub fn mark_with(&mut self, label: impl Into<Cow<'static, str>>, value: impl Into<Cow<'static, str>>) {
+        self.apply(now_ns(), Event::Mark(label.into(), value.into()));
     }
 
     /// The lane is over.
@@ -254,27 +309,28 @@ impl Recorder {
     pub fn apply(&mut self, at_ns: u64, event: Event) {
         let at_ns = at_ns.max(self.since_ns);
         match event {
-            Event::Enter { state, what } => {
+            Event::Enter { state, what, holds } => {
                 self.close(at_ns);
-                (self.state, self.what) = (state, what);
+                (self.state, self.what, self.holds) = (state, what, holds);
             }
-            Event::Mark(label) => self.lane.marks.push(Mark { at_ns, label }),
+            Event::Mark(label, value) => self.lane.marks.push(Mark { at_ns, label, value }),
             Event::End => self.close(at_ns),
         }
     }
 
     // What took no time is nothing to see.
     fn close(&mut self, end_ns: u64) {
-        let what = std::mem::take(&mut self.what);
+        let (what, holds) = (mem::take(&mut self.what), mem::take(&mut self.holds));
         if self.since_ns < end_ns {
-            self.lane.spans.push(Span { state: self.state, what, begin_ns: self.since_ns, end_ns });
+            let (state, begin_ns) = (self.state, self.since_ns);
+            self.lane.spans.push(Span { state, what, holds, begin_ns, end_ns });
         }
         self.since_ns = end_ns;
     }
 
     /// The lane of someone who has ended without saying so; that was noticed at `at_ns`.
     pub fn broken_off(mut self, at_ns: u64, label: &'static str) -> Lane {
-        self.apply(at_ns, Event::Mark(label.into()));
+        self.apply(at_ns, Event::mark(label));
         self.end_at(at_ns)
     }
 }
@@ -300,8 +356,7 @@ mod tests {
     fn who_comes_when_another_leaves_was_not_there_with_him() {
         let lane = |begin_ns, end_ns| {
             let mut lane = Recorder::task("task").end();
-            let what = Cow::Borrowed("");
-            lane.spans = vec![Span { state: State::Holding, what, begin_ns, end_ns }];
+            lane.spans = vec![Span::new(State::Holding, "", begin_ns, end_ns)];
             lane
         };
         let trace = Trace::new(vec![lane(0, 10), lane(10, 20), lane(5, 10), lane(12, 12)]);

@@ -84,9 +84,9 @@ pub struct Drawing {
     pub title: String,
     /// For the terminal, in lines, at most 80 columns wide, in ASCII.
     pub text: String,
-    /// For the page, a whole `<svg>` with colours of [`harness::page`]; without one the text is
-    /// shown there too.
-    pub svg: Option<String>,
+    /// For the page, a whole `<svg>` with colours of [`harness::page`], and its height in pixels;
+    /// without one the text is shown there too.
+    pub svg: Option<(String, f64)>,
 }
 
 /// One thing that was expected, and what came of it. Its words are made of the figures of this run.
@@ -156,6 +156,24 @@ impl Verdict {
             why: reasons.join(" "),
         }
     }
+}
+
+/// A row for each variant and a column for each name of a figure, in the order of their first
+/// appearance.
+pub fn rows(variants: &[Variant]) -> (Vec<&'static str>, Vec<Vec<String>>) {
+    let mut names = Vec::new();
+    for (name, _) in variants.iter().flat_map(|variant| &variant.figures) {
+        if !names.contains(name) {
+            names.push(*name);
+        }
+    }
+    let cell = |variant: &Variant, name: &str| {
+        let found = variant.figures.iter().find(|(its, _)| *its == name);
+        found.map_or_else(|| "-".to_owned(), |(_, figure)| figure.to_string())
+    };
+    let row = |variant| names.iter().map(|name| cell(variant, name)).collect();
+    let rows = variants.iter().map(row).collect();
+    (names, rows)
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ impl Coroutines {
         if due_ns < now_ns() {
             // It could have gone on then, but another had the thread, or the kernel woke the thread
             // late.
-            me.apply(due_ns, Event::Enter { state: State::Waiting, what: "overdue".into() });
+            me.apply(due_ns, Event::enter(State::Waiting, "overdue"));
         }
         me.enter(State::Running);
         me.mark("over");

@@ -91,35 +91,38 @@ impl Experiment for Counter {
 impl Counter {
     fn race(&self, shared: &Shared, me: &mut Recorder) {
         let read = shared.number.load(Ordering::SeqCst);
-        me.mark("read");
+        me.mark_with("read", read.to_string());
         me.enter_with(State::Blocked, "until all have read");
         shared.all_have_read.wait();
         me.enter(State::Sleeping);
         thread::sleep(self.delay);
         me.enter(State::Running);
-        me.mark("write");
+        me.mark_with("write", (read - 1).to_string());
         shared.number.store(read - 1, Ordering::SeqCst);
     }
 
     fn under_gil(&self, shared: &Shared, me: &mut Recorder) {
         let read = step(&shared.lock, me, |me| {
-            me.mark("read");
-            shared.number.load(Ordering::SeqCst)
+            let read = shared.number.load(Ordering::SeqCst);
+            me.mark_with("read", read.to_string());
+            read
         });
         me.enter_with(State::Blocked, "until all have read");
         shared.all_have_read.wait();
         me.enter(State::Sleeping);
         thread::sleep(self.delay);
         step(&shared.lock, me, |me| {
-            me.mark("write");
+            me.mark_with("write", (read - 1).to_string());
             shared.number.store(read - 1, Ordering::SeqCst);
         });
     }
 
     fn under_mutex(&self, shared: &Shared, me: &mut Recorder) {
-        step(&shared.lock, me, |_| {
+        step(&shared.lock, me, |me| {
             let read = shared.number.load(Ordering::SeqCst);
+            me.mark_with("read", read.to_string());
             thread::sleep(self.delay);
+            me.mark_with("write", (read - 1).to_string());
             shared.number.store(read - 1, Ordering::SeqCst);
         });
     }
@@ -128,8 +131,8 @@ impl Counter {
         me.enter(State::Sleeping);
         thread::sleep(self.delay);
         me.enter(State::Running);
-        me.mark("decrement");
-        shared.number.fetch_sub(1, Ordering::SeqCst);
+        let read = shared.number.fetch_sub(1, Ordering::SeqCst);
+        me.mark_with("decrement", (read - 1).to_string());
     }
 
     fn claim(&self, way: Way, trace: &Trace, left: usize) -> Claim {

@@ -215,7 +215,7 @@ impl Deadlock {
     }
 
     fn sleep(&self, lock: usize, me: &mut Recorder) {
-        me.enter_with(State::Holding, format!("{}, asleep", LOCKS[lock]));
+        me.enter_holding(State::Holding, "asleep", [LOCKS[lock]]);
         thread::sleep(self.hold);
     }
 
@@ -281,13 +281,10 @@ impl Shared {
 
     fn take(&self, number: usize, lock: usize, me: &mut Recorder) -> Result<Held<'_>, CalledOff> {
         let held: Vec<_> = self.locks.now().held_by(number).map(|lock| LOCKS[lock]).collect();
-        let (wanted, held) = (LOCKS[lock], held.join(" and "));
-        let with = if held.is_empty() { String::new() } else { format!(", with {held} in hand") };
-        me.enter_with(State::Waiting, format!("for {wanted}{with}"));
+        me.enter_holding(State::Waiting, LOCKS[lock], held.iter().copied());
         match self.locks.acquire(number, lock) {
             Ok(taken) => {
-                let and = if held.is_empty() { String::new() } else { format!("{held} and ") };
-                me.enter_with(State::Holding, format!("{and}{wanted}"));
+                me.enter_holding(State::Holding, "", held.into_iter().chain([LOCKS[lock]]));
                 Ok(taken)
             }
             Err(CalledOff) => {

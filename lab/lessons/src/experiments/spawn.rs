@@ -256,8 +256,7 @@ fn join(thread: JoinHandle<Lane>) -> Result<Lane> {
 fn created(mut lane: Lane, created_ns: u64) -> Lane {
     let first_ns = lane.spans.first().map_or(created_ns, |span| span.begin_ns);
     if created_ns < first_ns {
-        let what = STARTING.into();
-        lane.spans.insert(0, Span { state: State::Running, what, begin_ns: created_ns, end_ns: first_ns });
+        lane.spans.insert(0, Span::new(State::Running, STARTING, created_ns, first_ns));
     }
     lane
 }

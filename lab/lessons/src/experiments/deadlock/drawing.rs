@@ -38,7 +38,7 @@ pub(super) fn draw(graph: &WaitFor, circle: &[usize], locks: &[&str]) -> Option<
     Some(Drawing {
         title: "Who waited for whom while nothing moved".to_owned(),
         text: text(graph, &circle, locks),
-        svg: Some(svg(graph, &circle, locks)),
+        svg: Some((svg(graph, &circle, locks), HEIGHT)),
     })
 }
 
@@ -183,7 +183,7 @@ mod tests {
             "{}",
             drawing.text
         );
-        let svg = drawing.svg.unwrap();
+        let (svg, _) = drawing.svg.unwrap();
         assert_eq!(svg.matches("class=\"node\"").count(), 4 + MOST_BEHIND);
         assert!(svg.contains("and 49 more"), "{svg}");
     }

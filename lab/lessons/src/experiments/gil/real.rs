@@ -69,7 +69,7 @@ pub(super) fn run(python: &str, way: Way, how: &str, count: usize, share: Work) 
             Work::Wait(_) => (State::Sleeping, ""),
         };
         let kind = if how == "threads" { Kind::Thread } else { Kind::Process };
-        let spans = vec![Span { state, what: what.into(), begin_ns, end_ns: end_ns.max(begin_ns + 1) }];
+        let spans = vec![Span::new(state, what, begin_ns, end_ns.max(begin_ns + 1))];
         lanes.push(Lane { name, kind, pid, tid: Some(tid), spans, marks: Vec::new() });
     }
     let time_ns = printed.end_ns.saturating_sub(printed.begin_ns);

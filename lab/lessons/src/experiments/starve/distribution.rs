@@ -105,7 +105,7 @@ fn most(counts: &[usize]) -> usize {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of waits, rows and columns")]
-fn svg(columns: &[(&str, Vec<usize>)]) -> String {
+fn svg(columns: &[(&str, Vec<usize>)]) -> (String, f64) {
     let rows = shown(columns);
     let (width, height) =
         (SVG_NAMES + SVG_COLUMN * columns.len() as f64, SVG_TOP + SVG_ROW * rows.len() as f64 + 8.0);
@@ -140,7 +140,7 @@ fn svg(columns: &[(&str, Vec<usize>)]) -> String {
         }
     }
     svg.push_str("</svg>\n");
-    svg
+    (svg, height)
 }
 
 #[cfg(test)]
@@ -153,9 +153,9 @@ mod tests {
         let mut lane = Recorder::task("one");
         for wait in waits {
             at_ns += 1_000_000;
-            lane.apply(at_ns, Event::Enter { state: State::Waiting, what: "".into() });
+            lane.apply(at_ns, Event::enter(State::Waiting, ""));
             at_ns += wait;
-            lane.apply(at_ns, Event::Enter { state: State::Holding, what: "".into() });
+            lane.apply(at_ns, Event::enter(State::Holding, ""));
         }
         let trace = Trace::new(vec![lane.end_at(at_ns + 1)]);
         Variant { name: name.to_owned(), about: String::new(), trace, figures: Vec::new() }
@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(lines[3], "below 100 us  ######### 2");
         assert_eq!(lines.last(), Some(&"longer        ##### 1"));
         assert!(drawing.text.is_ascii());
-        assert!(drawing.svg.unwrap().contains("<title>one, below 100 us: 2 waits</title>"));
+        assert!(drawing.svg.unwrap().0.contains("<title>one, below 100 us: 2 waits</title>"));
     }
 
     #[test]

@@ -65,8 +65,8 @@ pub(super) fn main_ends(works: Duration, joins: bool) -> Result<Scene> {
 
 /// The lane of a thread that could not hand its own over.
 fn died(pid: i32, tid: i32, begin_ns: u64, end_ns: u64) -> Lane {
-    let spans = vec![Span { state: State::Sleeping, what: "work".into(), begin_ns, end_ns }];
-    let marks = vec![Mark { at_ns: end_ns, label: "died".into() }];
+    let spans = vec![Span::new(State::Sleeping, "work", begin_ns, end_ns)];
+    let marks = vec![Mark::new(end_ns, "died")];
     Lane { name: "its thread".to_owned(), kind: Kind::Thread, pid, tid: Some(tid), spans, marks }
 }
 
@@ -89,8 +89,8 @@ pub(super) fn zombie(delay: Duration) -> Result<Scene> {
     let is_left = state(pid).is_some();
     if let Some(begin_ns) = lanes[0].spans.last().map(|span| span.end_ns) {
         let end_ns = reaped_ns.max(begin_ns + 1);
-        lanes[0].spans.push(Span { state: State::Done, what: "zombie".into(), begin_ns, end_ns });
-        lanes[0].marks.push(Mark { at_ns: end_ns, label: "reaped".into() });
+        lanes[0].spans.push(Span::new(State::Done, "zombie", begin_ns, end_ns));
+        lanes[0].marks.push(Mark::new(end_ns, "reaped"));
     }
     let left_ns = lanes[0].total_ns(State::Done);
     let claim = Claim::new(

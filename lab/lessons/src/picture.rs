@@ -1,0 +1,301 @@
+//! Lanes over time as SVG: for a page, and as a file that stands alone.
+
+use std::fmt::Write as _;
+
+use harness::page::{COLOURS, escape};
+
+use super::Lesson;
+use super::key::Key;
+use super::lanes::round_step;
+use super::trace::{Lane, Mark, Span, State, Trace};
+use super::verdict::time;
+
+/// Measures of a picture, in pixels: its width, that of the names, the space right of the lanes,
+/// and heights.
+pub(super) const WIDTH: f64 = 1060.0;
+const NAMES: f64 = 150.0;
+const MARGIN: f64 = 40.0;
+const LANE: f64 = 18.0;
+const BAR: f64 = 13.0;
+const AXIS: f64 = 26.0;
+const LEGEND: f64 = 24.0;
+/// The space between two pictures in one SVG, with the title of the second.
+const TITLE: f64 = 40.0;
+
+/// Characters of a lane's name that fit; hovering tells the whole.
+const NAME_CHARACTERS: usize = 20;
+
+/// The width of a character, more or less, in the legend and in a lane.
+const LEGEND_CHARACTER: f64 = 6.7;
+const LANE_CHARACTER: f64 = 5.6;
+
+/// Locks that have a colour of their own; further ones share the last. As many signs of marks.
+const LOCKS: usize = 3;
+const SIGNS: usize = 6;
+
+/// With more lanes than these, marks do not show their values.
+const MOST_WITH_VALUES: usize = 24;
+
+/// How a state, a mark and text look. Holding is also taller than the rest, so that the picture can
+/// be read without colours.
+pub(super) const STYLE: &str = "\
+.l text{font:12px system-ui,sans-serif;fill:var(--ink)}.l .faint{fill:var(--faint)}.l line{stroke:var(--rule)}\
+.l .running{fill:var(--blue)}.l .waiting{fill:var(--orange)}.l .holding{fill:var(--green)}.l .sleeping{fill:var(--grey)}\
+.l .blocked{fill:var(--pink)}.l .done{fill:var(--rule)}.l .mark{fill:var(--red);stroke:var(--panel)}\
+.l .mark1{fill:var(--sky)}.l .mark2{fill:var(--ink)}.l .mark3{fill:var(--violet)}.l .mark4{fill:var(--green)}.l .mark5{fill:var(--pink)}\
+.l .lock0{fill:var(--green)}.l .lock1{fill:var(--violet)}.l .lock2{fill:var(--sky)}\
+.l .in{font-size:10px;paint-order:stroke;stroke:var(--panel);stroke-width:3px;stroke-linejoin:round}.l .title{font-weight:600;font-size:14px}";
+
+/// All pictures of these lessons, one below the other, as an SVG that needs nothing else.
+pub(super) fn svg(lessons: &[Lesson]) -> String {
+    let mut body = String::new();
+    let mut top = 0.0;
+    for lesson in lessons {
+        let key = Key::of(lesson.outcome.variants.iter().map(|variant| &variant.trace));
+        for variant in &lesson.outcome.variants {
+            title(&mut body, &format!("{} {}: {}", lesson.entry.name, variant.name, variant.about), top);
+            let _ = writeln!(body, "<g class=\"l\" transform=\"translate(0 {})\">", top + TITLE);
+            lanes(&mut body, &variant.trace, &key);
+            body.push_str("</g>\n");
+            top += TITLE + height(&variant.trace, &key);
+        }
+        for drawing in &lesson.outcome.drawings {
+            let Some((svg, height)) = &drawing.svg else { continue };
+            title(&mut body, &format!("{}: {}", lesson.entry.name, drawing.title), top);
+            let _ = writeln!(body, "<g transform=\"translate(0 {})\">{svg}</g>", top + TITLE);
+            top += TITLE + height;
+        }
+    }
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {top}\" width=\"{WIDTH}\" height=\"{top}\">\n\
+         <style>{COLOURS}{STYLE}</style>\n<rect width=\"100%\" height=\"100%\" style=\"fill:var(--paper)\"/>\n\
+         {body}</svg>\n"
+    )
+}
+
+fn title(svg: &mut String, title: &str, top: f64) {
+    let _ = writeln!(
+        svg,
+        "<g class=\"l\"><text class=\"title\" x=\"8\" y=\"{}\">{}</text></g>",
+        top + TITLE - 14.0,
+        escape(title)
+    );
+}
+
+/// The height of a picture, in pixels.
+#[allow(clippy::cast_precision_loss, reason = "a number of lanes")]
+pub(super) fn height(trace: &Trace, key: &Key<'_>) -> f64 {
+    trace.lanes.len() as f64 * LANE + AXIS + entries(trace, key).1
+}
+
+/// Where an instant is, in pixels from the left.
+struct Scale {
+    begin_ns: u64,
+    length_ns: u64,
+}
+
+#[allow(clippy::cast_precision_loss, reason = "pixels")]
+impl Scale {
+    fn x(&self, at_ns: u64) -> f64 {
+        NAMES + self.width(at_ns.saturating_sub(self.begin_ns))
+    }
+
+    fn width(&self, length_ns: u64) -> f64 {
+        length_ns as f64 * (WIDTH - NAMES - MARGIN) / self.length_ns as f64
+    }
+}
+
+/// The picture, without an `<svg>` around it.
+#[allow(clippy::cast_precision_loss, reason = "a number of lanes")]
+pub(super) fn lanes(svg: &mut String, trace: &Trace, key: &Key<'_>) {
+    let scale = Scale { begin_ns: trace.bounds_ns().0, length_ns: key.length_ns };
+    axis(svg, trace, &scale);
+    for (row, lane) in trace.lanes.iter().enumerate() {
+        let top = row as f64 * LANE;
+        name(svg, lane, top);
+        for span in &lane.spans {
+            bars(svg, lane, span, top, &scale, key);
+        }
+        for mark in &lane.marks {
+            let value = if trace.lanes.len() <= MOST_WITH_VALUES { &mark.value } else { "" };
+            self::mark(svg, lane, mark, value, top, &scale, key);
+        }
+    }
+    legend(svg, trace, key);
+}
+
+fn name(svg: &mut String, lane: &Lane, top: f64) {
+    let short: String = lane.name.chars().take(NAME_CHARACTERS).collect();
+    let thread = lane.tid.map_or_else(String::new, |tid| format!(", thread {tid}"));
+    let _ = writeln!(
+        svg,
+        "<text x=\"8\" y=\"{:.1}\">{}<title>{}, process {}{thread}</title></text>",
+        top + 13.0,
+        escape(&short),
+        escape(&lane.name),
+        lane.pid
+    );
+}
+
+/// One bar; with locks in hand one for each, and below them one for what the lane waits for.
+#[allow(clippy::cast_precision_loss, reason = "a number of bars")]
+fn bars(svg: &mut String, lane: &Lane, span: &Span, top: f64, scale: &Scale, key: &Key<'_>) {
+    let Span { state, what, holds, begin_ns, end_ns } = span;
+    let less = match state {
+        _ if !holds.is_empty() => 0.0,
+        State::Holding => 0.0,
+        State::Running => 2.0,
+        State::Waiting | State::Blocked => 4.0,
+        State::Sleeping | State::Done => 5.0,
+    };
+    let mut classes: Vec<String> =
+        key.locks(span).into_iter().map(|lock| format!("lock{}", lock.min(LOCKS - 1))).collect();
+    if classes.is_empty() || *state != State::Holding {
+        classes.push(state.name().to_owned());
+    }
+    let with = if what.is_empty() { String::new() } else { format!(" ({})", escape(what)) };
+    let hand = if holds.is_empty() {
+        String::new()
+    } else {
+        format!(", with {} in hand", escape(&holds.join(" and ")))
+    };
+    let title = format!(
+        "{}: {}{with}{hand}, from {} for {}",
+        escape(&lane.name),
+        state.name(),
+        time(begin_ns - scale.begin_ns),
+        time(end_ns - begin_ns)
+    );
+    let (x, width) = (scale.x(*begin_ns), scale.width(end_ns - begin_ns));
+    let height = (BAR - 2.0 * less) / classes.len() as f64;
+    for (number, class) in classes.iter().enumerate() {
+        let y = top + 2.0 + less + height * number as f64;
+        let _ = writeln!(
+            svg,
+            "<rect class=\"{class}\" x=\"{x:.2}\" y=\"{y:.1}\" width=\"{width:.2}\" height=\"{height:.1}\">\
+             <title>{title}</title></rect>"
+        );
+    }
+    if !what.is_empty() && (what.chars().count() + 2) as f64 * LANE_CHARACTER < width {
+        let _ = writeln!(
+            svg,
+            "<text class=\"in\" text-anchor=\"middle\" x=\"{:.2}\" y=\"{:.1}\">{}</text>",
+            x + width / 2.0,
+            top + 12.0,
+            escape(what)
+        );
+    }
+}
+
+fn mark(svg: &mut String, lane: &Lane, mark: &Mark, value: &str, top: f64, scale: &Scale, key: &Key<'_>) {
+    let (x, y) = (scale.x(mark.at_ns), top + LANE / 2.0);
+    let with = if mark.value.is_empty() { String::new() } else { format!(" {}", escape(&mark.value)) };
+    let at = time(mark.at_ns - scale.begin_ns);
+    let title = format!("{}: {}{with}, at {at}", escape(&lane.name), escape(&mark.label));
+    sign(svg, key.label(&mark.label), x, y, &title);
+    if !value.is_empty() {
+        let value = escape(value);
+        let _ =
+            writeln!(svg, "<text class=\"in\" x=\"{:.2}\" y=\"{:.1}\">{value}</text>", x + 7.0, top + 13.0);
+    }
+}
+
+/// The sign of the label with this number, with a title that is escaped already.
+fn sign(svg: &mut String, number: usize, x: f64, y: f64, title: &str) {
+    let class = number.min(SIGNS - 1);
+    let shape = match class {
+        0 => format!("M{x:.2} {:.1}l6 7l-6 7l-6 -7z", y - 7.0),
+        1 => format!("M{x:.2} {:.1}l6 11h-12z", y - 6.0),
+        2 => format!("M{:.2} {y:.1}a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z", x - 5.0),
+        3 => format!("M{:.2} {:.1}h10v10h-10z", x - 5.0, y - 5.0),
+        4 => format!("M{x:.2} {:.1}l6 -11h-12z", y + 6.0),
+        _ => format!("M{:.2} {:.1}h4v4h4v4h-4v4h-4v-4h-4v-4h4z", x - 2.0, y - 6.0),
+    };
+    let _ = writeln!(svg, "<path class=\"mark mark{class}\" d=\"{shape}\"><title>{title}</title></path>");
+}
+
+#[allow(clippy::cast_precision_loss, reason = "pixels")]
+fn axis(svg: &mut String, trace: &Trace, scale: &Scale) {
+    let bottom = trace.lanes.len() as f64 * LANE + 2.0;
+    let step = round_step(scale.length_ns, 8);
+    for at_ns in (0..=scale.length_ns / step).map(|tick| tick * step) {
+        let x = scale.x(scale.begin_ns + at_ns);
+        let label = if at_ns == 0 { "0".to_owned() } else { time(at_ns) };
+        let _ = writeln!(svg, "<line x1=\"{x:.2}\" x2=\"{x:.2}\" y1=\"0\" y2=\"{bottom:.1}\"/>");
+        let _ = writeln!(
+            svg,
+            "<text class=\"faint\" text-anchor=\"middle\" x=\"{x:.2}\" y=\"{:.1}\">{label}</text>",
+            bottom + 14.0
+        );
+    }
+}
+
+/// What a sign of the legend stands for.
+enum Entry<'a> {
+    State(State),
+    Lock(usize, &'a str),
+    Mark(usize, &'a str),
+}
+
+/// The entries of the legend of what occurs in this picture, each with its place from the left and
+/// from the top, and the height of all.
+#[allow(clippy::cast_precision_loss, reason = "a number of characters")]
+fn entries<'a>(trace: &'a Trace, key: &Key<'a>) -> (Vec<(f64, f64, Entry<'a>)>, f64) {
+    /// The width of what is not text in an entry.
+    const SIGN: f64 = 34.0;
+    let spans = || trace.lanes.iter().flat_map(|lane| &lane.spans);
+    let occurs = |state: &State| {
+        spans().any(|span| span.state == *state && (span.holds.is_empty() || *state != State::Holding))
+    };
+    let states = State::ALL.into_iter().filter(occurs).map(Entry::State);
+    let locks = key.locks.iter().enumerate().map(|(number, name)| Entry::Lock(number, name));
+    let locks = locks.filter(|_| spans().any(|span| !span.holds.is_empty()));
+    let marked = |label: &str| trace.lanes.iter().any(|lane| lane.has(label));
+    let marks = key.labels.iter().enumerate().filter(|(_, label)| marked(label));
+    let marks = marks.map(|(number, label)| Entry::Mark(number, label));
+    let (mut x, mut y) = (NAMES, 0.0);
+    let mut placed = Vec::new();
+    for entry in states.chain(locks).chain(marks) {
+        let width = SIGN + entry.words().chars().count() as f64 * LEGEND_CHARACTER;
+        if x + width > WIDTH && x > NAMES {
+            (x, y) = (NAMES, y + LEGEND);
+        }
+        placed.push((x, y, entry));
+        x += width;
+    }
+    (placed, y + LEGEND)
+}
+
+impl Entry<'_> {
+    fn words(&self) -> String {
+        match self {
+            Self::State(state) => state.name().to_owned(),
+            Self::Lock(_, name) => format!("with {name} in hand"),
+            Self::Mark(_, label) => (*label).to_owned(),
+        }
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a number of lanes")]
+fn legend(svg: &mut String, trace: &Trace, key: &Key<'_>) {
+    let top = trace.lanes.len() as f64 * LANE + AXIS + 14.0;
+    for (x, y, entry) in entries(trace, key).0 {
+        let (y, words) = (top + y, escape(&entry.words()));
+        let class = match entry {
+            Entry::State(state) => state.name().to_owned(),
+            Entry::Lock(lock, _) => format!("lock{}", lock.min(LOCKS - 1)),
+            Entry::Mark(number, _) => {
+                sign(svg, number, x + 6.0, y - 5.0, &words);
+                String::new()
+            }
+        };
+        if !class.is_empty() {
+            let _ = writeln!(
+                svg,
+                "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"12\" height=\"10\"/>",
+                y - 10.0
+            );
+        }
+        let _ = writeln!(svg, "<text x=\"{:.1}\" y=\"{y:.1}\">{words}</text>", x + 17.0);
+    }
+}
