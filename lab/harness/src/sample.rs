@@ -181,12 +181,20 @@ pub fn slab_bytes() -> Result<u64> {
     Ok(procfs::Meminfo::current().context("cannot read /proc/meminfo")?.slab)
 }
 
+/// The processes of the tree that exist now, parents before their children.
+///
+/// # Errors
+/// If the tree does not exist.
+pub fn processes(of: Tree) -> Result<Vec<Pid>> {
+    Ok(members(of)?.iter().map(|stat| Pid::from_raw(stat.pid)).collect())
+}
+
 /// All descendants of a process that exist now, parents before their children.
 ///
 /// # Errors
 /// If it does not exist.
 pub fn descendants(root: Pid) -> Result<Vec<Pid>> {
-    Ok(members(Tree::kept_by(root))?.iter().map(|stat| Pid::from_raw(stat.pid)).collect())
+    processes(Tree::kept_by(root))
 }
 
 fn members(of: Tree) -> Result<Vec<Stat>> {

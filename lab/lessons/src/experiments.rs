@@ -8,6 +8,7 @@ pub mod gil;
 pub mod pool;
 pub mod queue;
 pub mod semaphore;
+pub mod servers;
 pub mod spawn;
 pub mod starve;
 pub mod threads;

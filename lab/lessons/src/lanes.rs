@@ -121,8 +121,9 @@ pub fn draw(trace: &Trace, key: &Key<'_>, look: &Look) -> String {
     for lane in &shown {
         let name: String = lane.name.chars().take(name_columns).collect();
         let mut cells = cells(lane, key, &scale);
-        drawn.extend(cells.clone());
+        drawn.extend(cells.iter().map(|(cell, _)| *cell));
         say(&mut cells, lane, &scale, shown.len() <= MOST_WITH_WORDS);
+        let cells: Vec<Cell> = cells.into_iter().map(|(cell, _)| cell).collect();
         text.push_str(&format!("{name:name_columns$} {}\n", row(&cells, look)));
     }
     text.push_str(&scale.axis(name_columns + 1, look));
@@ -197,9 +198,10 @@ pub fn round_step(length: u64, most: u64) -> u64 {
     }
 }
 
-fn cells(lane: &Lane, key: &Key<'_>, scale: &Scale) -> Vec<Cell> {
-    // For how long each sign has lasted in a column; what is drawn lasts longest.
-    let mut lasted: Vec<Vec<(Cell, u64)>> = vec![Vec::new(); scale.columns];
+/// What is drawn in each column, and what the lane is busy with there.
+fn cells<'a>(lane: &'a Lane, key: &Key<'_>, scale: &Scale) -> Vec<(Cell, &'a str)> {
+    // For how long each has lasted in a column; what is drawn lasts longest.
+    let mut lasted: Vec<Vec<((Cell, &str), u64)>> = vec![Vec::new(); scale.columns];
     for span in &lane.spans {
         let locks = key.locks(span);
         let cell = match (span.state, locks.last()) {
@@ -212,44 +214,43 @@ fn cells(lane: &Lane, key: &Key<'_>, scale: &Scale) -> Vec<Cell> {
             let begin = span.begin_ns.max(scale.begin_ns(column));
             let next = if column + 1 == scale.columns { u64::MAX } else { scale.begin_ns(column + 1) };
             let time = span.end_ns.min(next).saturating_sub(begin);
-            match lasted.iter_mut().find(|(its, _)| *its == cell) {
+            match lasted.iter_mut().find(|(its, _)| *its == (cell, &span.what)) {
                 Some((_, before)) => *before += time,
-                None => lasted.push((cell, time)),
+                None => lasted.push(((cell, &span.what), time)),
             }
         }
     }
-    let longest = |lasted: Vec<(Cell, u64)>| {
+    let longest = |lasted: Vec<((Cell, &'a str), u64)>| {
         let longest = lasted.into_iter().filter(|(_, time)| *time > 0).max_by_key(|(_, time)| *time);
-        longest.map_or(Cell::Nothing, |(cell, _)| cell)
+        longest.map_or((Cell::Nothing, ""), |(drawn, _)| drawn)
     };
-    let mut cells: Vec<Cell> = lasted.into_iter().map(longest).collect();
+    let mut cells: Vec<_> = lasted.into_iter().map(longest).collect();
     for mark in &lane.marks {
-        cells[scale.column(mark.at_ns)] = Cell::Mark(key.label(&mark.label));
+        cells[scale.column(mark.at_ns)] = (Cell::Mark(key.label(&mark.label)), "");
     }
     cells
 }
 
-/// Writes the values of marks, and with `words` what a lane is busy with, over cells that all look
-/// alike: nothing is hidden.
-fn say(cells: &mut [Cell], lane: &Lane, scale: &Scale, words: bool) {
+/// Writes the values of marks, and with `words` what a lane is busy with, over columns that all
+/// look alike: nothing is hidden.
+fn say(cells: &mut [(Cell, &str)], lane: &Lane, scale: &Scale, words: bool) {
     for mark in lane.marks.iter().filter(|mark| !mark.value.is_empty()) {
         let column = scale.column(mark.at_ns) + 1;
-        write(cells, column, column + mark.value.chars().count(), &mark.value);
-    }
-    for span in lane.spans.iter().filter(|span| words && !span.what.is_empty()) {
-        let (first, last) = (scale.column(span.begin_ns), scale.column(span.end_ns));
-        let length = span.what.chars().count() + 2;
-        if first + length + 2 <= last {
-            let begin = first + (last - first - length).div_ceil(2);
-            write(cells, begin, begin + length, &format!(" {} ", span.what));
+        let Some(place) = cells.get_mut(column..column + mark.value.chars().count()) else { continue };
+        if place.iter().all(|cell| *cell == place[0] && !matches!(cell.0, Cell::Mark(_) | Cell::Word(_))) {
+            place
+                .iter_mut()
+                .zip(mark.value.chars())
+                .for_each(|(cell, letter)| *cell = (Cell::Word(letter), ""));
         }
     }
-}
-
-fn write(cells: &mut [Cell], first: usize, end: usize, words: &str) {
-    let Some(place) = cells.get_mut(first..end) else { return };
-    if place.iter().all(|cell| *cell == place[0] && !matches!(cell, Cell::Mark(_) | Cell::Word(_))) {
-        place.iter_mut().zip(words.chars()).for_each(|(cell, letter)| *cell = Cell::Word(letter));
+    for run in cells.chunk_by_mut(|one, next| one == next).filter(|_| words) {
+        let said = format!(" {} ", run[0].1);
+        let free = run.len().saturating_sub(said.chars().count());
+        if !run[0].1.is_empty() && free >= 2 {
+            let place = run[free / 2..].iter_mut();
+            place.zip(said.chars()).for_each(|(cell, letter)| *cell = (Cell::Word(letter), ""));
+        }
     }
 }
 

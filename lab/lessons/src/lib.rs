@@ -46,14 +46,16 @@ use serving::UsageError;
 
 use self::experiments::{
     coroutines::Coroutines, counter::Counter, deadlock::Deadlock, event::Event, gil::Gil, pool::Pool,
-    queue::Queue, semaphore::Semaphores, spawn::Spawn, starve::Starve, threads::Threads, tickets::Tickets,
+    queue::Queue, semaphore::Semaphores, servers::Servers, spawn::Spawn, starve::Starve, threads::Threads,
+    tickets::Tickets,
 };
 use self::part::{ActOptions, Part};
 use self::stage::Stage;
 use self::verdict::{Outcome, Verdict};
 
 /// All experiments, in the order of the course.
-pub const EXPERIMENTS: [Entry; 12] = [
+pub const EXPERIMENTS: [Entry; 13] = [
+    Entry::of::<Servers>(),
     Entry::of::<Tickets>(),
     Entry::of::<Spawn>(),
     Entry::of::<Threads>(),

@@ -1,6 +1,8 @@
 //! Lanes over time as SVG: for a page, and as a file that stands alone.
 
 use std::fmt::Write as _;
+use std::mem;
+use std::ops::Range;
 
 use harness::page::{COLOURS, escape};
 
@@ -29,6 +31,9 @@ const NAME_CHARACTERS: usize = 20;
 const LEGEND_CHARACTER: f64 = 6.7;
 const LANE_CHARACTER: f64 = 5.6;
 
+/// The width of a mark's sign, more or less.
+const SIGN_WIDTH: f64 = 12.0;
+
 /// Locks that have a colour of their own; further ones share the last. As many signs of marks.
 const LOCKS: usize = 3;
 const SIGNS: usize = 6;
@@ -44,7 +49,7 @@ pub(super) const STYLE: &str = "\
 .l .blocked{fill:var(--pink)}.l .done{fill:var(--rule)}.l .mark{fill:var(--red);stroke:var(--panel)}\
 .l .mark1{fill:var(--sky)}.l .mark2{fill:var(--ink)}.l .mark3{fill:var(--violet)}.l .mark4{fill:var(--green)}.l .mark5{fill:var(--pink)}\
 .l .lock0{fill:var(--green)}.l .lock1{fill:var(--violet)}.l .lock2{fill:var(--sky)}\
-.l .in{font-size:10px;paint-order:stroke;stroke:var(--panel);stroke-width:3px;stroke-linejoin:round}.l .title{font-weight:600;font-size:14px}";
+.l .in{font-size:10px;paint-order:stroke;stroke:var(--panel);stroke-width:3px;stroke-linejoin:round}.l .ground{fill:var(--panel)}.l .title{font-weight:600;font-size:14px}";
 
 /// All pictures of these lessons, one below the other, as an SVG that needs nothing else.
 pub(super) fn svg(lessons: &[Lesson]) -> String {
@@ -68,7 +73,7 @@ pub(super) fn svg(lessons: &[Lesson]) -> String {
     }
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {top}\" width=\"{WIDTH}\" height=\"{top}\">\n\
-         <style>{COLOURS}{STYLE}</style>\n<rect width=\"100%\" height=\"100%\" style=\"fill:var(--paper)\"/>\n\
+         <style>{COLOURS}{STYLE}</style>\n<rect width=\"100%\" height=\"100%\" style=\"fill:var(--panel)\"/>\n\
          {body}</svg>\n"
     )
 }
@@ -176,15 +181,37 @@ fn bars(svg: &mut String, lane: &Lane, span: &Span, top: f64, scale: &Scale, key
              <title>{title}</title></rect>"
         );
     }
-    if !what.is_empty() && (what.chars().count() + 2) as f64 * LANE_CHARACTER < width {
-        let _ = writeln!(
-            svg,
-            "<text class=\"in\" text-anchor=\"middle\" x=\"{:.2}\" y=\"{:.1}\">{}</text>",
-            x + width / 2.0,
-            top + 12.0,
-            escape(what)
-        );
+    say(svg, what, &free(lane, span, scale), top);
+}
+
+/// The widest part of a bar that no mark is in, from its left to its right end.
+fn free(lane: &Lane, span: &Span, scale: &Scale) -> Range<f64> {
+    let marks = lane.marks.iter().filter(|mark| (span.begin_ns..=span.end_ns).contains(&mark.at_ns));
+    let ends = marks.map(|mark| scale.x(mark.at_ns)).chain([scale.x(span.end_ns)]);
+    let mut left = scale.x(span.begin_ns);
+    let parts = ends.map(|end| mem::replace(&mut left, end)..end);
+    let widest = parts.max_by(|one, other| (one.end - one.start).total_cmp(&(other.end - other.start)));
+    widest.unwrap_or_default()
+}
+
+/// Writes what a lane is busy with, if there is room.
+#[allow(clippy::cast_precision_loss, reason = "a number of characters")]
+fn say(svg: &mut String, what: &str, room: &Range<f64>, top: f64) {
+    let width = what.chars().count() as f64 * LANE_CHARACTER + 6.0;
+    if what.is_empty() || width + 3.0 * SIGN_WIDTH > room.end - room.start {
+        return;
     }
+    let middle = f64::midpoint(room.start, room.end);
+    let _ = writeln!(
+        svg,
+        "<rect class=\"ground\" x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{}\"/>\
+         <text class=\"in\" text-anchor=\"middle\" x=\"{middle:.1}\" y=\"{:.1}\">{}</text>",
+        middle - width / 2.0,
+        top + 2.0,
+        BAR,
+        top + 12.0,
+        escape(what)
+    );
 }
 
 fn mark(svg: &mut String, lane: &Lane, mark: &Mark, value: &str, top: f64, scale: &Scale, key: &Key<'_>) {

@@ -251,6 +251,11 @@ impl Recorder {
         Self { what, ..Self::new(name.into(), Kind::Process, pid, Some(pid), started_ns) }
     }
 
+    /// A lane for the thread `tid` of another process, which is running from `started_ns` on.
+    pub fn thread_of(name: impl Into<String>, pid: i32, tid: i32, started_ns: u64) -> Self {
+        Self::new(name.into(), Kind::Thread, pid, Some(tid), started_ns)
+    }
+
     fn new(name: String, kind: Kind, pid: i32, tid: Option<i32>, since_ns: u64) -> Self {
         let spans = Vec::with_capacity(USUAL_SPANS);
         Self {

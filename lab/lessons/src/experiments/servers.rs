@@ -1,0 +1,337 @@
+//! Three clients against each model in turn: who serves whom, and who waits for whom.
+//!
+//! The first client is slow: it asks, thinks, and asks again. The second asks once, is silent for a
+//! while, and asks again. The third is quick. A server that holds one conversation at a time lets
+//! the second wait until the first has left, although the processor is idle all the time: the server
+//! sleeps in `recv`, and nobody is left to answer. The other models differ in who that "nobody" is.
+//!
+//! The clients record their own lanes. The server's are seen from outside, by the system calls that
+//! its processes and threads are in (`watch`): nothing in a server knows of this lesson, so any
+//! model can be shown.
+
+mod watch;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use clap::{Args, builder::ValueParser};
+use harness::contender::Contender;
+use harness::interrupt::Interrupt;
+use harness::models::{Makes, Model, Workers};
+use harness::server::Server;
+use serving::options::parse_duration;
+
+use self::watch::{ANY_CLIENT, Ports, Watch, client_name};
+use crate::Experiment;
+use crate::stage::Stage;
+use crate::trace::{Lane, Mark, Recorder, State, Trace};
+use crate::verdict::{Claim, Figure, Outcome, Variant, time};
+
+/// A client that waits longer for an answer has found a fault.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Workers of a pool: fewer than the clients.
+const WORKERS: usize = 2;
+
+/// What a client says, and what it is answered.
+const QUESTION: &[u8] = b"hello baby";
+const ANSWER: &[u8] = b"HELLO BABY";
+
+/// The mark of an answer; its value is the client's number.
+const ANSWERED: &str = "answer";
+
+/// An answer may be seen by the client so much later than the watch sees that the server waits for
+/// the next question, or so much earlier, in nanoseconds.
+const SEEN_LATE_NS: u64 = 5_000_000;
+
+/// `lab run servers`
+#[derive(Debug, Args)]
+pub struct Servers {
+    /// The models to show, separated by commas
+    #[arg(short, long, value_name = "MODEL", value_enum, value_delimiter = ',')]
+    #[arg(default_values = ["iterative", "fork", "thread", "pool", "mio", "tokio"])]
+    models: Vec<Model>,
+
+    /// The slow client thinks for this long before it asks again; all else is measured by it
+    #[arg(long, value_name = "TIME", default_value = "120ms", value_parser = ValueParser::new(parse_duration))]
+    pace: Duration,
+}
+
+/// A client: when it comes, and how long it pauses after each answer but the last.
+struct Client {
+    name: &'static str,
+    comes_after: Duration,
+    pauses: Vec<Duration>,
+    /// What it does in a pause.
+    what: &'static str,
+}
+
+impl Servers {
+    /// Three, in the order in which they come.
+    fn clients(&self) -> [Client; 3] {
+        let pace = self.pace;
+        [
+            Client {
+                name: "client 1, slow",
+                comes_after: Duration::ZERO,
+                pauses: vec![pace; 3],
+                what: "thinks",
+            },
+            Client {
+                name: "client 2, silent",
+                comes_after: pace / 2,
+                pauses: vec![pace * 2],
+                what: "is silent",
+            },
+            Client { name: "client 3, quick", comes_after: pace, pauses: vec![pace / 4; 2], what: "" },
+        ]
+    }
+
+    fn show(&self, model: Model) -> Result<Shown> {
+        let interrupt = Interrupt::default();
+        let contender =
+            Contender::own(model, WORKERS, thread::available_parallelism().map_or(1, usize::from));
+        let server = Server::start(&contender, None, &interrupt)?;
+        let (address, ports) = (server.address(), Ports::default());
+        let watch = Watch::begin(server.tree(), address, &ports);
+        let clients = thread::scope(|scope| {
+            let talk = |(number, client): (usize, Client)| {
+                let ports = &ports;
+                let thread = thread::Builder::new().name(client.name.to_owned());
+                thread
+                    .spawn_scoped(scope, move || client.talk(number, address, ports))
+                    .context("cannot start a thread")
+            };
+            let threads: Vec<_> = self.clients().into_iter().enumerate().map(talk).collect::<Result<_>>()?;
+            let lanes =
+                threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a client panicked"))?);
+            lanes.collect::<Result<Vec<Lane>>>()
+        });
+        let watched = watch.end()?;
+        let clients = clients?;
+        server.stop()?;
+        Ok(Shown::new(model, clients, watched))
+    }
+}
+
+impl Client {
+    fn talk(&self, number: usize, address: SocketAddr, ports: &Ports) -> Result<Lane> {
+        let mut me = Recorder::thread(self.name);
+        me.enter_with(State::Sleeping, "");
+        thread::sleep(self.comes_after);
+        me.enter(State::Running);
+        let mut stream = TcpStream::connect(address).context("a client cannot connect")?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        ports.add(stream.local_addr()?.port(), number);
+        for pause in self.pauses.iter().map(Some).chain([None]) {
+            me.enter_with(State::Blocked, "waits for its answer");
+            stream.write_all(QUESTION)?;
+            let mut answer = [0; ANSWER.len()];
+            stream.read_exact(&mut answer).with_context(|| format!("{} was not answered", self.name))?;
+            ensure!(answer == ANSWER, "{} was answered {}", self.name, answer.escape_ascii());
+            me.mark_with(ANSWERED, (number + 1).to_string());
+            if let Some(pause) = pause {
+                me.enter_with(State::Sleeping, self.what);
+                thread::sleep(*pause);
+            }
+        }
+        me.enter(State::Running);
+        stream.shutdown(Shutdown::Write)?;
+        ensure!(stream.read(&mut [0])? == 0, "{} was answered more than it had asked", self.name);
+        Ok(me.end())
+    }
+}
+
+impl Experiment for Servers {
+    const NAME: &'static str = "servers";
+    const QUESTION: &'static str = "Three clients and one server: who serves whom, and who waits for whom?";
+
+    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+        let (mut variants, mut claims) = (Vec::new(), Vec::new());
+        for model in &self.models {
+            if let Err(why) = model.available() {
+                crate::show::note(&format!("{} is left out: {why}", model.name()));
+                continue;
+            }
+            let shown = self.show(*model).with_context(|| format!("{} could not be shown", model.name()))?;
+            claims.push(shown.claim());
+            variants.push(shown.variant());
+        }
+        Ok(Outcome { variants, drawings: Vec::new(), claims })
+    }
+}
+
+/// What was seen of one model.
+struct Shown {
+    model: Model,
+    clients: Vec<Lane>,
+    server: Vec<Lane>,
+    /// Whether it could be seen what the server waits for.
+    is_seen: bool,
+}
+
+impl Shown {
+    fn new(model: Model, clients: Vec<Lane>, watched: watch::Watched) -> Self {
+        let mut server = watched.lanes;
+        for (number, client) in clients.iter().enumerate() {
+            for answer in &client.marks {
+                mark(&mut server, number, answer);
+            }
+        }
+        Self { model, clients, server, is_seen: watched.is_seen }
+    }
+
+    /// When the client got its first answer, and its last, in nanoseconds.
+    fn answers(&self, client: usize) -> (u64, u64) {
+        let marks = &self.clients[client].marks;
+        (marks.first().map_or(u64::MAX, |mark| mark.at_ns), marks.last().map_or(u64::MAX, |mark| mark.at_ns))
+    }
+
+    /// How long the client waited for its first answer, in nanoseconds.
+    fn waited(&self, client: usize) -> u64 {
+        let asked = self.clients[client].spans.iter().find(|span| span.state == State::Blocked);
+        self.answers(client).0.saturating_sub(asked.map_or(0, |span| span.begin_ns))
+    }
+
+    /// How many processes or threads have served clients, as far as that can be told: of event
+    /// loops how many there are.
+    fn servants(&self) -> usize {
+        let is_loop = |lane: &&Lane| lane.spans.iter().any(|span| span.what == ANY_CLIENT);
+        let loops = self.server.iter().filter(is_loop).count();
+        if loops > 0 { loops } else { self.server.iter().filter(|lane| lane.has(ANSWERED)).count() }
+    }
+
+    fn claim(&self) -> Claim {
+        let [(_, last1), (first2, last2), (first3, _)] = [0, 1, 2].map(|client| self.answers(client));
+        let (makes, is_pool) = (self.model.makes(), self.model.workers() == Workers::PerConnection);
+        let servants = self.servants();
+        // Then it is up to the number of cores how many serve.
+        let shares = matches!(makes, Makes::Entry | Makes::Task) && self.model.uses_all_cores();
+        let (waits, serve, expected, why) = match makes {
+            Makes::Nothing => (
+                first2 > last1 && first3 > last2,
+                1,
+                "who comes while another is served waits until that one has left",
+                "A server of one conversation sleeps until the client whose turn it is says something: nobody is there to answer \
+                 the others, although the processor has nothing to do.",
+            ),
+            _ if is_pool => (
+                first2 < last1 && first3 > last1.min(last2),
+                WORKERS,
+                "two workers serve two, and the third client waits until one of them has left",
+                "A worker of a pool belongs to its client from the first word to the last, also while that one is silent.",
+            ),
+            Makes::Process => (
+                first2.max(first3) < last1,
+                3,
+                "nobody waits, for each client has a process of its own",
+                "While one process sleeps through its client's silence, the kernel lets another run.",
+            ),
+            Makes::Thread => (
+                first2.max(first3) < last1,
+                3,
+                "nobody waits, for each client has a thread of its own",
+                "So it is with threads, which share one memory.",
+            ),
+            Makes::Entry | Makes::Task => (
+                first2.max(first3) < last1,
+                1,
+                if shares {
+                    "nobody waits, and event loops share them"
+                } else {
+                    "nobody waits, and one thread serves all of them"
+                },
+                "An event loop never waits for one client, but for whichever speaks next, and has answered before another notices.",
+            ),
+        };
+        let who = match (self.is_seen, makes) {
+            (false, _) => "who served could not be seen".to_owned(),
+            (true, Makes::Process) => format!("{servants} processes served"),
+            (true, Makes::Entry | Makes::Task) => format!("{} served", counted(servants, "event loop")),
+            (true, _) => format!("{} served", counted(servants, "thread")),
+        };
+        // A busy machine may let the watch miss one.
+        let as_many = !self.is_seen || shares || (1..=serve).contains(&servants);
+        Claim::new(
+            waits && as_many,
+            format!("{}: {expected}", self.model.name()),
+            format!("client 2 waited {}, client 3 {}, and {who}", time(self.waited(1)), time(self.waited(2))),
+            why,
+        )
+    }
+
+    fn variant(self) -> Variant {
+        let figures = vec![
+            ("client 2 waited", Figure::Time(self.waited(1))),
+            ("client 3 waited", Figure::Time(self.waited(2))),
+            (
+                "who served",
+                if self.is_seen {
+                    Figure::count(self.servants())
+                } else {
+                    Figure::Word("unknown".to_owned())
+                },
+            ),
+            (
+                "time",
+                Figure::Time(
+                    self.clients
+                        .iter()
+                        .flat_map(|lane| &lane.marks)
+                        .map(|mark| mark.at_ns)
+                        .max()
+                        .unwrap_or(0)
+                        .saturating_sub(self.clients[0].spans.first().map_or(0, |span| span.begin_ns)),
+                ),
+            ),
+        ];
+        let about = match self.model.makes() {
+            Makes::Nothing => "one conversation at a time",
+            Makes::Process if self.model.workers() == Workers::PerConnection => {
+                "two processes, made before anybody comes"
+            }
+            Makes::Thread if self.model.workers() == Workers::PerConnection => {
+                "two threads, made before anybody comes"
+            }
+            Makes::Process => "a process for each client",
+            Makes::Thread => "a thread for each client",
+            _ if self.model.uses_all_cores() => "several event loops, which share the clients",
+            Makes::Entry => "an event loop: all clients in one table",
+            Makes::Task => "a task for each client, all on an event loop",
+        };
+        let lanes = [self.clients, self.server].concat();
+        Variant {
+            name: self.model.name().to_owned(),
+            about: about.to_owned(),
+            trace: Trace::new(lanes),
+            figures,
+        }
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Marks the client's answer also in the lane of who has given it: who waited for this client then,
+/// or the only one that waited for any.
+fn mark(server: &mut [Lane], number: usize, answer: &Mark) {
+    let client = client_name(number);
+    let waits_for = |lane: &Lane, what: &str| {
+        let near = |begin_ns: u64, end_ns: u64| {
+            begin_ns <= answer.at_ns + SEEN_LATE_NS && answer.at_ns <= end_ns + SEEN_LATE_NS
+        };
+        lane.spans.iter().any(|span| span.what == what && near(span.begin_ns, span.end_ns))
+    };
+    let one = |what: &str| {
+        let mut waiting = (0..server.len()).filter(|lane| waits_for(&server[*lane], what));
+        waiting.next().filter(|_| waiting.next().is_none())
+    };
+    if let Some(lane) = one(&client).or_else(|| one(ANY_CLIENT)) {
+        server[lane].marks.push(answer.clone());
+        server[lane].marks.sort_by_key(|mark| mark.at_ns);
+    }
+}
