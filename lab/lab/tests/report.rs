@@ -2,22 +2,20 @@
 //! screens.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod browser;
+
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
 
+use browser::{answer_of, dom, output};
 use compare::change::Change;
 use compare::document::Document;
 use compare::html;
 use compare::metric::Metric;
 use serde_json::Value;
 use tempfile::TempDir;
-
-/// No program in these tests runs longer.
-const DEADLINE: Duration = Duration::from_secs(120);
 
 const LAB: &str = env!("CARGO_BIN_EXE_lab");
 
@@ -75,32 +73,6 @@ addEventListener('securitypolicyviolation', event => faults.push('request: ' + e
 for (const level of ['error', 'warn']) console[level] = (...words) => faults.push(words.join(' '));
 </script>"#;
 
-/// A program that is killed when the test fails.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Runs a program to its end and returns what it wrote to stdout; stderr is for people.
-fn output(command: &mut Command, folder: &Path) -> (bool, String) {
-    let path = folder.join("stdout");
-    let file = fs::File::create(&path).unwrap();
-    let child = command.stdin(Stdio::null()).stdout(file).stderr(Stdio::null()).spawn().unwrap();
-    let (mut running, begun) = (Running(child), Instant::now());
-    let status = loop {
-        match running.0.try_wait().unwrap() {
-            Some(status) => break status,
-            None => assert!(begun.elapsed() < DEADLINE, "{command:?} does not end"),
-        }
-        thread::sleep(Duration::from_millis(10));
-    };
-    (status.success(), fs::read_to_string(path).unwrap())
-}
-
 /// A short comparison: its folder, with `results.json` and `report.html` in it.
 fn measured(more: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -113,44 +85,12 @@ fn measured(more: &[&str]) -> TempDir {
     folder
 }
 
-fn browser() -> Option<PathBuf> {
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
-    folders.iter().flat_map(|folder| names.map(|name| folder.join(name))).find(|path| path.is_file())
-}
-
-/// The DOM of a page in the browser, once it has come to rest.
-fn dom(browser: &Path, folder: &Path, page: &Path, more: &[&str]) -> String {
-    let profile = tempfile::tempdir().unwrap();
-    let mut command = Command::new(browser);
-    command
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
-        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(more)
-        .arg("--dump-dom")
-        .arg(format!("file://{}", page.display()));
-    let (ok, dom) = output(&mut command, folder);
-    assert!(ok, "the browser failed");
-    dom
-}
-
 /// What the browser finds in the report on a screen of that width.
 fn seen(browser: &Path, folder: &Path, width: u32) -> Value {
     let report = fs::read_to_string(folder.join("report.html")).unwrap();
     let watched = report.replacen("<head>", &format!("<head>{WATCH}"), 1);
     let asked = watched.replacen("</body>", &format!("{QUESTIONS}</body>"), 1);
-    let page = folder.join("asked.html");
-    // A frame is as narrow as one wants; a window is not.
-    let framed = asked.replace('&', "&amp;").replace('"', "&quot;");
-    let frame = format!(
-        "<title></title><iframe style='width:{width}px;height:800px;border:0' srcdoc=\"{framed}\"></iframe>"
-    );
-    fs::write(&page, format!("<!DOCTYPE html><meta charset=utf-8>{frame}")).unwrap();
-    let dom = dom(browser, folder, &page, &["--window-size=1400,1200"]);
-    let title = dom.split_once("<title>").unwrap().1.split_once("</title>").unwrap().0;
-    let title = title.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
-    serde_json::from_str(&title).unwrap_or_else(|error| panic!("{error}: the page did not answer: {title}"))
+    answer_of(browser, folder, &asked, width)
 }
 
 /// How many charts there must be: each quantity that anybody has a value of, and each point's
@@ -173,7 +113,7 @@ fn expected_charts(document: &Document) -> usize {
 
 #[test]
 fn a_browser_shows_every_chart_without_network_or_error_on_narrow_and_wide_screens() {
-    let Some(browser) = browser() else {
+    let Some(browser) = browser::browser() else {
         let _ = writeln!(std::io::stderr(), "skipped: chromium is not installed");
         return;
     };
@@ -300,7 +240,7 @@ const FINDINGS: &str = "<script>axe.run().then(found => {
 
 #[test]
 fn the_pages_pass_an_accessibility_audit() {
-    let (Some(browser), Ok(audit)) = (browser(), fs::read_to_string(AUDIT)) else {
+    let (Some(browser), Ok(audit)) = (browser::browser(), fs::read_to_string(AUDIT)) else {
         let _ = writeln!(
             std::io::stderr(),
             "skipped: it needs chromium, and axe-core in target/axe (npm pack axe-core, unpacked)"

@@ -30,6 +30,7 @@ pub mod lanes;
 pub mod page;
 pub mod part;
 mod picture;
+pub mod play;
 pub mod semaphore;
 pub mod show;
 pub mod stage;

@@ -3,16 +3,34 @@
 use std::fmt::Write as _;
 
 use harness::page::{escape, page, scroll};
+use serde_json::{Map, Value, json};
 
 use super::Lesson;
 use super::key::Key;
 use super::picture::{self, STYLE, WIDTH};
+use super::play::programs;
+use super::trace::Trace;
 use super::verdict::{Drawing, Variant, rows};
+
+/// What the reader can do: see the recording moment by moment, and play the scheduler.
+const SCRIPT: &str = include_str!("page.js");
 
 /// How the verdict looks.
 const PAGE_STYLE: &str = "\
 .claims{list-style:none;padding:0;max-width:56rem}.claims li{padding-left:1.6rem;text-indent:-1.6rem;margin:.3rem 0}\
-.claims b{display:inline-block;width:1.6rem;text-indent:0}";
+.claims b{display:inline-block;width:1.6rem;text-indent:0}\
+button{font:inherit;color:inherit;background:var(--panel);border:1px solid var(--faint);border-radius:6px;padding:.3rem .7rem;cursor:pointer}\
+button:disabled{color:var(--faint);cursor:default;border-style:dashed}#language{float:right}\
+.boards{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:1rem}\
+.board{background:var(--panel);border:1px solid var(--rule);border-radius:6px;padding:.3rem 1rem}\
+.threads{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,12rem),1fr));gap:1rem}\
+.thread ol{padding-left:1.6rem}.thread li{padding:.1rem .3rem;border-left:4px solid transparent;white-space:pre-wrap}\
+.thread code{font-size:.85rem}.thread li[aria-current]{border-color:var(--blue);font-weight:600}.thread span{display:block}\
+.shared{font-variant-numeric:tabular-nums;white-space:pre-wrap;min-height:1.5em}.outcome{min-height:1.5em;font-weight:600}\
+input{font:inherit;color:inherit;background:var(--paper);border:1px solid var(--faint);border-radius:6px;max-width:100%}\
+input[type=number]{width:7rem;padding:.2rem .4rem}input[type=range]{vertical-align:middle;width:14rem}\
+ul.now{columns:2 18rem;list-style:none;padding:0;max-width:none}line.now{stroke:var(--red);stroke-width:2}\
+@media print{.play,.replay,#language{display:none}}";
 
 /// The page of these lessons.
 pub fn html(lessons: &[Lesson]) -> String {
@@ -35,6 +53,7 @@ pub fn html(lessons: &[Lesson]) -> String {
         }
         section(&mut body, lesson);
     }
+    script(&mut body, lessons);
     if cfg!(debug_assertions) {
         body.push_str("<p class=\"faint\">Recorded by a debug build.</p>\n");
     }
@@ -93,6 +112,9 @@ fn section(body: &mut String, lesson: &Lesson) {
         body.push_str("</tbody></table></div></figure>\n");
     }
     let _ = writeln!(body, "<p>{}</p>", escape(&lesson.verdict.why));
+    if programs::of(lesson.entry.name).is_some() {
+        let _ = writeln!(body, "<section class=\"play\" data-lesson=\"{}\"></section>", lesson.entry.name);
+    }
 }
 
 fn figure(body: &mut String, variant: &Variant, key: &Key<'_>) {
@@ -106,7 +128,41 @@ fn figure(body: &mut String, variant: &Variant, key: &Key<'_>) {
         scroll(&variant.name)
     );
     picture::lanes(body, &variant.trace, key);
-    body.push_str("</svg></div></figure>\n");
+    let (left, width) = picture::PLACE;
+    let _ = writeln!(
+        body,
+        "</svg></div><div class=\"replay\" data-left=\"{left}\" data-width=\"{width}\" data-length=\"{}\" \
+         data-bottom=\"{}\"></div></figure>",
+        key.length_ns,
+        picture::bottom(&variant.trace)
+    );
+}
+
+/// What the script works with, and the script.
+fn script(body: &mut String, lessons: &[Lesson]) {
+    let traces = lessons.iter().flat_map(|lesson| &lesson.outcome.variants).map(|variant| &variant.trace);
+    let lanes: Vec<Value> = traces.map(recorded).collect();
+    let plays: Map<String, Value> =
+        programs::all().into_iter().map(|(name, play)| (name.to_owned(), json!(play))).collect();
+    // In a script element a `<` could end it.
+    let data = json!({ "lanes": lanes, "plays": plays }).to_string().replace('<', "\\u003c");
+    let _ = writeln!(
+        body,
+        "<script type=\"application/json\" id=\"data\">{data}</script>\n<script>{SCRIPT}</script>"
+    );
+}
+
+/// The lanes of a picture, with times from its beginning.
+fn recorded(trace: &Trace) -> Value {
+    let begin_ns = trace.bounds_ns().0;
+    let lanes = trace.lanes.iter().map(|lane| {
+        let spans = lane.spans.iter().map(|span| {
+            json!([span.state, span.what, span.holds, span.begin_ns - begin_ns, span.end_ns - begin_ns])
+        });
+        let marks = lane.marks.iter().map(|mark| json!([mark.at_ns - begin_ns, mark.label, mark.value]));
+        json!({ "name": lane.name, "spans": spans.collect::<Vec<_>>(), "marks": marks.collect::<Vec<_>>() })
+    });
+    lanes.collect()
 }
 
 fn drawn(body: &mut String, drawing: &Drawing) {

@@ -93,6 +93,15 @@ pub(super) fn height(trace: &Trace, key: &Key<'_>) -> f64 {
     trace.lanes.len() as f64 * LANE + AXIS + entries(trace, key).1
 }
 
+/// Where the lanes begin, in pixels from the left, and how wide they are.
+pub(super) const PLACE: (f64, f64) = (NAMES, WIDTH - NAMES - MARGIN);
+
+/// Where the lanes end, in pixels from the top.
+#[allow(clippy::cast_precision_loss, reason = "a number of lanes")]
+pub(super) fn bottom(trace: &Trace) -> f64 {
+    trace.lanes.len() as f64 * LANE + 2.0
+}
+
 /// Where an instant is, in pixels from the left.
 struct Scale {
     begin_ns: u64,
@@ -106,7 +115,7 @@ impl Scale {
     }
 
     fn width(&self, length_ns: u64) -> f64 {
-        length_ns as f64 * (WIDTH - NAMES - MARGIN) / self.length_ns as f64
+        length_ns as f64 * PLACE.1 / self.length_ns as f64
     }
 }
 
@@ -243,7 +252,7 @@ fn sign(svg: &mut String, number: usize, x: f64, y: f64, title: &str) {
 
 #[allow(clippy::cast_precision_loss, reason = "pixels")]
 fn axis(svg: &mut String, trace: &Trace, scale: &Scale) {
-    let bottom = trace.lanes.len() as f64 * LANE + 2.0;
+    let bottom = bottom(trace);
     let step = round_step(scale.length_ns, 8);
     for at_ns in (0..=scale.length_ns / step).map(|tick| tick * step) {
         let x = scale.x(scale.begin_ns + at_ns);
