@@ -7,12 +7,19 @@ use lessons::trace::State;
 use lesson::lesson;
 
 #[test]
-fn read_sleep_write_loses_all_updates_but_one_also_under_an_interpreters_lock() {
+fn where_all_read_before_any_writes_all_updates_but_one_are_lost_also_under_an_interpreters_lock() {
     let lesson = lesson(&["counter", "--workers=12", "--delay=1ms"]);
-    for way in ["race", "gil"] {
+    for way in ["barrier", "gil"] {
         assert_eq!(lesson.count(way, "left"), 11, "{way}");
     }
     assert_eq!(lesson.trace("gil").most_at_once(State::Holding), 1);
+}
+
+#[test]
+fn a_sleep_alone_loses_most_and_no_pause_few() {
+    let lesson = lesson(&["counter", "--workers=20", "--delay=100ms"]);
+    assert!(lesson.count("race", "left") > 10, "{lesson:?}");
+    assert!(lesson.count("no-pause", "left") <= 10, "{lesson:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Lesson;
-use super::trace::Lane;
+use super::trace::{Band, Lane};
 use super::verdict::{Claim, Variant, Verdict};
 
 /// Counts changes that a reader must know of; a further member is none.
@@ -39,6 +39,8 @@ struct VariantRecord<'a> {
     figures: Map<String, Value>,
     /// Times are nanoseconds of CLOCK_MONOTONIC.
     lanes: &'a [Lane],
+    #[serde(skip_serializing_if = "<[Band]>::is_empty")]
+    bands: &'a [Band],
 }
 
 /// The document of these lessons.
@@ -72,5 +74,11 @@ fn variant(variant: &Variant) -> Result<VariantRecord<'_>> {
         let key = format!("{}{}", name.replace([' ', '-'], "_"), figure.unit());
         figures.insert(key, serde_json::to_value(figure)?);
     }
-    Ok(VariantRecord { name: &variant.name, about: &variant.about, figures, lanes: &variant.trace.lanes })
+    Ok(VariantRecord {
+        name: &variant.name,
+        about: &variant.about,
+        figures,
+        lanes: &variant.trace.lanes,
+        bands: &variant.trace.bands,
+    })
 }

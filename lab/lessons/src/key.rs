@@ -1,7 +1,7 @@
 //! What all pictures of a lesson have in common, so that they can be compared: one time axis, one
 //! sign for each mark, one colour for each lock.
 
-use super::trace::{Lane, Span, Trace};
+use super::trace::{Band, Lane, Span, Trace};
 
 /// The common measure and legend of several pictures.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub struct Key<'a> {
     pub length_ns: u64,
     /// The labels of all marks, in the order of their first appearance.
     pub labels: Vec<&'a str>,
+    /// The most that any band shows; at least 1.
+    pub most: u64,
     /// The names of all locks that are told apart, in the order of the alphabet.
     pub locks: Vec<&'a str>,
 }
@@ -17,9 +19,10 @@ pub struct Key<'a> {
 impl<'a> Key<'a> {
     /// That of these pictures.
     pub fn of(traces: impl IntoIterator<Item = &'a Trace>) -> Self {
-        let mut key = Self { length_ns: 1, ..Self::default() };
+        let mut key = Self { length_ns: 1, most: 1, ..Self::default() };
         for trace in traces {
             key.length_ns = key.length_ns.max(trace.length_ns());
+            key.most = trace.bands.iter().map(Band::most).fold(key.most, u64::max);
             key.add_labels(&trace.lanes);
             let spans = trace.lanes.iter().flat_map(|lane| &lane.spans);
             key.locks.extend(spans.flat_map(|span| &span.holds).map(|lock| &**lock));

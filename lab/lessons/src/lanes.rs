@@ -1,7 +1,7 @@
 //! Lanes over time for the terminal.
 
 use super::key::Key;
-use super::trace::{Lane, State, Trace};
+use super::trace::{Band, Lane, State, Trace};
 use super::verdict::time;
 
 /// Lanes that are all drawn; of more, a sample of fewer.
@@ -26,6 +26,10 @@ const LOCK_COLOURS: [&str; 3] = ["\x1b[38;5;36m", "\x1b[38;5;99m", "\x1b[38;5;39
 /// The signs of a lane that waits with a lock in hand, in the lock's colour.
 const HOLD_AND_WAIT: [char; 3] = ['▚', '▞', '▙'];
 const ASCII_HOLD_AND_WAIT: [char; 3] = ['a', 'b', 'c'];
+
+/// Heights of a band, from nothing to the most.
+const BAND: &[char] = &[' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+const BAND_DIGITS: &[char] = &[' ', '1', '2', '3', '4', '5', '6', '7', '8', '9'];
 
 /// Columns that a label on the time axis needs, with the space around it.
 const TICK_COLUMNS: usize = 14;
@@ -112,7 +116,8 @@ pub fn draw(trace: &Trace, key: &Key<'_>, look: &Look) -> String {
         return "(nothing was recorded)\n".to_owned();
     }
     let shown = sample(&trace.lanes);
-    let longest = shown.iter().map(|lane| lane.name.chars().count()).max().unwrap_or(0);
+    let names = shown.iter().map(|lane| &lane.name).chain(trace.bands.iter().map(|band| &band.name));
+    let longest = names.map(|name| name.chars().count()).max().unwrap_or(0);
     let name_columns = longest.min(MOST_NAME).min(look.columns / 3);
     let columns = look.columns.saturating_sub(name_columns + 1).max(10);
     let scale = Scale { begin_ns: trace.bounds_ns().0, length_ns: key.length_ns.max(1), columns };
@@ -125,6 +130,10 @@ pub fn draw(trace: &Trace, key: &Key<'_>, look: &Look) -> String {
         say(&mut cells, lane, &scale, shown.len() <= MOST_WITH_WORDS);
         let cells: Vec<Cell> = cells.into_iter().map(|(cell, _)| cell).collect();
         text.push_str(&format!("{name:name_columns$} {}\n", row(&cells, look)));
+    }
+    for band in &trace.bands {
+        let name: String = band.name.chars().take(name_columns).collect();
+        text.push_str(&format!("{name:name_columns$} {}\n", band_row(band, key.most, &scale, look)));
     }
     text.push_str(&scale.axis(name_columns + 1, look));
     text.push_str(&legend(&drawn, key, look));
@@ -272,6 +281,20 @@ fn row(cells: &[Cell], look: &Look) -> String {
         text.push_str(NO_COLOUR);
     }
     text
+}
+
+/// How high a band is in each column, of the most that any has in this lesson.
+fn band_row(band: &Band, most: u64, scale: &Scale, look: &Look) -> String {
+    let last_ns = band.values.last().map_or(scale.begin_ns, |(at_ns, _)| *at_ns);
+    let end = scale.column(last_ns);
+    let column = |column: usize| {
+        let value = band.most_within(scale.begin_ns(column), scale.begin_ns(column + 1));
+        let steps = if look.ascii { BAND_DIGITS } else { BAND };
+        // Above nothing is at least the lowest.
+        let height = (value * (steps.len() as u64 - 1)).div_ceil(most.max(1));
+        steps[usize::try_from(height).unwrap_or(0).min(steps.len() - 1)]
+    };
+    (0..=end).map(column).collect::<String>().trim_end().to_owned()
 }
 
 /// What is drawn, each with its sign, in as many lines as it takes.

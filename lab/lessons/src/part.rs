@@ -1,6 +1,7 @@
 //! A process of an experiment, seen from inside: `lab act`, started by a
 //! [`Cast`](super::cast::Cast).
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, Write};
 
 use anyhow::{Context, Result};
@@ -51,7 +52,7 @@ impl Part {
     }
 
     /// From now on the process is in `state`, with `what`, such as the name of a lock.
-    pub fn enter_with(&mut self, state: State, what: &'static str) {
+    pub fn enter_with(&mut self, state: State, what: impl Into<Cow<'static, str>>) {
         let _ = write_line(&Line::Event(now_ns(), Event::enter(state, what)));
     }
 

@@ -9,7 +9,7 @@ use harness::page::{COLOURS, escape};
 use super::Lesson;
 use super::key::Key;
 use super::lanes::round_step;
-use super::trace::{Lane, Mark, Span, State, Trace};
+use super::trace::{Band, Lane, Mark, Span, State, Trace};
 use super::verdict::time;
 
 /// Measures of a picture, in pixels: its width, that of the names, the space right of the lanes,
@@ -19,6 +19,7 @@ const NAMES: f64 = 150.0;
 const MARGIN: f64 = 40.0;
 const LANE: f64 = 18.0;
 const BAR: f64 = 13.0;
+const BAND: f64 = 44.0;
 const AXIS: f64 = 26.0;
 const LEGEND: f64 = 24.0;
 /// The space between two pictures in one SVG, with the title of the second.
@@ -49,7 +50,7 @@ pub(super) const STYLE: &str = "\
 .l .blocked{fill:var(--pink)}.l .done{fill:var(--rule)}.l .mark{fill:var(--red);stroke:var(--panel)}\
 .l .mark1{fill:var(--sky)}.l .mark2{fill:var(--ink)}.l .mark3{fill:var(--violet)}.l .mark4{fill:var(--green)}.l .mark5{fill:var(--pink)}\
 .l .lock0{fill:var(--green)}.l .lock1{fill:var(--violet)}.l .lock2{fill:var(--sky)}\
-.l .in{font-size:10px;paint-order:stroke;stroke:var(--panel);stroke-width:3px;stroke-linejoin:round}.l .ground{fill:var(--panel)}.l .title{font-weight:600;font-size:14px}";
+.l .band{fill:var(--sky)}.l .in{font-size:10px;paint-order:stroke;stroke:var(--panel);stroke-width:3px;stroke-linejoin:round}.l .ground{fill:var(--panel)}.l .title{font-weight:600;font-size:14px}";
 
 /// All pictures of these lessons, one below the other, as an SVG that needs nothing else.
 pub(super) fn svg(lessons: &[Lesson]) -> String {
@@ -90,7 +91,7 @@ fn title(svg: &mut String, title: &str, top: f64) {
 /// The height of a picture, in pixels.
 #[allow(clippy::cast_precision_loss, reason = "a number of lanes")]
 pub(super) fn height(trace: &Trace, key: &Key<'_>) -> f64 {
-    trace.lanes.len() as f64 * LANE + AXIS + entries(trace, key).1
+    bottom(trace) - 2.0 + AXIS + entries(trace, key).1
 }
 
 /// Where the lanes begin, in pixels from the left, and how wide they are.
@@ -99,7 +100,7 @@ pub(super) const PLACE: (f64, f64) = (NAMES, WIDTH - NAMES - MARGIN);
 /// Where the lanes end, in pixels from the top.
 #[allow(clippy::cast_precision_loss, reason = "a number of lanes")]
 pub(super) fn bottom(trace: &Trace) -> f64 {
-    trace.lanes.len() as f64 * LANE + 2.0
+    trace.lanes.len() as f64 * LANE + trace.bands.len() as f64 * BAND + 2.0
 }
 
 /// Where an instant is, in pixels from the left.
@@ -135,7 +136,32 @@ pub(super) fn lanes(svg: &mut String, trace: &Trace, key: &Key<'_>) {
             self::mark(svg, lane, mark, value, top, &scale, key);
         }
     }
+    for (row, band) in trace.bands.iter().enumerate() {
+        self::band(svg, band, trace.lanes.len() as f64 * LANE + row as f64 * BAND, &scale, key.most);
+    }
     legend(svg, trace, key);
+}
+
+/// A band as an area of steps.
+#[allow(clippy::cast_precision_loss, reason = "a number of things")]
+fn band(svg: &mut String, band: &Band, top: f64, scale: &Scale, most: u64) {
+    let base = top + BAND - 2.0;
+    let mut path = format!("M{NAMES:.2} {base:.1}");
+    for (at_ns, value) in &band.values {
+        let height = (BAND - 6.0) * *value as f64 / most as f64;
+        let _ = write!(path, "H{:.2}V{:.1}", scale.x(*at_ns), base - height);
+    }
+    let name = escape(&band.name);
+    let _ = writeln!(
+        svg,
+        "<text x=\"8\" y=\"{:.1}\">{name}</text><path class=\"band\" d=\"{path}V{base:.1}z\"><title>{name}: at most {}</title></path>\
+         <text class=\"faint\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">most {}</text>",
+        top + BAND / 2.0 + 4.0,
+        band.most(),
+        NAMES - 6.0,
+        top + BAND / 2.0 + 4.0,
+        band.most()
+    );
 }
 
 fn name(svg: &mut String, lane: &Lane, top: f64) {
@@ -182,11 +208,13 @@ fn bars(svg: &mut String, lane: &Lane, span: &Span, top: f64, scale: &Scale, key
     );
     let (x, width) = (scale.x(*begin_ns), scale.width(end_ns - begin_ns));
     let height = (BAR - 2.0 * less) / classes.len() as f64;
+    // A gap, so that where one ends and another begins is seen.
+    let width_drawn = if width > 4.0 { width - 1.0 } else { width };
     for (number, class) in classes.iter().enumerate() {
         let y = top + 2.0 + less + height * number as f64;
         let _ = writeln!(
             svg,
-            "<rect class=\"{class}\" x=\"{x:.2}\" y=\"{y:.1}\" width=\"{width:.2}\" height=\"{height:.1}\">\
+            "<rect class=\"{class}\" x=\"{x:.2}\" y=\"{y:.1}\" width=\"{width_drawn:.2}\" height=\"{height:.1}\">\
              <title>{title}</title></rect>"
         );
     }
@@ -314,7 +342,7 @@ impl Entry<'_> {
 
 #[allow(clippy::cast_precision_loss, reason = "a number of lanes")]
 fn legend(svg: &mut String, trace: &Trace, key: &Key<'_>) {
-    let top = trace.lanes.len() as f64 * LANE + AXIS + 14.0;
+    let top = bottom(trace) - 2.0 + AXIS + 14.0;
     for (x, y, entry) in entries(trace, key).0 {
         let (y, words) = (top + y, escape(&entry.words()));
         let class = match entry {

@@ -144,12 +144,56 @@ impl Lane {
 pub struct Trace {
     /// From top to bottom.
     pub lanes: Vec<Lane>,
+    /// What is drawn below them; usually nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bands: Vec<Band>,
+}
+
+/// How many of something there were, over time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Band {
+    /// Short.
+    pub name: String,
+    /// When the number became what, in the order of time; 0 before.
+    pub values: Vec<(u64, u64)>,
+}
+
+impl Band {
+    /// From when how many came or went.
+    pub fn of_changes(name: impl Into<String>, mut changes: Vec<(u64, i64)>) -> Self {
+        // At one instant who leaves goes before who comes.
+        changes.sort_unstable();
+        let mut now = 0_i64;
+        let values = changes.into_iter().map(|(at_ns, change)| {
+            now += change;
+            (at_ns, u64::try_from(now).unwrap_or(0))
+        });
+        Self { name: name.into(), values: values.collect() }
+    }
+
+    /// The most there were at one time.
+    pub fn most(&self) -> u64 {
+        self.values.iter().map(|(_, value)| *value).max().unwrap_or(0)
+    }
+
+    /// The most there were at any time from one instant to before another.
+    pub fn most_within(&self, from_ns: u64, to_ns: u64) -> u64 {
+        let before = self.values.iter().rfind(|(at_ns, _)| *at_ns <= from_ns).map_or(0, |(_, value)| *value);
+        let within = self.values.iter().filter(|(at_ns, _)| (from_ns..to_ns).contains(at_ns));
+        within.map(|(_, value)| *value).fold(before, u64::max)
+    }
 }
 
 impl Trace {
     /// These lanes, from top to bottom.
     pub fn new(lanes: Vec<Lane>) -> Self {
-        Self { lanes }
+        Self { lanes, bands: Vec::new() }
+    }
+
+    /// The same, with a band below.
+    pub fn with(mut self, band: Band) -> Self {
+        self.bands.push(band);
+        self
     }
 
     /// The first and the last instant, in nanoseconds of CLOCK_MONOTONIC; equal if there is

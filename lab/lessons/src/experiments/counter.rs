@@ -1,10 +1,23 @@
-//! A hundred workers decrement 100: what is left, by read-sleep-write, under an interpreter's lock,
-//! under a mutex, and by an atomic.
+//! A hundred workers decrement 100: what is left without a pause, by read-sleep-write, under an
+//! interpreter's lock, under a mutex, and by an atomic.
 //!
-//! The course: `count = num; time.sleep(0.1); num = count - 1` in a hundred threads leaves 99, with
-//! a lock around it 0. The counter is an atomic in every variant, so this is no data race; the lost
-//! updates are a race *condition*, which no type forbids. It does not take luck to see it: nobody
-//! writes before all have read.
+//! The course: `num -= 1` in a hundred threads leaves 0, and `count = num; time.sleep(0.1); num =
+//! count - 1` leaves 99, with a lock around it 0. The first is right by luck only: between its
+//! reading and its writing there is little time, but there is some. The counter is an atomic in
+//! every variant, so this is no data race; the lost updates are a race *condition*, which no type
+//! forbids. A plain number cannot even be shared so: what follows does not compile, since only one
+//! closure may change `num`, and none that outlives it.
+//!
+//! ```compile_fail
+//! let mut num = 100;
+//! std::thread::scope(|scope| {
+//!     for _ in 0..100 {
+//!         scope.spawn(|| num -= 1);
+//!     }
+//! });
+//! ```
+//!
+//! Where a variant must not depend on luck, nobody writes before all have read (`barrier`, `gil`).
 //!
 //! What an interpreter's lock (CPython's GIL) protects is each step: no number is torn. It is given
 //! away while its owner sleeps, so it does not protect what two steps mean together.
@@ -35,7 +48,7 @@ pub struct Counter {
     workers: usize,
 
     /// A worker sleeps for this long between reading and writing
-    #[arg(long, value_name = "TIME", default_value = "2ms", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = parse_duration)]
     delay: Duration,
 
     /// Only one way
@@ -45,8 +58,12 @@ pub struct Counter {
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
 enum Way {
+    /// Read and write, with nothing in between
+    NoPause,
     /// Read, sleep, write
     Race,
+    /// Read, wait until all have read, sleep, write
+    Barrier,
     /// The same, each step under a lock that is given away for the sleep
     Gil,
     /// Read, sleep and write under one lock
@@ -75,7 +92,9 @@ impl Experiment for Counter {
                 all_have_read: Barrier::new(self.workers),
             };
             let lanes = on_threads(self.workers, "worker", |_, me| match way {
+                Way::NoPause => decrement(&shared, me, || ()),
                 Way::Race => self.race(&shared, me),
+                Way::Barrier => self.after_all_have_read(&shared, me),
                 Way::Gil => self.under_gil(&shared, me),
                 Way::Mutex => self.under_mutex(&shared, me),
                 Way::Atomic => self.atomically(&shared, me),
@@ -90,6 +109,10 @@ impl Experiment for Counter {
 
 impl Counter {
     fn race(&self, shared: &Shared, me: &mut Recorder) {
+        decrement(shared, me, || thread::sleep(self.delay));
+    }
+
+    fn after_all_have_read(&self, shared: &Shared, me: &mut Recorder) {
         let read = shared.number.load(Ordering::SeqCst);
         me.mark_with("read", read.to_string());
         me.enter_with(State::Blocked, "until all have read");
@@ -140,9 +163,23 @@ impl Counter {
         let observed = format!("{left} left after {all} decrements ({})", name(way));
         let length = Figure::Time(trace.length_ns());
         match way {
+            Way::NoPause => Claim::new(
+                left <= all / 2,
+                "without a pause few updates are lost, and often none",
+                observed,
+                "Between reading and writing there is little time for another to come, but there is some: right by luck is wrong.",
+            ),
             Way::Race => Claim::new(
+                left > all / 2 || self.delay.is_zero() || all == 1,
+                format!(
+                    "with a sleep between reading and writing nearly all are lost: about {lost} are left"
+                ),
+                observed,
+                "While one slept, the others read the same number, and each wrote one less than that.",
+            ),
+            Way::Barrier => Claim::new(
                 left == lost && all_read_before_any_wrote(trace),
-                format!("read-sleep-write leaves {lost}"),
+                format!("where all read before any writes, {lost} are left, and never less"),
                 observed,
                 format!("All {all} had read {all} before the first wrote, so each wrote {lost}."),
             ),
@@ -171,7 +208,9 @@ impl Counter {
 
     fn variant(&self, way: Way, trace: Trace, left: usize) -> Variant {
         let about = match way {
+            Way::NoPause => "read and write, with nothing in between",
             Way::Race => "read, sleep, write",
+            Way::Barrier => "read, wait until all have read, sleep, write",
             Way::Gil => "the same, each step under an interpreter's lock, which sleepers give away",
             Way::Mutex => "read, sleep and write under one mutex",
             Way::Atomic => "sleep, then decrement in one step",
@@ -185,6 +224,19 @@ impl Counter {
         ];
         Variant { name: name(way), about: about.to_owned(), trace, figures }
     }
+}
+
+/// Reads, does something in between, and writes one less.
+fn decrement(shared: &Shared, me: &mut Recorder, between: impl FnOnce()) {
+    let read = shared.number.load(Ordering::SeqCst);
+    me.mark_with("read", read.to_string());
+    me.enter(State::Sleeping);
+    between();
+    me.enter(State::Running);
+    // Where an update is lost, others have written less meanwhile.
+    let written = read.saturating_sub(1);
+    shared.number.store(written, Ordering::SeqCst);
+    me.mark_with("write", written.to_string());
 }
 
 /// Does something under the lock.

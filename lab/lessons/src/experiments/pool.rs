@@ -136,7 +136,7 @@ impl Experiment for Pool {
         me.enter_with(State::Blocked, "for a task");
         me.tell(&Word::Ready)?;
         while let Some(task) = me.hear::<Task>()? {
-            me.enter_with(State::Sleeping, "at a task");
+            me.enter_with(State::Sleeping, task_name(task.number));
             me.tell(&Word::Begun)?;
             if task.kills {
                 // Nothing comes but the kill.
@@ -179,7 +179,7 @@ impl Pool {
         let fails = way.fails().then_some(self.fails - 1);
         for task in self.all(way) {
             pool.submit(task.number, move |worker| {
-                worker.enter_with(State::Sleeping, "at a task");
+                worker.enter_with(State::Sleeping, task_name(task.number));
                 if Some(task.number) == fails {
                     thread::sleep(task.delay);
                     // As `panic!`, without its words on stderr.
@@ -192,7 +192,7 @@ impl Pool {
         let mut called = Vec::new();
         me.enter_with(State::Blocked, "for a result");
         while let Some(result) = pool.result() {
-            me.mark("callback");
+            me.mark_with("callback", (result.0 + 1).to_string());
             called.push(result);
         }
         me.enter(State::Running);
@@ -288,6 +288,11 @@ impl Done {
         let numbers: Vec<_> = self.called.iter().map(|(number, _)| *number).collect();
         (0..numbers.len()).filter(|at| numbers[at + 1..].iter().any(|later| *later < numbers[*at])).count()
     }
+}
+
+/// What a task is called where it is done.
+fn task_name(number: usize) -> String {
+    format!("task {}", number + 1)
 }
 
 /// What a task does.

@@ -24,7 +24,7 @@ use crate::Experiment;
 use crate::cast::{Cast, Heard};
 use crate::part::Part;
 use crate::stage::Stage;
-use crate::trace::{Recorder, State, Trace};
+use crate::trace::{Band, Recorder, State, Trace};
 use crate::verdict::{Claim, Figure, Outcome, Variant, time};
 
 use self::bounded::Bounded;
@@ -41,6 +41,9 @@ const MOST_ITEMS: usize = 10_000;
 /// What the lanes call the waits for each other.
 const FOR_A_PLACE: &str = "for a place";
 const FOR_AN_ITEM: &str = "for an item";
+
+/// What the band is called that shows how many items are in the queue.
+const QUEUED: &str = "queued";
 
 /// `lab run queue`
 #[derive(Debug, Args)]
@@ -170,7 +173,8 @@ impl Queue {
             lane.name = name;
         }
         let taken = taken.into_iter().map(|mine| mine.into_inner().unwrap_or_else(PoisonError::into_inner));
-        Ok(Traffic { way, trace: Trace::new(lanes), most: queue.most(), taken: taken.collect() })
+        let trace = Trace::new(lanes).with(Band::of_changes(QUEUED, queue.changes()));
+        Ok(Traffic { way, trace, most: queue.most(), taken: taken.collect() })
     }
 
     fn produce(&self, queue: &Bounded<u64>, number: usize, me: &mut Recorder) {
@@ -230,7 +234,9 @@ impl Queue {
         }
         let (lanes, statuses) = cast.join()?;
         ensure!(statuses.iter().all(|status| status.success()), "a process failed");
-        Ok(Traffic { way: Way::Processes, trace: Trace::new(lanes), most: most(changes), taken })
+        let queued = Band::of_changes(QUEUED, changes);
+        let most = usize::try_from(queued.most()).unwrap_or(usize::MAX);
+        Ok(Traffic { way: Way::Processes, trace: Trace::new(lanes).with(queued), most, taken })
     }
 
     fn most_claim(&self, traffic: &Traffic) -> Claim {
@@ -304,18 +310,6 @@ impl Queue {
         ];
         Variant { name: name(traffic.way), about, trace: traffic.trace, figures }
     }
-}
-
-/// The most that were there at one time, from when how many came or went.
-fn most(mut changes: Vec<(u64, i32)>) -> usize {
-    // At one instant who leaves goes before who comes.
-    changes.sort_unstable();
-    let mut now = 0;
-    let counts = changes.iter().map(|(_, change)| {
-        now += change;
-        now
-    });
-    counts.max().and_then(|most| usize::try_from(most).ok()).unwrap_or(0)
 }
 
 impl Traffic {

@@ -85,14 +85,14 @@ impl ProcessPool {
                     let Some(task) = self.doing[worker].take() else { bail!("a worker had no task") };
                     self.give(worker)?;
                     self.open -= 1;
-                    me.mark("callback");
+                    me.mark_with("callback", (task.number + 1).to_string());
                     call_back((task.number, Some(result)));
                 }
                 Heard::End(worker) => {
                     let Some(task) = self.doing[worker].take() else { bail!("a worker ended unasked") };
                     self.hire()?;
                     self.open -= 1;
-                    me.mark("callback");
+                    me.mark_with("callback", (task.number + 1).to_string());
                     call_back((task.number, None));
                 }
             }

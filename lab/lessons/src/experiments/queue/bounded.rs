@@ -8,6 +8,8 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::trace::now_ns;
+
 /// The queue.
 #[derive(Debug)]
 pub(super) struct Bounded<T> {
@@ -23,13 +25,16 @@ pub(super) struct Bounded<T> {
 struct State<T> {
     items: VecDeque<T>,
     most: usize,
+    /// When an item came (1) or went (-1).
+    changes: Vec<(u64, i64)>,
     is_closed: bool,
 }
 
 impl<T> Bounded<T> {
     /// Empty; so many items fit in.
     pub(super) fn new(capacity: usize) -> Self {
-        let state = Mutex::new(State { items: VecDeque::new(), most: 0, is_closed: false });
+        let state =
+            Mutex::new(State { items: VecDeque::new(), most: 0, changes: Vec::new(), is_closed: false });
         Self { capacity, state, filled: Condvar::new(), emptied: Condvar::new() }
     }
 
@@ -45,6 +50,7 @@ impl<T> Bounded<T> {
             self.emptied.wait_while(self.state(), is_full).unwrap_or_else(PoisonError::into_inner);
         state.items.push_back(item);
         state.most = state.most.max(state.items.len());
+        state.changes.push((now_ns(), 1));
         // All, since not only takers wait for it: see `wait_for`.
         self.filled.notify_all();
     }
@@ -55,6 +61,9 @@ impl<T> Bounded<T> {
         let mut state =
             self.filled.wait_while(self.state(), is_waiting).unwrap_or_else(PoisonError::into_inner);
         let item = state.items.pop_front();
+        if item.is_some() {
+            state.changes.push((now_ns(), -1));
+        }
         self.emptied.notify_one();
         item
     }
@@ -69,6 +78,11 @@ impl<T> Bounded<T> {
     pub(super) fn close(&self) {
         self.state().is_closed = true;
         self.filled.notify_all();
+    }
+
+    /// When an item came (1) or went (-1), in the order in which they did.
+    pub(super) fn changes(&self) -> Vec<(u64, i64)> {
+        self.state().changes.clone()
     }
 
     /// The most items that were in it at one time.
