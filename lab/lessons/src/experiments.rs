@@ -5,12 +5,14 @@ pub mod counter;
 pub mod deadlock;
 pub mod event;
 pub mod gil;
+pub mod levels;
 pub mod pool;
 pub mod queue;
 pub mod semaphore;
 pub mod servers;
 pub mod spawn;
 pub mod starve;
+pub mod submit;
 pub mod threads;
 pub mod tickets;
 

@@ -46,16 +46,16 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use serving::UsageError;
 
 use self::experiments::{
-    coroutines::Coroutines, counter::Counter, deadlock::Deadlock, event::Event, gil::Gil, pool::Pool,
-    queue::Queue, semaphore::Semaphores, servers::Servers, spawn::Spawn, starve::Starve, threads::Threads,
-    tickets::Tickets,
+    coroutines::Coroutines, counter::Counter, deadlock::Deadlock, event::Event, gil::Gil, levels::Levels,
+    pool::Pool, queue::Queue, semaphore::Semaphores, servers::Servers, spawn::Spawn, starve::Starve,
+    submit::Submit, threads::Threads, tickets::Tickets,
 };
 use self::part::{ActOptions, Part};
 use self::stage::Stage;
 use self::verdict::{Outcome, Verdict};
 
 /// All experiments, in the order of the course.
-pub const EXPERIMENTS: [Entry; 13] = [
+pub const EXPERIMENTS: [Entry; 15] = [
     Entry::of::<Servers>(),
     Entry::of::<Tickets>(),
     Entry::of::<Spawn>(),
@@ -66,9 +66,11 @@ pub const EXPERIMENTS: [Entry; 13] = [
     Entry::of::<Semaphores>(),
     Entry::of::<Event>(),
     Entry::of::<Pool>(),
+    Entry::of::<Submit>(),
     Entry::of::<Queue>(),
     Entry::of::<Coroutines>(),
     Entry::of::<Starve>(),
+    Entry::of::<Levels>(),
 ];
 
 /// An experiment, as its options: sizes and delays whose defaults are the course's numbers.

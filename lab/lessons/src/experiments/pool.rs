@@ -9,7 +9,7 @@
 //! callback never comes, and the pool has a worker less.
 
 mod processes;
-mod threads;
+pub(super) mod threads;
 
 use std::panic;
 use std::thread;

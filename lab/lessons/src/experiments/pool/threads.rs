@@ -14,11 +14,11 @@ use crate::trace::{Lane, Recorder, State};
 type Job<R> = Box<dyn FnOnce(&mut Recorder) -> R + Send>;
 
 /// What came of a job: its number, and what it returned, or nothing if it panicked.
-pub(super) type Result<R> = (usize, Option<R>);
+pub(in crate::experiments) type Result<R> = (usize, Option<R>);
 
 /// The pool.
 #[derive(Debug)]
-pub(super) struct ThreadPool<R> {
+pub(in crate::experiments) struct ThreadPool<R> {
     jobs: Arc<Jobs<R>>,
     results: Receiver<Result<R>>,
     workers: Vec<JoinHandle<Lane>>,
@@ -40,7 +40,7 @@ impl<R: Send + 'static> ThreadPool<R> {
     ///
     /// # Errors
     /// If the system does not give that many threads: then none is left.
-    pub(super) fn start(workers: usize, catches: bool) -> io::Result<Self> {
+    pub(in crate::experiments) fn start(workers: usize, catches: bool) -> io::Result<Self> {
         let queue = Mutex::new(Queue { waiting: VecDeque::new(), is_closed: false });
         let jobs = Arc::new(Jobs { queue, changed: Condvar::new() });
         let (send, results) = mpsc::channel();
@@ -61,24 +61,33 @@ impl<R: Send + 'static> ThreadPool<R> {
     }
 
     /// Queues a job up, and returns at once.
-    pub(super) fn submit(&self, number: usize, job: impl FnOnce(&mut Recorder) -> R + Send + 'static) {
+    pub(in crate::experiments) fn submit(
+        &self,
+        number: usize,
+        job: impl FnOnce(&mut Recorder) -> R + Send + 'static,
+    ) {
         self.jobs.queue().waiting.push_back((number, Box::new(job)));
         self.jobs.changed.notify_one();
     }
 
     /// No job is submitted any more: workers that find none left end.
-    pub(super) fn close(&self) {
+    pub(in crate::experiments) fn close(&self) {
         self.jobs.queue().is_closed = true;
         self.jobs.changed.notify_all();
     }
 
     /// Waits for what comes of any job; `None` if no worker is left.
-    pub(super) fn result(&self) -> Option<Result<R>> {
+    pub(in crate::experiments) fn result(&self) -> Option<Result<R>> {
         self.results.recv().ok()
     }
 
+    /// What has come of any job, if anything has and nobody was told.
+    pub(in crate::experiments) fn try_result(&self) -> Option<Result<R>> {
+        self.results.try_recv().ok()
+    }
+
     /// Waits for the end of the workers. Returns their lanes.
-    pub(super) fn join(self) -> Vec<Lane> {
+    pub(in crate::experiments) fn join(self) -> Vec<Lane> {
         self.close();
         // A worker that panicked outside of its job would be an error of the pool, whose lane is
         // missing then.

@@ -1,0 +1,233 @@
+//! Processes, threads and coroutines together: the last lesson.
+//!
+//! The course ends with it: a process for each core, some threads in each, many coroutines in each
+//! thread. Every level does what the one above cannot do as cheaply: processes compute at the same
+//! time whatever language they are written in, and one's crash is its own; threads share memory;
+//! coroutines wait by the thousand. `server-hybrid` is this as a server.
+//!
+//! Here twenty clients each wait for an answer and then compute a little. A client is a coroutine
+//! on one thread, then on two threads, then on two threads in each of two processes.
+
+use std::cell::RefCell;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+use serving::options::{parse_count, parse_duration};
+
+use super::{name, ways};
+use crate::Experiment;
+use crate::cast::Cast;
+use crate::executor::{Alarms, Stuck, Task, run};
+use crate::part::Part;
+use crate::stage::Stage;
+use crate::trace::{Event, Kind, Lane, Recorder, State, Trace, now_ns};
+use crate::verdict::{Claim, Figure, Outcome, Variant, time};
+
+/// The most clients, processes and threads.
+const MOST: usize = 1000;
+const MOST_PROCESSES: usize = 20;
+
+/// `lab run levels`
+#[derive(Debug, Args)]
+pub struct Levels {
+    /// Clients in all
+    #[arg(long, value_name = "N", default_value = "20", value_parser = parse_count::<MOST>)]
+    clients: usize,
+
+    /// Processes, and threads in each
+    #[arg(long, value_name = "N", default_value = "2", value_parser = parse_count::<MOST_PROCESSES>)]
+    processes: usize,
+
+    /// A client waits for this long
+    #[arg(long, value_name = "TIME", default_value = "60ms", value_parser = parse_duration)]
+    wait: Duration,
+
+    /// Then it computes for this long
+    #[arg(long, value_name = "TIME", default_value = "3ms", value_parser = parse_duration)]
+    compute: Duration,
+
+    /// Only one way
+    #[arg(long, value_enum, value_name = "VARIANT")]
+    only: Option<Way>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum Way {
+    /// A coroutine for each client, on one thread
+    Coroutines,
+    /// The coroutines shared out among threads
+    Threads,
+    /// The threads shared out among processes
+    Processes,
+}
+
+/// What a thread has to do: these clients, all at once.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Share {
+    first: usize,
+    clients: usize,
+    threads: usize,
+    wait: Duration,
+    compute: Duration,
+}
+
+impl Experiment for Levels {
+    const NAME: &'static str = "levels";
+    const QUESTION: &'static str =
+        "Processes, threads, coroutines: what does each level add to the one below?";
+
+    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+        let mut seen: Vec<(Way, Trace)> = Vec::new();
+        for way in ways(self.only, Way::value_variants()) {
+            seen.push((way, Trace::new(self.observe(way)?)));
+        }
+        let claims = seen.iter().map(|(way, trace)| self.claim(*way, trace)).collect();
+        let variants = seen.into_iter().map(|(way, trace)| variant(way, trace)).collect();
+        Ok(Outcome { variants, drawings: Vec::new(), claims })
+    }
+
+    fn act(part: &str, me: &mut Part) -> Result<()> {
+        let share: Share = serde_json::from_str(part)?;
+        me.enter_with(State::Blocked, "its threads");
+        share.on_threads()?.into_iter().for_each(|lane| me.hand_over(lane));
+        Ok(())
+    }
+}
+
+impl Levels {
+    fn observe(&self, way: Way) -> Result<Vec<Lane>> {
+        let threads = if way == Way::Threads { self.processes } else { 1 };
+        let all = Share { first: 0, clients: self.clients, threads, wait: self.wait, compute: self.compute };
+        if way != Way::Processes {
+            return all.on_threads();
+        }
+        let mut cast = Cast::new(Self::NAME);
+        for (number, share) in all.parts(self.processes).enumerate() {
+            cast.start(format!("process {}", number + 1), &Share { threads: self.processes, ..share })?;
+        }
+        let (lanes, statuses) = cast.join()?;
+        if statuses.iter().any(|status| !status.success()) {
+            bail!("a process failed");
+        }
+        Ok(lanes)
+    }
+
+    fn claim(&self, way: Way, trace: &Trace) -> Claim {
+        let clients: Vec<&Lane> = trace.lanes.iter().filter(|lane| lane.kind == Kind::Task).collect();
+        let asleep = trace.most_at_once(State::Sleeping);
+        let computing = trace.most_at_once(State::Holding);
+        let mut processes: Vec<_> = clients.iter().map(|lane| lane.pid).collect();
+        processes.sort_unstable();
+        processes.dedup();
+        let is_complete = clients.len() == self.clients;
+        let length = time(trace.length_ns());
+        let observed = format!(
+            "{} after {length}: at most {asleep} waited at once, and {computing} computed",
+            name(way)
+        );
+        match way {
+            Way::Coroutines => Claim::new(
+                is_complete && asleep > self.clients / 2 && computing == 1 && processes.len() == 1,
+                "coroutines let all wait at once, and one compute at a time",
+                observed,
+                "A coroutine that waits gives its thread back; one that computes keeps it.",
+            ),
+            Way::Threads => Claim::new(
+                is_complete && computing <= self.processes && processes.len() == 1,
+                format!("on {} threads so many can compute at once, in one process", self.processes),
+                observed,
+                "Each thread runs its own coroutines, and the kernel gives the threads the cores that there are.",
+            ),
+            Way::Processes => Claim::new(
+                is_complete && processes.len() == self.processes.min(self.clients),
+                format!(
+                    "{} processes share out the clients, and one's crash is not the others'",
+                    self.processes
+                ),
+                format!("{observed}, in {} processes", processes.len()),
+                "Processes add a wall between the clients, and in Python, whose interpreter runs one thread at a time, cores.",
+            ),
+        }
+    }
+}
+
+impl Share {
+    /// As equal as can be.
+    fn parts(self, count: usize) -> impl Iterator<Item = Self> {
+        let start = move |part: usize| self.clients * part / count;
+        (0..count)
+            .map(move |part| Self {
+                first: self.first + start(part),
+                clients: start(part + 1) - start(part),
+                ..self
+            })
+            .filter(|share| share.clients > 0)
+    }
+
+    /// Runs all clients, and returns their lanes.
+    fn on_threads(self) -> Result<Vec<Lane>> {
+        thread::scope(|scope| {
+            let start = |(number, share): (usize, Self)| {
+                let thread = thread::Builder::new().name(format!("thread {}", number + 1));
+                thread
+                    .spawn_scoped(scope, move || share.on_one_thread(number + 1))
+                    .context("cannot start a thread")
+            };
+            let threads: Vec<_> = self.parts(self.threads).enumerate().map(start).collect::<Result<_>>()?;
+            let lanes = threads.into_iter().map(|it| it.join().map_err(|_| anyhow!("a thread panicked"))?);
+            lanes.collect::<Result<Vec<_>>>().map(|lanes| lanes.concat())
+        })
+    }
+
+    fn on_one_thread(self, thread: usize) -> Result<Vec<Lane>> {
+        let alarms = Alarms::default();
+        let lanes = RefCell::new(Vec::new());
+        let clients =
+            (0..self.clients).map(|number| self.client(self.first + number, thread, &alarms, &lanes));
+        let tasks: Vec<Task<'_>> = clients.map(|client| Box::pin(client) as Task<'_>).collect();
+        if let Err(Stuck { tasks }) = run(&alarms, tasks) {
+            bail!("{tasks} clients wait for what nobody does");
+        }
+        Ok(lanes.into_inner())
+    }
+
+    async fn client(self, number: usize, thread: usize, alarms: &Alarms, lanes: &RefCell<Vec<Lane>>) {
+        let mut me = Recorder::task(format!("client {}", number + 1));
+        let due = Instant::now() + self.wait;
+        me.enter_with(State::Sleeping, format!("on thread {thread}"));
+        let due_ns = now_ns() + u64::try_from(self.wait.as_nanos()).unwrap_or(u64::MAX / 2);
+        alarms.sleep_until(due).await;
+        if due_ns < now_ns() {
+            // Its wait was over, and another had the thread.
+            me.apply(due_ns, Event::enter(State::Waiting, ""));
+        }
+        me.enter(State::Holding);
+        compute(self.compute);
+        lanes.borrow_mut().push(me.end());
+    }
+}
+
+fn compute(time: Duration) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        std::hint::spin_loop();
+    }
+}
+
+fn variant(way: Way, trace: Trace) -> Variant {
+    let about = match way {
+        Way::Coroutines => "a coroutine for each client, all on one thread",
+        Way::Threads => "a coroutine for each client, on several threads",
+        Way::Processes => "a coroutine for each client, on several threads in each of several processes",
+    };
+    let figures = vec![
+        ("clients", Figure::count(trace.lanes.iter().filter(|lane| lane.kind == Kind::Task).count())),
+        ("most waiting at once", Figure::count(trace.most_at_once(State::Sleeping))),
+        ("most computing at once", Figure::count(trace.most_at_once(State::Holding))),
+        ("time", Figure::Time(trace.length_ns())),
+    ];
+    Variant { name: name(way), about: about.to_owned(), trace, figures }
+}
