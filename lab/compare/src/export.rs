@@ -36,9 +36,10 @@ pub fn markdown(document: &Document) -> String {
         let _ = writeln!(text, "- {}", escaped(&words::sentence(&finding.claim)));
     }
     for doubt in &document.doubts {
-        let _ = writeln!(text, "- Doubt: {}", escaped(&doubt.to_string()));
+        let _ = writeln!(text, "- Doubt: {}", escaped(&doubt.why));
     }
-    let _ = writeln!(text, "\nMeasured on {}.", escaped(&document.machine.to_string()));
+    let day = document.started.get(..10).unwrap_or_default();
+    let _ = writeln!(text, "\nMeasured on {}, {}.", escaped(day), escaped(&document.machine.to_string()));
     text
 }
 

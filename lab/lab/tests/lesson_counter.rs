@@ -16,10 +16,10 @@ fn where_all_read_before_any_writes_all_updates_but_one_are_lost_also_under_an_i
 }
 
 #[test]
-fn a_sleep_alone_loses_most_and_no_pause_few() {
+fn a_sleep_alone_loses_most_and_without_a_pause_it_is_luck() {
     let lesson = lesson(&["counter", "--workers=20", "--delay=100ms"]);
     assert!(lesson.count("race", "left") > 10, "{lesson:?}");
-    assert!(lesson.count("no-pause", "left") <= 10, "{lesson:?}");
+    assert!(lesson.count("no-pause", "left") < 20, "{lesson:?}");
 }
 
 #[test]
