@@ -36,6 +36,7 @@ const say = (key, ...values) => {
   return typeof words === 'function' ? words(...values) : words;
 };
 const redraw = []; // What is drawn anew when the language changes.
+const level = document.querySelector('h2') ? 3 : 2; // Of the headings below a lesson's own.
 
 function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
@@ -110,7 +111,7 @@ function orders(program, now = begin(program), known = new Map()) {
 
 function board(play, way) {
   const program = play[way], [all, failing] = orders(program), past = [begin(program)];
-  const title = element('h4'), shared = element('p', { className: 'shared' });
+  const title = element(`h${level + 1}`), shared = element('p', { className: 'shared' });
   const outcome = element('p', { className: 'outcome' });
   outcome.setAttribute('role', 'status');
   const threads = program.threads.map((thread, index) => {
@@ -157,7 +158,7 @@ function board(play, way) {
 
 function playground(section, play) {
   const [all, failing] = orders(play.wrong);
-  const title = element('h3'), task = element('p'), question = element('label'), answer = element('p');
+  const title = element(`h${level}`), task = element('p'), question = element('label'), answer = element('p');
   const guess = element('input', { type: 'number', min: 0, max: all }), asked = element('span');
   const check = button(() => { shown = true; draw(); });
   let shown = false;
