@@ -13,6 +13,16 @@ pub fn grouped(number: u64) -> String {
     grouped
 }
 
+/// So many of something: 1 process, 2,000 processes.
+pub fn counted(number: u64, noun: &str) -> String {
+    let plural = match number {
+        1 => "",
+        _ if noun.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{} {noun}{plural}", grouped(number))
+}
+
 /// A whole number, with a comma between the thousands, from a value on an axis.
 pub fn whole(value: f64) -> String {
     let rounded = format!("{value:.0}");
@@ -73,6 +83,9 @@ mod tests {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(counted(1, "process"), "1 process");
+        assert_eq!(counted(2000, "process"), "2,000 processes");
+        assert_eq!(counted(0, "thread"), "0 threads");
         assert_eq!(rate(0.0), "0.00");
         assert_eq!(rate(12.34), "12.3");
         assert_eq!(rate(99.96), "100");

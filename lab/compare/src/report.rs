@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use harness::text::paragraph;
+use harness::units::counted;
 use harness::{pin, units};
 
 use crate::change::{Comparison, Judgement};
@@ -181,10 +182,6 @@ fn counted_bytes(size: usize) -> String {
     } else {
         format!("requests of {} bytes", units::grouped(size as u64))
     }
-}
-
-fn counted(count: u64, noun: &str) -> String {
-    format!("{} {noun}{}", units::grouped(count), if count == 1 { "" } else { "s" })
 }
 
 /// How many replies were compared with what was expected, and how that went.

@@ -124,7 +124,11 @@ pub fn text(lesson: &Lesson, look: &Look) -> String {
         harness::text::paragraph(text, title, words, look.columns);
     };
     paragraph(&mut text, &format!("{}:", lesson.entry.name), lesson.entry.question);
-    let verdict = if lesson.verdict.as_expected { "as expected" } else { "NOT as expected" };
+    let verdict = match (lesson.outcome.claims.is_empty(), lesson.verdict.as_expected) {
+        (true, _) => "none, since this way alone claims nothing",
+        (false, true) => "as expected",
+        (false, false) => "NOT as expected",
+    };
     paragraph(&mut text, "verdict:", verdict);
     for claim in &lesson.outcome.claims {
         let sign = match (claim.holds, look.ascii) {
@@ -148,8 +152,10 @@ pub fn text(lesson: &Lesson, look: &Look) -> String {
     if !table.is_empty() {
         text.push_str(&format!("\n{table}\n"));
     }
-    text.push('\n');
-    paragraph(&mut text, "why:", &lesson.verdict.why);
+    if !lesson.verdict.why.is_empty() {
+        text.push('\n');
+        paragraph(&mut text, "why:", &lesson.verdict.why);
+    }
     text
 }
 

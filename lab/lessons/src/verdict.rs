@@ -134,7 +134,7 @@ impl Verdict {
     pub fn of(claims: &[Claim]) -> Self {
         let sentence = |part: fn(&Claim) -> &str| {
             let phrases: Vec<_> = claims.iter().map(part).collect();
-            format!("{}.", phrases.join("; "))
+            if phrases.is_empty() { String::new() } else { format!("{}.", phrases.join("; ")) }
         };
         let mut reasons: Vec<String> = Vec::new();
         for claim in claims {

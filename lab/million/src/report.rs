@@ -6,7 +6,7 @@ use client::hold::Step;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use harness::models::Model;
 use harness::text::{GAP, STYLE};
-use harness::units::{grouped, rate, signed_bytes, time};
+use harness::units::{counted, grouped, rate, signed_bytes, time};
 
 use super::document::{Document, Workers};
 use super::layout::Layout;
@@ -40,23 +40,19 @@ pub fn plan(plan: &Plan, model: Model, width: Option<u16>) -> String {
         }
     }
     let mut lines: Vec<_> = table.to_string().lines().map(str::trim_end).map(str::to_owned).collect();
-    let server = format!("{}, {}", model.name(), processes(server_processes));
+    let server = format!("{}, {}", model.name(), counted(server_processes, "process"));
     lines.insert(0, format!("{} connections", grouped(connections)));
     lines.insert(1, format!("  server   {server}"));
     lines.insert(
         2,
-        format!("  clients  {}, each with {}", processes(client_processes), addresses(sources_per_client)),
+        format!(
+            "  clients  {}, each with {}",
+            counted(client_processes, "process"),
+            counted(sources_per_client, "source address")
+        ),
     );
     lines.insert(3, String::new());
     lines.join("\n") + "\n\n"
-}
-
-fn processes(count: u64) -> String {
-    format!("{} process{}", grouped(count), if count == 1 { "" } else { "es" })
-}
-
-fn addresses(count: u64) -> String {
-    format!("{} source address{}", grouped(count), if count == 1 { "" } else { "es" })
 }
 
 /// What was found, as far as it came.

@@ -47,6 +47,9 @@ const REPETITIONS: usize = 2;
 /// The course's computer had so many CPUs, and there were as many workers.
 const COURSE_CPUS: usize = 12;
 
+/// A run of Python that is shorter says little about its threads, in nanoseconds.
+const SHORT_NS: u64 = 100_000_000;
+
 /// `lab run gil`
 #[derive(Debug, Args)]
 pub struct Gil {
@@ -224,6 +227,17 @@ impl Gil {
 
     fn computing(&self, ran: &[Ran]) -> Vec<Claim> {
         let mut claims: Vec<_> = self.one_at_a_time(ran).into_iter().collect();
+        // A Python without the lock (PEP 703) has nothing to show here, and in a short run too much
+        // else takes part.
+        if let Some(python) = find(ran, Way::ComputePythonThreads).filter(|one| one.has_lock) {
+            let at_once = python.at_once();
+            claims.push(Claim::new(
+                at_once <= 1 || python.time_ns < SHORT_NS,
+                "so it is in Python: one of its threads computes at a time",
+                format!("{at_once} at once on average"),
+                "By its own clock each thread stood still while another had the lock.",
+            ));
+        }
         if self.can_compute_together() {
             let why = "Of several CPUs the lock lets one be used.";
             claims.extend(faster(ran, Way::ComputeProcesses, Way::ComputeGil, why));
@@ -233,7 +247,6 @@ impl Gil {
                 Way::ComputeGil,
                 "Threads without it use them all.",
             ));
-            // A Python without the lock (PEP 703) has nothing to show here.
             if find(ran, Way::ComputePythonThreads).is_some_and(|one| one.has_lock) {
                 let why = "Python's threads share one lock, its processes have one each.";
                 claims.extend(faster(ran, Way::ComputePythonProcesses, Way::ComputePythonThreads, why));

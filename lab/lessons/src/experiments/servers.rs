@@ -22,6 +22,7 @@ use harness::contender::Contender;
 use harness::interrupt::Interrupt;
 use harness::models::{Makes, Model, Workers};
 use harness::server::Server;
+use harness::units::counted;
 use serving::options::parse_duration;
 
 use self::watch::{ANY_CLIENT, Ports, Watch, client_name};
@@ -249,9 +250,11 @@ impl Shown {
         };
         let who = match (self.is_seen, makes) {
             (false, _) => "who served could not be seen".to_owned(),
-            (true, Makes::Process) => format!("{servants} processes served"),
-            (true, Makes::Entry | Makes::Task) => format!("{} served", counted(servants, "event loop")),
-            (true, _) => format!("{} served", counted(servants, "thread")),
+            (true, Makes::Process) => format!("{} served", counted(servants as u64, "process")),
+            (true, Makes::Entry | Makes::Task) => {
+                format!("{} served", counted(servants as u64, "event loop"))
+            }
+            (true, _) => format!("{} served", counted(servants as u64, "thread")),
         };
         // A busy machine may let the watch miss one.
         let as_many = !self.is_seen || shares || (1..=serve).contains(&servants);
@@ -310,10 +313,6 @@ impl Shown {
             figures,
         }
     }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Marks the client's answer also in the lane of who has given it: who waited for this client then,

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, ValueEnum};
+use harness::units::counted;
 use nix::unistd::{getpid, gettid};
 use serving::options::{parse_count, parse_duration};
 
@@ -171,7 +172,12 @@ impl Spawn {
         let others = crowd.others();
         let pids: BTreeSet<_> = others.iter().map(|lane| lane.pid).collect();
         let tids: BTreeSet<_> = others.iter().filter_map(|lane| lane.tid).collect();
-        let observed = format!("{} pids and {} threads ({})", pids.len(), tids.len(), name(crowd.way));
+        let observed = format!(
+            "{} and {} ({})",
+            counted(pids.len() as u64, "pid"),
+            counted(tids.len() as u64, "thread"),
+            name(crowd.way)
+        );
         match crowd.way {
             Way::Processes => Claim::new(
                 pids.len() == count && !pids.contains(&lab),

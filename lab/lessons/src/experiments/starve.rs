@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use harness::units::counted;
 use serving::options::parse_duration;
 
 use super::{name, on_threads, ways};
@@ -156,7 +157,7 @@ impl Starve {
             Figure::Time(worked),
             name(way)
         );
-        let observed = format!("somebody was overtaken {overtaken} times, {waits}");
+        let observed = format!("somebody was overtaken {}, {waits}", counted(overtaken as u64, "time"));
         match way {
             Way::MutexLong => Claim::new(
                 alone && overtaken > 0 && waited > worked,

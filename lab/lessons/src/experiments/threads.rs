@@ -252,7 +252,7 @@ impl Threads {
             Claim::new(!was_first, "with a join main goes on after its child", order, why)
         } else {
             let why = "To start a child is not to wait for it.";
-            Claim::new(was_first, "without one it goes on before", order, why)
+            Claim::new(was_first, "without a join, main goes on before the work is done", order, why)
         };
         let first = if was_first { "main" } else { "child" };
         let figures = vec![("first", Figure::Word(first.to_owned()))];

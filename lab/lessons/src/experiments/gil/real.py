@@ -10,17 +10,42 @@ import time
 kind, how, count, size, prime = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
 
 
+class Turns:
+    """When this thread computed: it looks at two clocks, and where its own has stood still, others computed."""
+
+    STEPS, PAUSE = 16, 1_000_000
+
+    def __init__(self):
+        self.turns = []
+        self.wall, self.own = time.monotonic_ns(), time.thread_time_ns()
+        self.since = self.wall
+
+    def look(self):
+        wall, own = time.monotonic_ns(), time.thread_time_ns()
+        if (wall - self.wall) - (own - self.own) > self.PAUSE:
+            self.turns.append((self.since, self.wall))
+            self.since = wall - (own - self.own)
+        self.wall, self.own = wall, own
+
+    def end(self):
+        self.look()
+        self.turns.append((self.since, self.wall))
+        return self.turns
+
+
 def work(name, results):
     begin = time.monotonic_ns()
-    rest = 0
+    rest, turns = 0, []
     if kind == "compute":
-        res = 1
+        res, clock = 1, Turns()
         for i in range(2, size + 1):
             res = res * i
-        rest = res % prime
+            if i % Turns.STEPS == 0:
+                clock.look()
+        rest, turns = res % prime, clock.end()
     else:
         time.sleep(size / 1e9)
-    results.append([name, os.getpid(), threading.get_native_id(), begin, time.monotonic_ns(), rest])
+    results.append([name, os.getpid(), threading.get_native_id(), begin, time.monotonic_ns(), rest, turns])
 
 
 def process(name, parent, queue):

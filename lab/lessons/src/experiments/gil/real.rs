@@ -31,9 +31,12 @@ struct Printed {
     has_lock: bool,
     begin_ns: u64,
     end_ns: u64,
-    /// Name, pid, thread id, begin, end, and the remainder of the product.
-    workers: Vec<(String, i32, i32, u64, u64, u64)>,
+    workers: Vec<Worker>,
 }
+
+/// Name, pid, thread id, begin, end, the remainder of the product, and the turns in which it was
+/// computed.
+type Worker = (String, i32, i32, u64, u64, u64, Vec<(u64, u64)>);
 
 /// Whether there is a Python of this name that runs.
 pub(super) fn exists(python: &str) -> bool {
@@ -60,24 +63,36 @@ pub(super) fn run(python: &str, way: Way, how: &str, count: usize, share: Work) 
     let printed: Printed = serde_json::from_str(&printed).context("cannot understand python")?;
     ensure!(printed.workers.len() == count, "{} of {count} python {how} did it", printed.workers.len());
     let mut lanes = Vec::new();
-    for (name, pid, tid, begin_ns, end_ns, remainder) in printed.workers {
-        let (state, what) = match share {
+    let has_lock = how == "threads" && printed.has_lock;
+    for (name, pid, tid, begin_ns, end_ns, remainder, turns) in printed.workers {
+        let spans = match share {
             Work::Compute(n) => {
                 work::check(n, remainder)?;
-                (State::Running, COMPUTING)
+                computing(&turns, has_lock)
             }
-            Work::Wait(_) => (State::Sleeping, ""),
+            Work::Wait(_) => vec![Span::new(State::Sleeping, "", begin_ns, end_ns.max(begin_ns + 1))],
         };
         let kind = if how == "threads" { Kind::Thread } else { Kind::Process };
-        let spans = vec![Span::new(state, what, begin_ns, end_ns.max(begin_ns + 1))];
         lanes.push(Lane { name, kind, pid, tid: Some(tid), spans, marks: Vec::new() });
     }
     let time_ns = printed.end_ns.saturating_sub(printed.begin_ns);
-    Ok(Ran {
-        time_ns,
-        has_lock: how == "threads" && printed.has_lock,
-        ..Ran::new(way, Trace::new(lanes), None)
-    })
+    Ok(Ran { time_ns, has_lock, ..Ran::new(way, Trace::new(lanes), None) })
+}
+
+/// The turns of one worker, and between them its waits: for the lock where there is one, and for a
+/// processor.
+fn computing(turns: &[(u64, u64)], has_lock: bool) -> Vec<Span> {
+    let state = if has_lock { State::Holding } else { State::Running };
+    let mut spans: Vec<Span> = Vec::new();
+    for (begin_ns, end_ns) in turns {
+        if let Some(before) = spans.last().map(|span| span.end_ns).filter(|before| before < begin_ns) {
+            spans.push(Span::new(State::Waiting, "", before, *begin_ns));
+        }
+        if begin_ns < end_ns {
+            spans.push(Span::new(state, if has_lock { "" } else { COMPUTING }, *begin_ns, *end_ns));
+        }
+    }
+    spans
 }
 
 /// What a program prints; it is killed if it does not end.
