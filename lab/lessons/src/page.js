@@ -14,7 +14,11 @@ const WORDS = {
     stuck: 'Nobody can go on.', held: (lock, who) => `${lock}: held by ${who}`, free: (lock) => `${lock}: free`,
     ready: 'ready', waits: (what) => `waits for ${what}`, sleeps: 'sleeps', ended: 'has ended',
     running: 'running', waiting: 'waiting', holding: 'holding', sleeping: 'sleeping', blocked: 'blocked',
-    done: 'done', hand: (locks) => `with ${locks} in hand`,
+    done: 'done', hand: (locks) => `with ${locks} in hand`, words: 'What the words mean',
+    meanings: { running: 'it computes on a core, or is ready for one, which a picture does not tell apart',
+      waiting: 'it waits for a lock, a place or a turn', holding: 'it has the lock or the place, whatever it does with it',
+      sleeping: 'it sleeps for a time that it chose', blocked: 'it waits for input or output, a queue, or the end of another',
+      done: 'it has ended, and its parent has not asked how: a zombie' },
   },
   zh: {
     language: 'English', play: '播放', pause: '暂停', back: '后退', next: '前进', moment: '时刻',
@@ -27,7 +31,11 @@ const WORDS = {
     stuck: '谁也走不下去了。', held: (lock, who) => `${lock}：${who} 拿着`, free: (lock) => `${lock}：空闲`,
     ready: '就绪', waits: (what) => `等 ${what}`, sleeps: '睡眠', ended: '已结束',
     running: '运行态', waiting: '等锁', holding: '持有', sleeping: '睡眠', blocked: '阻塞态',
-    done: '已结束', hand: (locks) => `手里拿着 ${locks}`,
+    done: '已结束', hand: (locks) => `手里拿着 ${locks}`, words: '这些词的意思',
+    meanings: { running: '正在核上计算，或者已经就绪（就绪态），只等一个核：图里分不出这两种',
+      waiting: '在等一把锁、一个位子，或者轮到自己', holding: '锁或者位子在它手里，不管它拿着做什么',
+      sleeping: '按自己定的时间睡着', blocked: '在等输入输出、等队列，或者等别人结束',
+      done: '已经结束，父进程还没来问：僵尸进程' },
   },
 };
 let language = navigator.language.startsWith('zh') ? 'zh' : 'en';
@@ -224,6 +232,16 @@ function replay(box, lanes) {
 const data = JSON.parse(document.getElementById('data').textContent);
 document.querySelectorAll('.replay').forEach((box, index) => replay(box, data.lanes[index]));
 document.querySelectorAll('.play').forEach((section) => playground(section, data.plays[section.dataset.lesson]));
+function glossary() {
+  const details = element('details', {}, element('summary'), element('dl'));
+  redraw.push(() => {
+    details.firstChild.textContent = say('words');
+    details.lastChild.replaceChildren(...Object.entries(WORDS[language].meanings)
+      .flatMap(([state, meaning]) => [element('dt', { textContent: say(state) }), element('dd', { textContent: meaning })]));
+  });
+  document.querySelector('main').append(details);
+}
+glossary();
 const choose = button(() => { language = language === 'en' ? 'zh' : 'en'; change(); });
 choose.id = 'language';
 document.querySelector('main').prepend(choose);

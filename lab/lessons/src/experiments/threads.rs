@@ -5,6 +5,25 @@
 //! that a thread changes for all and a process for itself; `join`; `t1.daemon = True`; zombies and
 //! orphans. In Rust every thread is a daemon: when main returns, the process ends. What Python does
 //! for other threads, join them at the end, is to be written down.
+//!
+//! What may cross to a thread is in its type. What belongs to one thread only is not `Send`, so this
+//! does not compile:
+//!
+//! ```compile_fail
+//! let shared = std::rc::Rc::new(1);
+//! std::thread::spawn(move || println!("{shared}"));
+//! ```
+//!
+//! A thread may outlive the function that starts it, so what it borrows must be `'static`, and this
+//! does not compile either:
+//!
+//! ```compile_fail
+//! let name = String::from("jason");
+//! std::thread::spawn(|| println!("{name}"));
+//! ```
+//!
+//! Between processes only bytes cross: what cannot be written as such (Python: pickled), as a lock or
+//! a socket, stays behind.
 
 mod family;
 mod kin;
