@@ -47,12 +47,12 @@ pub use options::{LoadOptions, parse_size};
 pub use pattern::{Payload, Request, splitmix};
 pub use recorder::histogram;
 pub use results::{Counts, ErrorKind, Errors, Interval, Results};
-pub use steer::{Monitor, Progress, StopHandle};
+pub use steer::{Monitor, Snapshot, StopHandle};
 
 use schedule::nanos;
 use seconds::Seconds;
 use steer::{Phase, Shared};
-use worker::{Outcome, Worker};
+use worker::{Worker, WorkerResult};
 
 /// How long no connection may be opened while all are to be; `--duration` if it is shorter, but
 /// never less than [`LEAST_PATIENCE`].
@@ -72,7 +72,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Load {
     options: Arc<LoadOptions>,
     monitor: Monitor,
-    workers: Vec<(Waker, JoinHandle<io::Result<Outcome>>)>,
+    workers: Vec<(Waker, JoinHandle<io::Result<WorkerResult>>)>,
     seconds: Seconds,
     started: SystemTime,
     began: u64,
@@ -276,7 +276,7 @@ impl Load {
     }
 
     /// How far the load has come.
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> Snapshot {
         self.monitor.progress()
     }
 
@@ -301,7 +301,7 @@ impl Load {
         self.results(outcomes, failed)
     }
 
-    fn results(&mut self, outcomes: Vec<Outcome>, failed: Option<String>) -> Results {
+    fn results(&mut self, outcomes: Vec<WorkerResult>, failed: Option<String>) -> Results {
         let ended = outcomes.iter().map(|outcome| outcome.ended).max().unwrap_or_default();
         let elapsed = Duration::from_nanos(ended.saturating_sub(self.began));
         let mut results = Results::new(self.started, elapsed, self.options.rate.is_some());

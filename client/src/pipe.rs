@@ -24,7 +24,7 @@ use serving::options::{parse_address, parse_duration};
 
 use crate::connect::connect;
 use flow::{Flow, Received, Sent, receive, send};
-use progress::Progress;
+use progress::Meter;
 
 /// How long an end waits for the other direction: after a signal for the replies under way, after
 /// the server's end for the sender to look up.
@@ -61,7 +61,7 @@ pub fn run(options: &PipeOptions) -> anyhow::Result<ExitCode> {
     // Not std's stdin and stdout: these would copy every byte once more, and look for line ends.
     let input = duplicate(io::stdin()).context("cannot use stdin")?;
     let output = duplicate(io::stdout()).context("cannot use stdout")?;
-    let progress = Progress::new(&input);
+    let progress = Meter::new(&input);
     begin(&flow, input, output, &progress, &events)?;
     let ending = supervise(&flow, &arriving);
     progress.finish();
@@ -93,7 +93,7 @@ fn begin(
     flow: &Arc<Flow>,
     input: File,
     output: File,
-    progress: &Progress,
+    progress: &Meter,
     events: &Sender<Event>,
 ) -> anyhow::Result<()> {
     let sender = (Arc::clone(flow), events.clone());

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::recorder::histogram;
-use super::worker::Outcome;
+use super::worker::WorkerResult;
 
 /// What went wrong with a connection, or with opening one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,7 +205,7 @@ impl Results {
     ///
     /// # Panics
     /// Never: all histograms have the same bounds.
-    pub(super) fn add(&mut self, outcome: &Outcome) {
+    pub(super) fn add(&mut self, outcome: &WorkerResult) {
         let seen = &outcome.recorder;
         let bounds = "all histograms have the same bounds";
         self.response.add(&seen.response).expect(bounds);

@@ -51,7 +51,7 @@ impl Phase {
 /// Ends the warm-up or the measurement early, from any thread; what was measured until then is the
 /// result.
 #[derive(Debug, Clone, Default)]
-pub struct StopHandle(Arc<Bell>);
+pub struct StopHandle(Arc<Notifier>);
 
 impl StopHandle {
     /// Ends what goes on now, and all that would follow; calling it again changes nothing.
@@ -73,20 +73,20 @@ impl StopHandle {
         {}
     }
 
-    pub(super) fn bell(&self) -> &Bell {
+    pub(super) fn bell(&self) -> &Notifier {
         &self.0
     }
 }
 
 /// What the main thread sleeps on.
 #[derive(Debug, Default)]
-pub(super) struct Bell {
+pub(super) struct Notifier {
     stopped: AtomicBool,
     lock: Mutex<()>,
     rung: Condvar,
 }
 
-impl Bell {
+impl Notifier {
     /// Wakes the main thread. Publish the fact first, then ring.
     pub(super) fn ring(&self) {
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
@@ -184,7 +184,7 @@ impl Counters {
 
 /// How far a load has come.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Progress {
+pub struct Snapshot {
     /// Requests answered in the phase that goes on, or the last one.
     pub answered: u64,
     /// Errors since the load began.
@@ -206,9 +206,9 @@ pub struct Monitor {
 
 impl Monitor {
     /// How far the load has come; costs the workers nothing.
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> Snapshot {
         let sum = |count: fn(&Counters) -> u64| self.counters.iter().map(|worker| count(worker)).sum();
-        Progress {
+        Snapshot {
             answered: sum(|worker| worker.answered.load(Ordering::Relaxed)),
             errors: sum(|worker| worker.errors.load(Ordering::Relaxed)),
             open: self.open(),

@@ -36,7 +36,7 @@ const ALARM: Token = Token(usize::MAX - 1);
 
 /// What a worker hands over at its end.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(super) struct WorkerResult {
     pub(super) recorder: Recorder,
     pub(super) errors: Errors,
     pub(super) first_error: Option<(u64, String)>,
@@ -148,7 +148,7 @@ impl Worker {
     ///
     /// # Errors
     /// If the poll itself fails; errors of connections are counted instead.
-    pub(super) fn run(mut self) -> io::Result<Outcome> {
+    pub(super) fn run(mut self) -> io::Result<WorkerResult> {
         // The kernel finds a descriptor without an atomic operation where only one thread uses the
         // table of them, which saves 2 to 4 % of a request. What was open before is in both tables.
         // Where it fails, it only costs more.
@@ -266,12 +266,12 @@ impl Worker {
         }
     }
 
-    fn outcome(mut self) -> Outcome {
+    fn outcome(mut self) -> WorkerResult {
         self.recorder.finish();
         // With a new connection for each request, one that could not even be opened is an
         // unanswered request.
         let unopened = if self.options.new_connection_each { self.opener.connecting as u64 } else { 0 };
-        Outcome {
+        WorkerResult {
             unanswered: self.recorder.in_flight + self.overdue.max(unopened),
             recorder: self.recorder,
             errors: self.errors,

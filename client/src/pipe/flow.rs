@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serving::Bell;
 
-use super::progress::Progress;
+use super::progress::Meter;
 
 /// Size of each direction's buffer in bytes: big enough that a system call costs little per byte,
 /// small enough for the cache.
@@ -155,7 +155,7 @@ pub(super) enum Received {
 }
 
 /// Delivers replies until the server ends them.
-pub(super) fn receive(flow: &Flow, mut output: impl Write, progress: &Progress) -> Received {
+pub(super) fn receive(flow: &Flow, mut output: impl Write, progress: &Meter) -> Received {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut silent_since = None;
     loop {

@@ -19,9 +19,9 @@ const UNKNOWN_SIZE: &str = "{bytes} in {elapsed}, {binary_bytes_per_sec}";
 /// Shown only where stderr is a terminal and nobody types or reads there: neither stdin nor stdout
 /// is one.
 #[derive(Debug, Clone)]
-pub(super) struct Progress(ProgressBar);
+pub(super) struct Meter(ProgressBar);
 
-impl Progress {
+impl Meter {
     pub(super) fn new(input: &File) -> Self {
         let hidden = !io::stderr().is_terminal() || io::stdout().is_terminal() || input.is_terminal();
         if hidden {

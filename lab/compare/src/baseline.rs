@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::change::{Change, Comparison, Judgement};
+use crate::difference::{self, Difference};
 use crate::document::{Document, Point};
 use crate::metric::Metric;
 use crate::value::Value;
-use crate::verdict::{self, Verdict};
 
 /// Reads the earlier run, before anything is measured.
 ///
@@ -94,10 +94,10 @@ fn changes_at(earlier: &Point, point: &Point) -> Vec<Change> {
 }
 
 fn judge(metric: Metric, before: &Value, now: &Value) -> Judgement {
-    match (verdict::compare_runs(now, before), metric.more_is_better()) {
-        (Verdict::Unknown, _) => Judgement::NoSpread,
-        (Verdict::Tie | Verdict::TooNoisy, _) => Judgement::WithinTheSpread,
-        (Verdict::More, true) | (Verdict::Less, false) => Judgement::Better,
-        (Verdict::More, false) | (Verdict::Less, true) => Judgement::Worse,
+    match (difference::compare_runs(now, before), metric.more_is_better()) {
+        (Difference::Unknown, _) => Judgement::NoSpread,
+        (Difference::Tie | Difference::TooNoisy, _) => Judgement::WithinTheSpread,
+        (Difference::More, true) | (Difference::Less, false) => Judgement::Better,
+        (Difference::More, false) | (Difference::Less, true) => Judgement::Worse,
     }
 }

@@ -2,12 +2,12 @@
 //! them. [`words`](crate::words) makes English of them, as the last step.
 
 use crate::claims::{Claim, Finding, Of};
+use crate::difference::{self, Difference};
 use crate::document::{Document, Point, Server};
 use crate::metric::Metric;
 use crate::plain;
 use crate::profile::Scenario;
 use crate::value::Value;
-use crate::verdict::{self, Verdict};
 
 /// From this share of its threads' time on, the generator may be what limits the rate.
 const GENERATOR_BUSY: f64 = 0.9;
@@ -114,7 +114,9 @@ fn ranked(point: &Point, metric: Metric) -> Vec<(&str, Value)> {
 fn differ(point: &Point, metric: Metric) -> bool {
     let ranked = ranked(point, metric);
     let Some(((_, best), others)) = ranked.split_first() else { return false };
-    others.iter().any(|(_, value)| matches!(verdict::compare(best, value), Verdict::More | Verdict::Less))
+    others
+        .iter()
+        .any(|(_, value)| matches!(difference::compare(best, value), Difference::More | Difference::Less))
 }
 
 /// Who is best, and who is not told from it.
@@ -126,11 +128,11 @@ fn leader(point: &Point, quantity: Metric) -> Option<Claim> {
     }
     let (mut tied, mut unclear, mut last) = (Vec::new(), Vec::new(), None);
     for (id, value) in others {
-        match verdict::compare(value, &first.1) {
-            Verdict::Tie => tied.push((*id).to_owned()),
-            Verdict::Unknown | Verdict::TooNoisy => unclear.push((*id).to_owned()),
-            Verdict::More | Verdict::Less => {
-                last = Some((of(&(*id, value.clone())), verdict::ratio(value, &first.1)));
+        match difference::compare(value, &first.1) {
+            Difference::Tie => tied.push((*id).to_owned()),
+            Difference::Unknown | Difference::TooNoisy => unclear.push((*id).to_owned()),
+            Difference::More | Difference::Less => {
+                last = Some((of(&(*id, value.clone())), difference::ratio(value, &first.1)));
             }
         }
     }
@@ -142,12 +144,12 @@ fn range(point: &Point, quantity: Metric) -> Option<Claim> {
     let mut ranked = ranked(point, quantity);
     ranked.sort_by(|(_, one), (_, other)| one.value.total_cmp(&other.value));
     let (least, most) = (ranked.first()?, ranked.last()?);
-    (verdict::compare(&most.1, &least.1) == Verdict::More).then(|| Claim::Range {
+    (difference::compare(&most.1, &least.1) == Difference::More).then(|| Claim::Range {
         at: point.at(),
         quantity,
         most: of(most),
         least: of(least),
-        ratio: verdict::ratio(&most.1, &least.1),
+        ratio: difference::ratio(&most.1, &least.1),
     })
 }
 
@@ -157,8 +159,8 @@ fn dependability(point: &Point) -> Vec<Claim> {
         let (whole, bare) = (Metric::Cpu.of(server)?, Metric::Cpu.of(page)?);
         Some(Claim::Dependability {
             at: point.at(),
-            ratio: verdict::ratio(&whole, &bare),
-            certain: matches!(verdict::compare(&whole, &bare), Verdict::More | Verdict::Less),
+            ratio: difference::ratio(&whole, &bare),
+            certain: matches!(difference::compare(&whole, &bare), Difference::More | Difference::Less),
             page_value: bare.value,
             whole: of(&(server.id.as_str(), whole)),
         })
@@ -172,7 +174,7 @@ fn growth(points: &[&Point]) -> Option<Claim> {
     let more = last.connections.checked_sub(first.connections).filter(|more| *more > 0)? as f64;
     let slope = |server: &Server| {
         let (before, after) = (Metric::Memory.of(first.server(&server.id)?)?, Metric::Memory.of(server)?);
-        (verdict::compare(&after, &before) == Verdict::More)
+        (difference::compare(&after, &before) == Difference::More)
             .then(|| Of { server: server.id.clone(), value: (after.value - before.value) / more })
     };
     let mut each: Vec<Of> = last.servers.iter().filter_map(slope).collect();
@@ -188,7 +190,7 @@ fn keeping(points: &[&Point]) -> Vec<Claim> {
         let values = points.iter().filter_map(|point| Some((*point, of_point(point)?)));
         let (best_point, best) = values.max_by(|(_, one), (_, other)| one.value.total_cmp(&other.value))?;
         let now = Metric::Rate.of(server)?;
-        let falls = verdict::compare(&now, &best) == Verdict::Less && now.value < best.value * KEPT;
+        let falls = difference::compare(&now, &best) == Difference::Less && now.value < best.value * KEPT;
         falls.then(|| Claim::Keeps {
             share: now.value / best.value,
             best: of(&(server.id.as_str(), best)),

@@ -1,9 +1,9 @@
 //! `lab compare`: every server under the same loads, in interleaved rounds, side by side.
 //!
 //! In reading order: [`profile`], the scenarios by name, and [`scenario`], how each is driven;
-//! [`plan`], what is measured in which order; [`measure`] carries it out, by a [`task`] for each
+//! [`plan`], what is measured in which order; [`measure`] carries it out, by a [`trial`] for each
 //! server, to what it was [`driven`]; [`document`], all that was found; [`metric`] and [`value`], what can be compared;
-//! [`interval`] and [`verdict`], how sure a difference is; [`findings`], what the figures say, as
+//! [`interval`] and [`difference`], how sure a difference is; [`findings`], what the figures say, as
 //! [`claims`], and [`words`] in English; [`matrix`] and [`report`], the answer; [`baseline`], the
 //! change against an earlier run; [`html`], the page to look at. [`peers`] are Python's, and
 //! [`plain`] are the pages that the dependable servers are measured beside. [`choose`] asks what
@@ -18,6 +18,7 @@ pub mod baseline;
 pub mod change;
 pub mod choose;
 pub mod claims;
+pub mod difference;
 pub mod document;
 pub mod driven;
 pub mod export;
@@ -38,9 +39,8 @@ pub mod report;
 pub mod scenario;
 pub mod summary;
 pub mod table;
-pub mod task;
+pub mod trial;
 pub mod value;
-pub mod verdict;
 pub mod words;
 
 use std::fmt::Display;

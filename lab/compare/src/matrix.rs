@@ -6,11 +6,11 @@ use harness::models::{Model, Workers};
 use harness::text::{STYLE, align};
 use harness::units;
 
+use crate::difference::{self, Difference};
 use crate::document::{Document, Point, Server};
 use crate::metric::Metric;
 use crate::profile::Scenario;
 use crate::value::Value;
-use crate::verdict::{self, Verdict};
 
 /// Columns of a terminal that the matrix fits in, whatever the servers are called.
 pub const COLUMNS: usize = 80;
@@ -351,10 +351,10 @@ fn mark(value: &Value, best: &Value) -> Mark {
     if std::ptr::eq(value, best) || value == best {
         return Mark::Best;
     }
-    match verdict::compare(value, best) {
-        Verdict::Tie => Mark::Tied,
-        Verdict::TooNoisy => Mark::Noisy,
-        Verdict::Less | Verdict::More | Verdict::Unknown => Mark::None,
+    match difference::compare(value, best) {
+        Difference::Tie => Mark::Tied,
+        Difference::TooNoisy => Mark::Noisy,
+        Difference::Less | Difference::More | Difference::Unknown => Mark::None,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::document::Failure;
 use crate::plan::{Plan, PlannedPoint, Step};
 use crate::profile::Scenario;
 use crate::summary::Entry;
-use crate::task::{self, NotStarted, Task};
+use crate::trial::{self, NotStarted, Trial};
 
 /// How often the progress on a terminal is drawn again.
 const TICK: Duration = Duration::from_millis(200);
@@ -131,20 +131,24 @@ impl Measured {
     ) -> Result<()> {
         let point = &plan.points[step.point];
         let sustained = self.sustained.get(&point.connections).map(|sustained| sustained.per_s);
-        let task = Task {
+        let trial = Trial {
             contender: &point.contenders[step.contender],
             scenario: if step.calibrates { Scenario::Requests } else { point.scenario },
             load: load(plan, step, threads),
             offered_per_s: point.load.zip(sustained).map(|(share, per_s)| share * per_s),
             pins,
         };
-        let result = task::run(&task, interrupt);
+        let result = trial::run(&trial, interrupt);
         let entry = &mut self.entries[step.point][step.contender];
         match result {
             _ if interrupt.raised() => {}
             Ok(driven) => match driven.failure(step.round) {
                 None if step.calibrates => {
-                    self.calibrate(point.connections, task.contender.id.clone(), driven.round.requests_per_s);
+                    self.calibrate(
+                        point.connections,
+                        trial.contender.id.clone(),
+                        driven.round.requests_per_s,
+                    );
                 }
                 None => entry.add(driven),
                 failure => entry.failure = failure,
@@ -154,7 +158,7 @@ impl Measured {
                 let failure = Failure::before_any_answer(step.round, &error);
                 entry.failure = Some(failure.clone());
                 if error.is::<NotStarted>() {
-                    self.give_up(&task.contender.id, &failure);
+                    self.give_up(&trial.contender.id, &failure);
                 }
             }
         }

@@ -91,7 +91,7 @@ macro_rules! models {
 
         /// A server of a model, with its own options.
         #[derive(Debug, Subcommand)]
-        pub enum Server {
+        pub enum ServeCommand {
             $( $(#[doc = $doc])+ #[command(name = $name)] $model($server::Options), )+
         }
 
@@ -108,7 +108,7 @@ macro_rules! models {
             }
         }
 
-        impl Server {
+        impl ServeCommand {
             fn model(&self) -> Model {
                 match self { $( Self::$model(_) => Model::$model, )+ }
             }
@@ -255,7 +255,7 @@ impl Isolation {
     }
 }
 
-impl Server {
+impl ServeCommand {
     /// Serves until a signal stops it. No thread may exist yet: some fork.
     ///
     /// # Errors

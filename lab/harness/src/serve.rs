@@ -4,7 +4,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::models::Server;
+use crate::models::ServeCommand;
 use crate::{leash, pin};
 
 /// `lab serve MODEL [that server's options]`
@@ -17,7 +17,7 @@ pub struct ServeOptions {
     #[arg(long, value_name = "CORES", value_parser = pin::parse_cores)]
     cores: Option<leash::Cores>,
     #[command(subcommand)]
-    server: Server,
+    server: ServeCommand,
 }
 
 /// Serves until a signal stops it. No thread may exist yet: some servers fork.

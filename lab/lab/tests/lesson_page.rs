@@ -8,7 +8,7 @@ use std::io::Write;
 
 use lessons::play::{Moment, Program, programs};
 use lessons::trace::{Event, Recorder, State, Trace, now_ns};
-use lessons::verdict::{Claim, Outcome, Variant, Verdict};
+use lessons::verdict::{Claim, Observation, Variant, Verdict};
 use lessons::{EXPERIMENTS, Lesson, page};
 use serde_json::{Map, Value, json};
 
@@ -37,7 +37,7 @@ fn invented(number: usize) -> Lesson {
         Variant { name: "only".to_owned(), about: "an invention".to_owned(), trace, figures: Vec::new() };
     let claims = vec![Claim::new(true, "this", "that", "So it is.")];
     let verdict = Verdict::of(&claims);
-    let outcome = Outcome { variants: vec![variant], drawings: Vec::new(), claims };
+    let outcome = Observation { variants: vec![variant], drawings: Vec::new(), claims };
     Lesson { entry: EXPERIMENTS[number], outcome, verdict }
 }
 

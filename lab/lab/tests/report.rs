@@ -9,13 +9,14 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use browser::{answer_of, dom, output};
 use compare::change::Change;
 use compare::document::Document;
 use compare::html;
 use compare::metric::Metric;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use browser::{answer_of, dom, output};
 
 const LAB: &str = env!("CARGO_BIN_EXE_lab");
 

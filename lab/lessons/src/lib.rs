@@ -52,7 +52,7 @@ use self::experiments::{
 };
 use self::part::{ActOptions, Part};
 use self::stage::Stage;
-use self::verdict::{Outcome, Verdict};
+use self::verdict::{Observation, Verdict};
 
 /// All experiments, in the order of the course.
 pub const EXPERIMENTS: [Entry; 15] = [
@@ -84,7 +84,7 @@ pub trait Experiment: Args {
     ///
     /// # Errors
     /// If it cannot be done, which is not the same as an observation that was not expected.
-    fn run(&self, stage: &Stage) -> Result<Outcome>;
+    fn run(&self, stage: &Stage) -> Result<Observation>;
 
     /// What a process that [`cast::Cast::start`] started does; `part` is JSON.
     ///
@@ -103,7 +103,7 @@ pub struct Entry {
     /// What it answers.
     pub question: &'static str,
     options: fn(Command) -> Command,
-    run: fn(&ArgMatches, &Stage) -> Result<Outcome>,
+    run: fn(&ArgMatches, &Stage) -> Result<Observation>,
     act: fn(&str, &mut Part) -> Result<()>,
 }
 
@@ -181,7 +181,7 @@ pub struct Lesson {
     /// Which.
     pub entry: Entry,
     /// What was observed.
-    pub outcome: Outcome,
+    pub outcome: Observation,
     /// What to think of it.
     pub verdict: Verdict,
 }

@@ -7,7 +7,7 @@ use super::trace::Trace;
 
 /// What an experiment has observed.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct Observation {
     /// In the order of the pictures.
     pub variants: Vec<Variant>,
     /// Pictures of another kind, shown after those of the variants; usually none.

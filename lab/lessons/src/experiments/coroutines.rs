@@ -20,7 +20,7 @@ use crate::Experiment;
 use crate::executor::{Alarms, Stuck, Task, give_way, run};
 use crate::stage::Stage;
 use crate::trace::{Event, Lane, Recorder, State, Trace, now_ns};
-use crate::verdict::{Claim, Figure, Outcome, Variant};
+use crate::verdict::{Claim, Figure, Observation, Variant};
 
 /// How long the tasks sleep, and how long func3 computes, in units. It computes until both others
 /// should have woken.
@@ -68,14 +68,14 @@ impl Experiment for Coroutines {
     const NAME: &'static str = "coroutines";
     const QUESTION: &'static str = "Two tasks sleep 3 and 5 units on one thread: does that take 8, or 5?";
 
-    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+    fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut variants, mut claims) = (Vec::new(), Vec::new());
         for way in ways(self.only, Way::value_variants()) {
             let (trace, threads) = self.observe(way)?;
             claims.push(self.claim(way, &trace, threads));
             variants.push(self.variant(way, trace, threads));
         }
-        Ok(Outcome { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Vec::new(), claims })
     }
 }
 

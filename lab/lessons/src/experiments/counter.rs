@@ -35,7 +35,7 @@ use super::{name, on_threads, ways};
 use crate::Experiment;
 use crate::stage::Stage;
 use crate::trace::{Recorder, State, Trace};
-use crate::verdict::{Claim, Figure, Outcome, Variant};
+use crate::verdict::{Claim, Figure, Observation, Variant};
 
 /// The most workers.
 const MOST: usize = 1000;
@@ -83,7 +83,7 @@ impl Experiment for Counter {
     const NAME: &'static str = "counter";
     const QUESTION: &'static str = "A hundred workers decrement 100: is 0 left?";
 
-    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+    fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut variants, mut claims) = (Vec::new(), Vec::new());
         for way in ways(self.only, Way::value_variants()) {
             let shared = Shared {
@@ -103,7 +103,7 @@ impl Experiment for Counter {
             claims.push(self.claim(way, &trace, left));
             variants.push(self.variant(way, trace, left));
         }
-        Ok(Outcome { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Vec::new(), claims })
     }
 }
 

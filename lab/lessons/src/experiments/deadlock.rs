@@ -23,7 +23,7 @@ use super::{name, on_threads, ways};
 use crate::Experiment;
 use crate::stage::Stage;
 use crate::trace::{Lane, Recorder, State, Trace};
-use crate::verdict::{Claim, Drawing, Figure, Outcome, Variant};
+use crate::verdict::{Claim, Drawing, Figure, Observation, Variant};
 use crate::watched::{CalledOff, Held, Locks, WaitFor};
 
 use self::drawing::draw;
@@ -100,7 +100,7 @@ impl Experiment for Deadlock {
     const NAME: &'static str = "deadlock";
     const QUESTION: &'static str = "Two locks, ten threads: who waits for whom, and how does one get out?";
 
-    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+    fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut variants, mut drawings, mut claims) = (Vec::new(), Vec::new(), Vec::new());
         for way in ways(self.only, Way::value_variants()) {
             let shared = Shared {
@@ -121,7 +121,7 @@ impl Experiment for Deadlock {
             let (trace, circle) = (Trace::new(lanes), watch.first.and_then(|first| first.cycle()));
             variants.push(variant(&shared, trace, watch.deadlocks, circle.map_or(0, |circle| circle.len())));
         }
-        Ok(Outcome { variants, drawings, claims })
+        Ok(Observation { variants, drawings, claims })
     }
 }
 

@@ -22,7 +22,7 @@ use super::{name, on_threads, ways};
 use crate::Experiment;
 use crate::stage::Stage;
 use crate::trace::{Recorder, State, Trace};
-use crate::verdict::{Claim, Figure, Outcome, Variant};
+use crate::verdict::{Claim, Figure, Observation, Variant};
 
 /// The most cars.
 const MOST: usize = 1000;
@@ -84,7 +84,7 @@ impl Experiment for Event {
     const NAME: &'static str = "event";
     const QUESTION: &'static str = "One traffic light, twenty cars: does each hear that it turns green?";
 
-    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+    fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut variants, mut claims) = (Vec::new(), Vec::new());
         for way in ways(self.only, Way::value_variants()) {
             let light = Light::red();
@@ -108,7 +108,7 @@ impl Experiment for Event {
             claims.push(self.claim(way, &trace));
             variants.push(variant(way, trace));
         }
-        Ok(Outcome { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Vec::new(), claims })
     }
 }
 

@@ -27,7 +27,7 @@ use crate::cast::{Cast, Heard};
 use crate::part::Part;
 use crate::stage::Stage;
 use crate::trace::{Recorder, Trace, now_ns};
-use crate::verdict::{Claim, Outcome};
+use crate::verdict::{Claim, Observation};
 use crate::{Experiment, show};
 
 use self::lock::InterpreterLock;
@@ -86,7 +86,7 @@ impl Experiment for Gil {
     const NAME: &'static str = "gil";
     const QUESTION: &'static str = "Threads under an interpreter's lock: when do they help, and when not?";
 
-    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+    fn run(&self, _stage: &Stage) -> Result<Observation> {
         self.check()?;
         let has_python = real::exists(&self.python);
         if !has_python {
@@ -115,7 +115,7 @@ impl Experiment for Gil {
             }
         }
         let (claims, drawings) = (self.believed(&ran), vec![ran::table(&ran)]);
-        Ok(Outcome { variants: ran.into_iter().map(Ran::variant).collect(), drawings, claims })
+        Ok(Observation { variants: ran.into_iter().map(Ran::variant).collect(), drawings, claims })
     }
 
     fn act(part: &str, me: &mut Part) -> Result<()> {

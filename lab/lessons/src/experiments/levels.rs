@@ -24,7 +24,7 @@ use crate::executor::{Alarms, Stuck, Task, run};
 use crate::part::Part;
 use crate::stage::Stage;
 use crate::trace::{Event, Kind, Lane, Recorder, State, Trace, now_ns};
-use crate::verdict::{Claim, Figure, Outcome, Variant, time};
+use crate::verdict::{Claim, Figure, Observation, Variant, time};
 
 /// The most clients, processes and threads.
 const MOST: usize = 1000;
@@ -79,14 +79,14 @@ impl Experiment for Levels {
     const QUESTION: &'static str =
         "Processes, threads, coroutines: what does each level add to the one below?";
 
-    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+    fn run(&self, _stage: &Stage) -> Result<Observation> {
         let mut seen: Vec<(Way, Trace)> = Vec::new();
         for way in ways(self.only, Way::value_variants()) {
             seen.push((way, Trace::new(self.observe(way)?)));
         }
         let claims = seen.iter().map(|(way, trace)| self.claim(*way, trace)).collect();
         let variants = seen.into_iter().map(|(way, trace)| variant(way, trace)).collect();
-        Ok(Outcome { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Vec::new(), claims })
     }
 
     fn act(part: &str, me: &mut Part) -> Result<()> {

@@ -25,9 +25,9 @@ use crate::Experiment;
 use crate::part::Part;
 use crate::stage::Stage;
 use crate::trace::{Lane, Recorder, State, Trace};
-use crate::verdict::{Claim, Figure, Outcome, Variant};
+use crate::verdict::{Claim, Figure, Observation, Variant};
 
-use self::processes::{ProcessPool, Task, Word};
+use self::processes::{Job, ProcessPool, Word};
 use self::threads::ThreadPool;
 
 /// The most workers.
@@ -110,7 +110,7 @@ impl Experiment for Pool {
     const QUESTION: &'static str =
         "Five workers, twenty tasks: in what order do results come, and what if one fails?";
 
-    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+    fn run(&self, _stage: &Stage) -> Result<Observation> {
         self.check()?;
         let (mut variants, mut claims, mut most) = (Vec::new(), Vec::new(), 0);
         for way in ways(self.only, Way::value_variants()) {
@@ -129,18 +129,18 @@ impl Experiment for Pool {
             format!("at most {most} did"),
             "A task waits in the queue until one of a fixed number of workers takes it.",
         ));
-        Ok(Outcome { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Vec::new(), claims })
     }
 
     fn act(_part: &str, me: &mut Part) -> Result<()> {
         me.enter_with(State::Blocked, "for a task");
         me.tell(&Word::Ready)?;
-        while let Some(task) = me.hear::<Task>()? {
+        while let Some(task) = me.hear::<Job>()? {
             me.enter_with(State::Sleeping, task_name(task.number));
             me.tell(&Word::Begun)?;
             if task.kills {
                 // Nothing comes but the kill.
-                me.hear::<Task>()?;
+                me.hear::<Job>()?;
             }
             let result = work(task);
             me.enter_with(State::Blocked, "for a task");
@@ -163,11 +163,11 @@ impl Pool {
         Ok(())
     }
 
-    fn all(&self, way: Way) -> impl Iterator<Item = Task> {
+    fn all(&self, way: Way) -> impl Iterator<Item = Job> {
         (0..self.tasks).map(move |number| {
             let times = u32::try_from(LENGTHS - number % LENGTHS).unwrap_or(1);
             let kills = way == Way::Kill && number == self.fails - 1;
-            Task { number, delay: self.delay.saturating_mul(times), kills }
+            Job { number, delay: self.delay.saturating_mul(times), kills }
         })
     }
 
@@ -296,7 +296,7 @@ fn task_name(number: usize) -> String {
 }
 
 /// What a task does.
-fn work(task: Task) -> usize {
+fn work(task: Job) -> usize {
     thread::sleep(task.delay);
     square(task.number)
 }

@@ -25,7 +25,7 @@ use crate::cast::{Cast, Heard};
 use crate::part::Part;
 use crate::stage::Stage;
 use crate::trace::{Band, Recorder, State, Trace};
-use crate::verdict::{Claim, Figure, Outcome, Variant, time};
+use crate::verdict::{Claim, Figure, Observation, Variant, time};
 
 use self::bounded::Bounded;
 use self::pipe::Keeper;
@@ -100,7 +100,7 @@ impl Experiment for Queue {
     const NAME: &'static str = "queue";
     const QUESTION: &'static str = "Producers are faster than consumers: what does a bounded queue do?";
 
-    fn run(&self, stage: &Stage) -> Result<Outcome> {
+    fn run(&self, stage: &Stage) -> Result<Observation> {
         self.check()?;
         let (mut all, mut claims) = (Vec::new(), Vec::new());
         for way in ways(self.only, Way::value_variants()) {
@@ -114,7 +114,7 @@ impl Experiment for Queue {
         claims.push(self.order_claim(&all));
         claims.extend(self.pressure_claim(&all));
         let variants = all.into_iter().map(|traffic| self.variant(traffic)).collect();
-        Ok(Outcome { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Vec::new(), claims })
     }
 
     fn act(part: &str, me: &mut Part) -> Result<()> {

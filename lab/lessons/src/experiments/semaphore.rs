@@ -17,7 +17,7 @@ use crate::Experiment;
 use crate::semaphore::Semaphore;
 use crate::stage::Stage;
 use crate::trace::{Recorder, State, Trace};
-use crate::verdict::{Claim, Figure, Outcome, Variant};
+use crate::verdict::{Claim, Figure, Observation, Variant};
 
 /// The most threads, and so the most places.
 const MOST: usize = 1000;
@@ -55,7 +55,7 @@ impl Experiment for Semaphores {
     const NAME: &'static str = "semaphore";
     const QUESTION: &'static str = "Five places, twenty threads: how many are in at once?";
 
-    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+    fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut variants, mut claims) = (Vec::new(), Vec::new());
         for way in ways(self.only, Way::value_variants()) {
             let (variant, claim) = match way {
@@ -65,7 +65,7 @@ impl Experiment for Semaphores {
             variants.push(variant);
             claims.push(claim);
         }
-        Ok(Outcome { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Vec::new(), claims })
     }
 }
 

@@ -25,11 +25,12 @@ use harness::server::Server;
 use harness::units::counted;
 use serving::options::parse_duration;
 
-use self::watch::{ANY_CLIENT, Ports, Watch, client_name};
 use crate::Experiment;
 use crate::stage::Stage;
 use crate::trace::{Lane, Mark, Recorder, State, Trace};
-use crate::verdict::{Claim, Figure, Outcome, Variant, time};
+use crate::verdict::{Claim, Figure, Observation, Variant, time};
+
+use self::watch::{ANY_CLIENT, Ports, Watch, client_name};
 
 /// A client that waits longer for an answer has found a fault.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -150,7 +151,7 @@ impl Experiment for Servers {
     const NAME: &'static str = "servers";
     const QUESTION: &'static str = "Three clients and one server: who serves whom, and who waits for whom?";
 
-    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+    fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut variants, mut claims) = (Vec::new(), Vec::new());
         for model in &self.models {
             if let Err(why) = model.available() {
@@ -161,7 +162,7 @@ impl Experiment for Servers {
             claims.push(shown.claim());
             variants.push(shown.variant());
         }
-        Ok(Outcome { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Vec::new(), claims })
     }
 }
 

@@ -27,7 +27,7 @@ use crate::cast::Cast;
 use crate::part::Part;
 use crate::stage::Stage;
 use crate::trace::{Lane, Recorder, Span, State, Trace, now_ns};
-use crate::verdict::{Claim, Figure, Outcome, Variant, time};
+use crate::verdict::{Claim, Figure, Observation, Variant, time};
 
 /// The most of each kind. A process takes two descriptors and a thread of the lab.
 const MOST: usize = 400;
@@ -75,7 +75,7 @@ impl Experiment for Spawn {
     const NAME: &'static str = "spawn";
     const QUESTION: &'static str = "What does it cost to create a hundred processes, threads, tasks?";
 
-    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+    fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut crowds, mut claims) = (Vec::new(), Vec::new());
         for way in ways(self.only, Way::value_variants()) {
             let lanes = match way {
@@ -91,7 +91,7 @@ impl Experiment for Spawn {
         claims.extend(cheaper(&crowds, Way::Threads, Way::Processes));
         claims.extend(cheaper(&crowds, Way::Tasks, Way::Threads));
         let variants = crowds.into_iter().map(|crowd| crowd.variant(self.count)).collect();
-        Ok(Outcome { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Vec::new(), claims })
     }
 
     fn act(part: &str, me: &mut Part) -> Result<()> {
@@ -148,8 +148,8 @@ impl Spawn {
 
     fn tasks(&self) -> Vec<Lane> {
         let mut me = creator();
-        let mut queue: VecDeque<Box<Task>> =
-            (1..=self.count).map(|number| Box::new(Task::new(number, self.delay))).collect();
+        let mut queue: VecDeque<Box<Sleeper>> =
+            (1..=self.count).map(|number| Box::new(Sleeper::new(number, self.delay))).collect();
         me.enter_with(State::Running, JOINING);
         let mut lanes = Vec::new();
         while let Some(mut task) = queue.pop_front() {
@@ -212,14 +212,14 @@ impl Spawn {
 }
 
 /// A state machine: it has not begun, it sleeps, it is over.
-struct Task {
+struct Sleeper {
     number: usize,
     delay: Duration,
     created_ns: u64,
     asleep: Option<(Recorder, Instant)>,
 }
 
-impl Task {
+impl Sleeper {
     fn new(number: usize, delay: Duration) -> Self {
         Self { number, delay, created_ns: now_ns(), asleep: None }
     }

@@ -25,7 +25,7 @@ use crate::Experiment;
 use crate::stage::Stage;
 use crate::ticket_lock::{Served, TicketLock};
 use crate::trace::{Recorder, State, Trace};
-use crate::verdict::{Claim, Figure, Outcome, Variant};
+use crate::verdict::{Claim, Figure, Observation, Variant};
 
 mod distribution;
 
@@ -89,7 +89,7 @@ enum Held<'a> {
 
 /// Somebody got the lock.
 #[derive(Debug, Clone, Copy)]
-struct Turn {
+struct Acquisition {
     /// How many had come before, of all.
     number: u64,
     thread: usize,
@@ -99,7 +99,7 @@ impl Experiment for Starve {
     const NAME: &'static str = "starve";
     const QUESTION: &'static str = "Eight threads want one lock all the time: who gets it, who waits?";
 
-    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+    fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut variants, mut claims) = (Vec::new(), Vec::new());
         for way in ways(self.only, Way::value_variants()) {
             let (lock, turns) = (Lock::of(way), Mutex::new(Vec::new()));
@@ -112,13 +112,20 @@ impl Experiment for Starve {
             variants.push(self.variant(way, trace, &turns));
         }
         let drawings = vec![distribution::draw(&variants)];
-        Ok(Outcome { variants, drawings, claims })
+        Ok(Observation { variants, drawings, claims })
     }
 }
 
 impl Starve {
     /// Works with and without the lock until all turns are taken.
-    fn take_turns(&self, way: Way, lock: &Lock, turns: &Mutex<Vec<Turn>>, thread: usize, me: &mut Recorder) {
+    fn take_turns(
+        &self,
+        way: Way,
+        lock: &Lock,
+        turns: &Mutex<Vec<Acquisition>>,
+        thread: usize,
+        me: &mut Recorder,
+    ) {
         let (inside, outside) = way.split(self.work);
         loop {
             me.enter(State::Waiting);
@@ -126,7 +133,7 @@ impl Starve {
             me.enter(State::Holding);
             let taken = {
                 let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
-                turns.push(Turn { number, thread });
+                turns.push(Acquisition { number, thread });
                 turns.len()
             };
             let is_over = taken > usize::from(self.turns);
@@ -146,7 +153,7 @@ impl Starve {
         }
     }
 
-    fn claim(&self, way: Way, trace: &Trace, turns: &[Turn]) -> Claim {
+    fn claim(&self, way: Way, trace: &Trace, turns: &[Acquisition]) -> Claim {
         let total = |state| trace.lanes.iter().map(|lane| lane.total_ns(state)).sum::<u64>();
         let (waited, worked) = (total(State::Waiting), total(State::Holding) + total(State::Sleeping));
         let (overtaken, alone) = (most_overtaken(turns), trace.most_at_once(State::Holding) <= 1);
@@ -188,7 +195,7 @@ impl Starve {
         }
     }
 
-    fn variant(&self, way: Way, trace: Trace, turns: &[Turn]) -> Variant {
+    fn variant(&self, way: Way, trace: Trace, turns: &[Acquisition]) -> Variant {
         let about = match way {
             Way::MutexLong => "std's mutex, held for all of the work",
             Way::TicketLong => "a ticket lock, held for all of the work",
@@ -211,7 +218,7 @@ impl Starve {
     }
 
     /// How many turns the threads had that had the fewest and the most.
-    fn fewest_and_most(&self, turns: &[Turn]) -> (usize, usize) {
+    fn fewest_and_most(&self, turns: &[Acquisition]) -> (usize, usize) {
         let mut of_each = vec![0; self.threads.into()];
         // What comes after is only to learn that it is over.
         for turn in turns.iter().take(self.turns.into()) {
@@ -257,7 +264,7 @@ impl Lock {
 
 /// Of all that got the lock, in this order: how many who had come later got it before one that had
 /// come earlier, at most.
-fn most_overtaken(turns: &[Turn]) -> usize {
+fn most_overtaken(turns: &[Acquisition]) -> usize {
     let overtaken = turns
         .iter()
         .enumerate()
@@ -266,7 +273,7 @@ fn most_overtaken(turns: &[Turn]) -> usize {
 }
 
 /// How many turns went to the thread that had had the turn before.
-fn in_a_row(turns: &[Turn]) -> usize {
+fn in_a_row(turns: &[Acquisition]) -> usize {
     turns.windows(2).filter(|pair| pair[0].thread == pair[1].thread).count()
 }
 
@@ -282,7 +289,8 @@ mod tests {
     #[test]
     fn who_came_later_and_is_served_earlier_overtakes() {
         let most = |numbers: &[u64]| {
-            let turns: Vec<_> = numbers.iter().map(|number| Turn { number: *number, thread: 0 }).collect();
+            let turns: Vec<_> =
+                numbers.iter().map(|number| Acquisition { number: *number, thread: 0 }).collect();
             most_overtaken(&turns)
         };
         assert_eq!(most(&[]), 0);

@@ -21,7 +21,7 @@ use super::{name, ways};
 use crate::Experiment;
 use crate::stage::Stage;
 use crate::trace::{Recorder, State, Trace};
-use crate::verdict::{Claim, Figure, Outcome, Variant};
+use crate::verdict::{Claim, Figure, Observation, Variant};
 
 /// The most workers, and the most tasks.
 const MOST: usize = 100;
@@ -76,14 +76,14 @@ impl Experiment for Submit {
     const NAME: &'static str = "submit";
     const QUESTION: &'static str = "A pool does the tasks: does the caller wait, ask, or is it called back?";
 
-    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+    fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut variants, mut claims) = (Vec::new(), Vec::new());
         for way in ways(self.only, Way::value_variants()) {
             let done = self.observe(way)?;
             claims.push(self.claim(&done));
             variants.push(self.variant(done));
         }
-        Ok(Outcome { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Vec::new(), claims })
     }
 }
 

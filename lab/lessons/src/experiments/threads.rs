@@ -46,7 +46,7 @@ use crate::cast::{Cast, Heard};
 use crate::part::Part;
 use crate::stage::Stage;
 use crate::trace::{Recorder, State, Trace};
-use crate::verdict::{Claim, Figure, Outcome, Variant};
+use crate::verdict::{Claim, Figure, Observation, Variant};
 
 use self::kin::{GoOn, Kin, Seen, Word};
 
@@ -123,7 +123,7 @@ impl Experiment for Threads {
     const QUESTION: &'static str =
         "What do threads share that processes do not, and what outlives its parent?";
 
-    fn run(&self, _stage: &Stage) -> Result<Outcome> {
+    fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut variants, mut claims) = (Vec::new(), Vec::new());
         for way in ways(self.only, Way::value_variants()) {
             let Scene { trace, figures, claim } = match way {
@@ -139,7 +139,7 @@ impl Experiment for Threads {
             variants.push(Variant { name: name(way), about: way.about().to_owned(), trace, figures });
             claims.push(claim);
         }
-        Ok(Outcome { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Vec::new(), claims })
     }
 
     fn act(part: &str, me: &mut Part) -> Result<()> {

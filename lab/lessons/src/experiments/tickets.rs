@@ -26,7 +26,7 @@ use crate::cast::{Cast, Heard};
 use crate::part::Part;
 use crate::stage::Stage;
 use crate::trace::{State, Trace, now_ns};
-use crate::verdict::{Claim, Figure, Outcome, Variant, time};
+use crate::verdict::{Claim, Figure, Observation, Variant, time};
 
 use self::buyer::{Buyer, End, GoOn, Word};
 use self::shop::Shop;
@@ -129,7 +129,7 @@ impl Experiment for Tickets {
     const NAME: &'static str = "tickets";
     const QUESTION: &'static str = "Ten processes, one ticket in a file: how often is it sold?";
 
-    fn run(&self, stage: &Stage) -> Result<Outcome> {
+    fn run(&self, stage: &Stage) -> Result<Observation> {
         self.check()?;
         let all: &[Way] = if self.kill { &Way::KILLING } else { &Way::LIVING };
         let (mut sales, mut claims) = (Vec::new(), Vec::new());
@@ -139,7 +139,11 @@ impl Experiment for Tickets {
             sales.push(sale);
         }
         claims.extend(slower(&sales));
-        Ok(Outcome { variants: sales.into_iter().map(Sale::variant).collect(), drawings: Vec::new(), claims })
+        Ok(Observation {
+            variants: sales.into_iter().map(Sale::variant).collect(),
+            drawings: Vec::new(),
+            claims,
+        })
     }
 
     fn act(part: &str, me: &mut Part) -> Result<()> {

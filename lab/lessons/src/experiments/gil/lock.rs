@@ -4,7 +4,7 @@
 //! Who wants it waits for an interval; if in all that time nobody else got it either, it asks. Who
 //! has it looks, between two steps, whether it was asked, and then gives it away and does not take
 //! it again before somebody else had it. Who is about to wait for I/O gives it back unasked: drops
-//! its [`Turn`].
+//! its [`Guard`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -32,7 +32,7 @@ struct State {
 
 /// The lock is held, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Turn<'a>(&'a InterpreterLock);
+pub(super) struct Guard<'a>(&'a InterpreterLock);
 
 impl InterpreterLock {
     /// Free. CPython's interval is 5 ms (`sys.getswitchinterval()`).
@@ -47,9 +47,9 @@ impl InterpreterLock {
     }
 
     /// Waits for it, and asks for it after an interval.
-    pub(super) fn acquire(&self) -> Turn<'_> {
+    pub(super) fn acquire(&self) -> Guard<'_> {
         self.take(self.state());
-        Turn(self)
+        Guard(self)
     }
 
     /// How often it was taken.
@@ -89,7 +89,7 @@ impl InterpreterLock {
     }
 }
 
-impl Turn<'_> {
+impl Guard<'_> {
     /// Whether another has asked for it.
     pub(super) fn is_asked(&self) -> bool {
         self.0.is_asked.load(Ordering::Relaxed)
@@ -107,7 +107,7 @@ impl Turn<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Guard<'_> {
     fn drop(&mut self) {
         drop(self.0.give_back());
     }

@@ -14,7 +14,7 @@ use crate::trace::{Lane, Recorder, State};
 
 /// A task, as a worker is told it.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Task {
+pub(super) struct Job {
     pub(super) number: usize,
     pub(super) delay: Duration,
     /// It has no end of its own: its worker is killed in the middle of it, however late that is.
@@ -36,8 +36,8 @@ pub(super) enum Word {
 pub(super) struct ProcessPool {
     cast: Cast,
     /// By worker, what it does.
-    doing: Vec<Option<Task>>,
-    waiting: VecDeque<Task>,
+    doing: Vec<Option<Job>>,
+    waiting: VecDeque<Job>,
     /// Tasks whose result has not been called back.
     open: usize,
 }
@@ -62,7 +62,7 @@ impl ProcessPool {
     }
 
     /// Queues a task up, and returns at once.
-    pub(super) fn submit(&mut self, task: Task) {
+    pub(super) fn submit(&mut self, task: Job) {
         self.waiting.push_back(task);
         self.open += 1;
     }

@@ -27,7 +27,7 @@ impl std::error::Error for NotStarted {}
 
 /// What to do with a server.
 #[derive(Debug)]
-pub struct Task<'a> {
+pub struct Trial<'a> {
     /// Which server.
     pub contender: &'a Contender,
     /// How it is driven.
@@ -47,17 +47,17 @@ pub struct Task<'a> {
 /// # Errors
 /// If the server does not start ([`NotStarted`]), cannot be reached, dies, or does not stop; with
 /// its name nowhere, since the caller knows it.
-pub fn run(task: &Task<'_>, interrupt: &Interrupt) -> Result<Driven> {
-    let pinned = task.scenario.profile().pinned;
-    if let Some(pins) = task.pins {
+pub fn run(trial: &Trial<'_>, interrupt: &Interrupt) -> Result<Driven> {
+    let pinned = trial.scenario.profile().pinned;
+    if let Some(pins) = trial.pins {
         pins.apply(pinned)?;
     }
-    let cores = task.pins.map(|pins| pins.of_server(pinned));
+    let cores = trial.pins.map(|pins| pins.of_server(pinned));
     let mut server =
-        Server::start(task.contender, cores, interrupt).map_err(|error| NotStarted(format!("{error:#}")))?;
-    let load = LoadOptions { address: server.address(), ..task.load.clone() };
-    let run = Run { server: &server, load, offered_per_s: task.offered_per_s, interrupt };
-    let result = task.scenario.drive(&run);
+        Server::start(trial.contender, cores, interrupt).map_err(|error| NotStarted(format!("{error:#}")))?;
+    let load = LoadOptions { address: server.address(), ..trial.load.clone() };
+    let run = Run { server: &server, load, offered_per_s: trial.offered_per_s, interrupt };
+    let result = trial.scenario.drive(&run);
     // Whatever failed then: that the server has died says more.
     server.check_alive()?;
     let driven = result?;
