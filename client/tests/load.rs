@@ -122,3 +122,13 @@ fn a_wrong_call_is_a_usage_error_that_names_the_option() {
         assert!(stderr.contains(named), "{arguments:?}: {stderr}");
     }
 }
+
+#[test]
+fn a_rate_that_nobody_can_send_ends_in_time_and_is_said() {
+    let begun = std::time::Instant::now();
+    let output = client(&["load", &server().to_string(), "-c", "3", "-r", "1e9", "-d", "1s", "--json", "-"]);
+    // A second for the measurement, two for the last answers, and a busy machine.
+    assert!(begun.elapsed().as_secs() < 6, "{:?}", begun.elapsed());
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(json["unanswered"].as_u64().unwrap() > 900_000_000, "{json}");
+}

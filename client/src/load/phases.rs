@@ -26,7 +26,7 @@ impl Worker {
         }
         if self.phase == Phase::Measuring {
             self.ended = self.shared.clock.now();
-            self.release_until(self.ended, usize::MAX);
+            self.release_rest(self.ended);
             self.cpu = thread_cpu().saturating_sub(self.cpu_began);
             self.recorder.end_phase();
         }

@@ -62,6 +62,25 @@ impl Schedule {
     }
 }
 
+impl Schedule {
+    /// How many requests of a connection are due by `now`, counted without a look at each: at an
+    /// absurd rate there are billions.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and saturates")]
+    pub(super) fn due_by(&self, connection: u64, now: u64) -> u64 {
+        let is_due = |nth: u64| self.due(connection, nth).is_some_and(|due| due <= now);
+        let last = (now.saturating_sub(self.start) as f64 / self.interval) as u64;
+        let mut count = last.min(self.end).saturating_sub(connection) / self.connections;
+        // The quotient may be off by one or two.
+        while count > 0 && !is_due(count - 1) {
+            count -= 1;
+        }
+        while is_due(count) {
+            count += 1;
+        }
+        count
+    }
+}
+
 /// A worker's place in the schedule: it has the connections `first`, `first + step`, `first + 2
 /// step`, ...
 #[derive(Debug, Clone, Copy)]
@@ -152,6 +171,21 @@ mod tests {
         }
         all.sort_unstable();
         assert_eq!(all, (1000..1100).collect::<Vec<u64>>());
+    }
+
+    #[test]
+    fn what_is_due_is_counted_as_if_each_had_been_looked_at() {
+        for (rate, end) in [(3.0, None), (1000.0, Some(95)), (1e9, Some(1000)), (1e9, None), (0.1, None)] {
+            let schedule = Schedule::new(777, rate, 7, end);
+            for now in [0, 776, 777, 778, 1_000, 1_000_777, 3_333_334_110, 20_000_000_000] {
+                for connection in 0..7 {
+                    let due = schedule.due_by(connection, now);
+                    let is_due = |nth| schedule.due(connection, nth).is_some_and(|due| due <= now);
+                    assert!(due == 0 || is_due(due - 1), "{rate} {end:?} {now} {connection}: {due}");
+                    assert!(!is_due(due), "{rate} {end:?} {now} {connection}: {due}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -216,7 +216,7 @@ impl Worker {
     }
 
     /// Lets connections begin the requests that are due by `now`, at most so many.
-    pub(super) fn release_until(&mut self, now: u64, most: usize) {
+    fn release_until(&mut self, now: u64, most: usize) {
         let Some(schedule) = self.schedule else { return };
         for _ in 0..most {
             if self.cursor.due(&schedule).is_none_or(|due| due > now) {
@@ -230,6 +230,18 @@ impl Worker {
             if self.connections[slot].overdue() == 1 {
                 self.released.push(slot);
             }
+        }
+    }
+
+    /// Counts all requests that were due by `now` as such: they would have been the slowest, and
+    /// must not be missing.
+    pub(super) fn release_rest(&mut self, now: u64) {
+        let Some(schedule) = self.schedule else { return };
+        for slot in 0..self.connections.len() {
+            let due = schedule.due_by(self.number(slot) as u64, now);
+            let connection = &mut self.connections[slot];
+            self.overdue += due.saturating_sub(connection.released);
+            connection.released = connection.released.max(due);
         }
     }
 
