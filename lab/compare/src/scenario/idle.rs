@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use harness::sample::{self, KernelMemory};
+use serving::limit::raise_descriptors;
 
 use super::requests;
 use super::run::Run;
@@ -30,11 +31,15 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 const QUESTION: &[u8] = b"idle";
 
+/// Pairs that use up what the kernel's caches have free, and the most of those that are weighed.
+const FILLERS: usize = 200;
+const MOST_PAIRS: usize = 1_000;
+
 pub(super) fn drive(run: &Run<'_>) -> Result<Driven> {
     // The first conversation makes the server touch pages that all later ones share, so it is not
     // counted.
     let count = run.load.connections - 1;
-    let end_bytes = client_end_bytes(count)?;
+    let pairs = Pairs::weigh(count)?;
     let first = ask(run.load.address, run.load.echo)?;
     let (pss, kernel) = weigh(run)?;
     let mut clients = Vec::new();
@@ -44,6 +49,8 @@ pub(super) fn drive(run: &Run<'_>) -> Result<Driven> {
     }
     let (footprint, kernel_after) = weigh(run)?;
     drop((first, clients));
+    let end_bytes = pairs.end_bytes;
+    drop(pairs);
     let grown = |after: u64, before: u64| (after as f64 - before as f64) / count as f64;
     let idle = |(after, before)| IdleRecord {
         pss_bytes: grown(after, before),
@@ -70,23 +77,41 @@ fn ask(address: SocketAddr, echo: bool) -> Result<TcpStream> {
     Ok(client)
 }
 
-/// What the client's end of a connection costs the kernel, in bytes of its slab caches: half of
-/// what a pair costs whose ends are both here.
-fn client_end_bytes(count: usize) -> Result<f64> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot listen")?;
-    let address = listener.local_addr()?;
-    let before = sample::slab_bytes()?;
-    let mut pairs = Vec::new();
-    for _ in 0..count {
-        let mut client = TcpStream::connect(address).context("cannot connect")?;
-        let (mut server, _) = listener.accept().context("cannot accept")?;
-        client.write_all(QUESTION)?;
-        server.read_exact(&mut [0; QUESTION.len()])?;
-        server.write_all(QUESTION)?;
-        client.read_exact(&mut [0; QUESTION.len()])?;
-        pairs.push((client, server));
+/// Pairs whose ends are both here, and what one end costs the kernel, in bytes of its slab caches.
+///
+/// They are kept until the server has been weighed: what they give back would be given to the
+/// clients and to the server, whose sockets would then seem to cost nothing.
+struct Pairs {
+    _held: Vec<(TcpStream, TcpStream)>,
+    end_bytes: f64,
+}
+
+impl Pairs {
+    /// Half of what as many pairs cost as there will be clients, or a good sample of them.
+    fn weigh(clients: usize) -> Result<Self> {
+        // Where that fails or is not enough, connecting will say so.
+        let _ = raise_descriptors();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot listen")?;
+        let address = listener.local_addr()?;
+        // What is free in the caches is used up first.
+        let mut held = (0..FILLERS).map(|_| pair(&listener, address)).collect::<Result<Vec<_>>>()?;
+        let before = sample::slab_bytes()?;
+        let count = clients.clamp(1, MOST_PAIRS);
+        for _ in 0..count {
+            held.push(pair(&listener, address)?);
+        }
+        let grown = sample::slab_bytes()? as f64 - before as f64;
+        Ok(Self { _held: held, end_bytes: grown / 2.0 / count as f64 })
     }
-    let grown = sample::slab_bytes()? as f64 - before as f64;
-    drop(pairs);
-    Ok(grown / 2.0 / count as f64)
+}
+
+/// Two ends that have talked to each other.
+fn pair(listener: &TcpListener, address: SocketAddr) -> Result<(TcpStream, TcpStream)> {
+    let mut client = TcpStream::connect(address).context("cannot connect")?;
+    let (mut server, _) = listener.accept().context("cannot accept")?;
+    client.write_all(QUESTION)?;
+    server.read_exact(&mut [0; QUESTION.len()])?;
+    server.write_all(QUESTION)?;
+    client.read_exact(&mut [0; QUESTION.len()])?;
+    Ok((client, server))
 }
