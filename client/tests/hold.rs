@@ -86,7 +86,13 @@ fn a_program_drives_it_by_orders_and_reads_what_came_of_each() {
     assert_eq!(client.line(), "\"ready\"");
     for order in ["open", "ask", "close"] {
         writeln!(stdin, "{order}").unwrap();
-        let said: Value = serde_json::from_str(&client.line()).unwrap();
+        // On a busy machine it also says how far it has come.
+        let said = loop {
+            let said: Value = serde_json::from_str(&client.line()).unwrap();
+            if !said["done"].is_null() {
+                break said;
+            }
+        };
         assert_eq!(said["done"]["done"], 4, "{said}");
     }
     server.finish();

@@ -126,7 +126,8 @@ impl Holder {
             (0..self.connections.len()).filter(|key| self.connections[*key].is_some()).collect();
         if step == Step::Ask {
             for last in (1..keys.len()).rev() {
-                let random = splitmix(self.options.seed ^ splitmix(self.options.first + last as u64));
+                let random =
+                    splitmix(self.options.seed ^ splitmix(self.options.first.wrapping_add(last as u64)));
                 let chosen = random % (last as u64 + 1);
                 keys.swap(last, usize::try_from(chosen).unwrap_or(last));
             }
@@ -187,7 +188,7 @@ impl Holder {
 
     fn go_on(&mut self, key: usize, run: &mut Run) {
         let Some(connection) = &mut self.connections[key] else { return };
-        let number = self.options.first + key as u64;
+        let number = self.options.first.wrapping_add(key as u64);
         // Its greeting is one request, what it is asked in the sweep another.
         let request = self.payload.request(self.payload.key(number), u64::from(run.step == Step::Ask));
         match connection.go_on(&self.payload, &request, &mut self.buffer) {
@@ -209,7 +210,7 @@ impl Holder {
         run.in_flight -= 1;
         run.account.failed += 1;
         if run.account.first_failure.is_none() {
-            let number = self.options.first + key as u64;
+            let number = self.options.first.wrapping_add(key as u64);
             let why = match fault {
                 Fault::Connect(error) => explain_connect(self.options.address, error),
                 other => other.to_string(),

@@ -223,7 +223,7 @@ impl Matrix {
         let Some((point, metric)) = question.source(document) else { return Vec::new() };
         let is_pool = |id: &str| Model::of(id).is_some_and(|model| model.workers() == Workers::PerConnection);
         if metric == Metric::Cores && document.server_cores() == Some(1) {
-            let why = "the servers had one core: who uses all of several needs two or more";
+            let why = "the servers had one core: to see which of them use all cores takes two or more";
             return ids.iter().map(|_| self.missing(why)).collect();
         }
         let value = |id: &str| {

@@ -26,7 +26,7 @@ pub fn say(claim: &Claim) -> String {
             quantity.show(least.value)
         ),
         Claim::OneCore => {
-            "the servers had one core: who uses all of several needs two or more for them".to_owned()
+            "the servers had one core: to see which of them use all cores takes two or more".to_owned()
         }
         Claim::Dependability { at, whole, page_value, ratio, certain } => format!(
             "at {}, dependability costs {} {} times the CPU time per request of its page ({} against {}){}",

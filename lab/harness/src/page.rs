@@ -2,8 +2,8 @@
 //! print.
 //!
 //! A page is a title and a body. What draws figures in it uses the colours by their names here, so
-//! that all pages look alike. Deliberately absent: scripts. What a reader can hover over explains
-//! itself by an SVG `<title>`.
+//! that all pages look alike. What a reader can hover over explains itself by an SVG `<title>`. The
+//! frame has no script; a page may bring one in its body.
 
 /// Colours as CSS variables; those for data are near Okabe's and Ito's, which colour-blind people
 /// can tell apart, but darker on light paper, for a contrast of at least 3 to 1. A standalone SVG

@@ -32,7 +32,9 @@ fn invented(number: usize) -> Lesson {
     let mut lane = Recorder::thread_of("worker 1", 1, 1, begin_ns);
     lane.apply(begin_ns + 10_000_000, Event::enter(State::Sleeping, "a nap </script>"));
     lane.apply(begin_ns + 20_000_000, Event::mark("read"));
-    let trace = Trace::new(vec![lane.end_at(begin_ns + 40_000_000)]);
+    let mut later = Recorder::thread_of("worker 2", 1, 2, begin_ns + 15_000_000);
+    later.apply(begin_ns + 18_000_000, Event::enter(State::Sleeping, ""));
+    let trace = Trace::new(vec![lane.end_at(begin_ns + 40_000_000), later.end_at(begin_ns + 18_500_000)]);
     let variant =
         Variant { name: "only".to_owned(), about: "an invention".to_owned(), trace, figures: Vec::new() };
     let claims = vec![Claim::new(true, "this", "that", "So it is.")];
@@ -71,7 +73,8 @@ addEventListener('load', () => {
   }
   const replay = document.querySelector('.replay'), [play, back, next] = replay.querySelectorAll('button');
   replay.querySelector('details').open = true;
-  next.click(); next.click();
+  found.begin = text(replay, 'ul.now');
+  next.click(); next.click(); next.click(); next.click(); next.click();
   found.second = { clock: text(replay, 'output'), lane: text(replay, 'ul.now') };
   back.click();
   found.first = text(replay, 'output');
@@ -138,10 +141,13 @@ fn every_task_can_be_solved_and_the_page_counts_as_the_models_do() {
         }
         assert_eq!(
             (&seen["second"]["clock"], &seen["first"]),
-            (&json!("20.00 ms"), &json!("10.00 ms")),
+            (&json!("20.00 ms"), &json!("18.50 ms")),
             "{seen}"
         );
-        assert_eq!(seen["second"]["lane"], "worker 1 sleeping (a nap </script>) last: read", "{seen}");
+        assert_eq!(
+            seen["second"]["lane"], "worker 1 sleeping (a nap </script>) last: readworker 2 over",
+            "{seen}"
+        );
         assert_eq!(
             (&seen["played"]["clock"], &seen["played"]["button"]),
             (&json!("40.00 ms"), &json!("Play")),

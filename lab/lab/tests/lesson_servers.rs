@@ -68,7 +68,7 @@ fn a_pool_of_two_lets_the_third_wait_until_one_has_left() {
         let (lesson, trace) = show(model);
         let [one, two, three] = [0, 1, 2].map(|client| answers(&trace, client));
         assert!(two.0 < one.1 && three.0 > one.1.min(two.1), "{trace:?}");
-        assert_eq!(lesson.count(model, "who_served"), 2);
+        assert_eq!(lesson.count(model, "servants"), 2);
     }
 }
 
@@ -85,11 +85,10 @@ fn one_event_loop_serves_all_and_waits_for_whoever_is_next() {
 }
 
 #[test]
-fn every_model_can_be_shown_within_ten_seconds_and_what_is_none_is_refused() {
+fn every_model_can_be_shown_and_what_is_none_is_refused() {
     let models = "iterative,fork,prefork,thread,pool,mio,tokio,tokio-workers,uring,hybrid";
-    let began = std::time::Instant::now();
-    let lesson = lesson(&["servers", "--models", models]);
-    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    let lesson = lesson(&["servers", "--pace=40ms", "--models", models]);
     assert!(lesson.variants().len() >= 9);
     assert_eq!(lab(&["run", "servers", "--models=spoon"]).code, Some(2));
+    assert_eq!(lab(&["run", "servers", "--pace=0s"]).code, Some(2));
 }

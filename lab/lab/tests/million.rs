@@ -137,7 +137,6 @@ fn a_server_that_dies_is_said_to_have_died() {
     wait_until_gone(&tree);
 }
 
-/// A client process whose descriptors do not suffice, spoken to as the lab would.
 #[test]
 fn a_server_that_stops_answering_ends_it_with_a_line() {
     let (lab, tree) = in_the_middle_of_a_run();
@@ -151,6 +150,7 @@ fn a_server_that_stops_answering_ends_it_with_a_line() {
     wait_until_gone(&tree);
 }
 
+/// A client process whose descriptors do not suffice, spoken to as the lab would.
 #[test]
 fn a_client_that_runs_out_of_descriptors_says_so_and_goes_on_with_what_it_has() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

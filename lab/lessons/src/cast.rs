@@ -107,7 +107,7 @@ impl Cast {
     /// numbers.
     ///
     /// # Errors
-    /// If one ends instead or speaks twice, or as [`listen`](Self::listen).
+    /// If one ends before its word or speaks twice, or as [`listen`](Self::listen).
     pub fn listen_to_all<T: DeserializeOwned>(&mut self) -> Result<Vec<T>> {
         let mut words: Vec<Option<T>> = (0..self.len()).map(|_| None).collect();
         while words.iter().any(Option::is_none) {
@@ -115,6 +115,7 @@ impl Cast {
                 Heard::Word(number, word) => {
                     ensure!(words[number].replace(word).is_none(), "process {number} spoke out of turn");
                 }
+                Heard::End(number) if words[number].is_some() => {}
                 Heard::End(number) => bail!("process {number} has ended too early"),
             }
         }

@@ -18,6 +18,7 @@ pub mod tickets;
 
 use std::sync::{PoisonError, RwLock};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
@@ -32,6 +33,14 @@ pub fn ways<W: ValueEnum + Copy>(only: Option<W>, all: &[W]) -> Vec<W> {
 /// What `--only` calls a way.
 pub fn name<W: ValueEnum>(way: W) -> String {
     way.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+/// Keeps a processor busy.
+pub fn compute(time: Duration) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        std::hint::spin_loop();
+    }
 }
 
 /// Runs `work` on `count` threads, which begin when all of them exist, and returns their lanes.

@@ -159,7 +159,7 @@ struct Scale {
 }
 
 impl Scale {
-    /// The column of an instant, and how many nanoseconds of that column lie before it.
+    /// The column of an instant.
     fn column(&self, at_ns: u64) -> usize {
         let offset = u128::from(at_ns.saturating_sub(self.begin_ns)) * self.columns as u128;
         usize::try_from(offset / u128::from(self.length_ns)).unwrap_or(usize::MAX).min(self.columns - 1)

@@ -14,7 +14,7 @@ const WORDS = {
     stuck: 'Nobody can go on.', held: (lock, who) => `${lock}: held by ${who}`, free: (lock) => `${lock}: free`,
     ready: 'ready', waits: (what) => `waits for ${what}`, sleeps: 'sleeps', ended: 'has ended',
     running: 'running', waiting: 'waiting', holding: 'holding', sleeping: 'sleeping', blocked: 'blocked',
-    done: 'done', hand: (locks) => `with ${locks} in hand`, words: 'What the words mean',
+    done: 'done', absent: 'not there yet', over: 'over', hand: (locks) => `with ${locks} in hand`, words: 'What the words mean',
     meanings: { running: 'it computes on a core, or is ready for one, which a picture does not tell apart',
       waiting: 'it waits for a lock, a place or a turn', holding: 'it has the lock or the place, whatever it does with it',
       sleeping: 'it sleeps for a time that it chose', blocked: 'it waits for input or output, a queue, or the end of another',
@@ -31,7 +31,7 @@ const WORDS = {
     stuck: '谁也走不下去了。', held: (lock, who) => `${lock}：${who} 拿着`, free: (lock) => `${lock}：空闲`,
     ready: '就绪', waits: (what) => `等 ${what}`, sleeps: '睡眠', ended: '已结束',
     running: '运行态', waiting: '等锁', holding: '持有', sleeping: '睡眠', blocked: '阻塞态',
-    done: '已结束', hand: (locks) => `手里拿着 ${locks}`, words: '这些词的意思',
+    done: '僵尸', absent: '还没开始', over: '已结束', hand: (locks) => `手里拿着 ${locks}`, words: '这些词的意思',
     meanings: { running: '正在核上计算，或者已经就绪（就绪态），只等一个核：图里分不出这两种',
       waiting: '在等一把锁、一个位子，或者轮到自己', holding: '锁或者位子在它手里，不管它拿着做什么',
       sleeping: '按自己定的时间睡着', blocked: '在等输入输出、等队列，或者等别人结束',
@@ -146,7 +146,7 @@ function board(play, way) {
     });
     const failed = now.failed || (over && failsAtTheEnd(program, now));
     outcome.className = failed ? 'outcome bad' : 'outcome good';
-    outcome.textContent = failed ? play.happened[language] : !over ? '' : failing > 0 ? say('well') : say('never', all);
+    outcome.textContent = failed ? play.happened[language] : !over ? '' : failing > 0 ? say('well') : say('never', all.toLocaleString('en'));
     undo.textContent = say('undo');
     again.textContent = say('again');
     undo.disabled = again.disabled = past.length === 1;
@@ -157,6 +157,7 @@ function board(play, way) {
   box.dataset.orders = `${failing} of ${all}`;
   // The numbers choose a thread, Backspace takes a step back.
   box.addEventListener('keydown', (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
     const pressed = event.key === 'Backspace' ? undo : threads[Number(event.key) - 1]?.go;
     if (pressed && !pressed.disabled) { event.preventDefault(); pressed.click(); box.focus(); }
   });
@@ -218,7 +219,8 @@ function replay(box, lanes) {
     for (const end of ['x1', 'x2']) line.setAttribute(end, x);
     list.replaceChildren(...lanes.map((lane) => {
       const span = lane.spans.find(([, , , from, to]) => from <= at && at < to), mark = lane.marks.findLast(([time]) => time <= at);
-      const [state, what, holds] = span ?? ['done', '', []];
+      const before = lane.spans.length === 0 || at < lane.spans[0][3];
+      const [state, what, holds] = span ?? [before ? 'absent' : 'over', '', []];
       const words = [say(state), what && `(${what})`, holds.length > 0 && state !== 'holding' && say('hand', holds.join(', ')),
         holds.length > 0 && state === 'holding' && holds.join(', '), mark && `${say('last')}: ${mark[1]} ${mark[2]}`.trim()];
       return element('li', {}, element('b', { textContent: lane.name }), ` ${words.filter(Boolean).join(' ')}`);
@@ -233,7 +235,7 @@ const data = JSON.parse(document.getElementById('data').textContent);
 document.querySelectorAll('.replay').forEach((box, index) => replay(box, data.lanes[index]));
 document.querySelectorAll('.play').forEach((section) => playground(section, data.plays[section.dataset.lesson]));
 function glossary() {
-  const details = element('details', {}, element('summary'), element('dl'));
+  const details = element('details', { id: 'glossary' }, element('summary'), element('dl'));
   redraw.push(() => {
     details.firstChild.textContent = say('words');
     details.lastChild.replaceChildren(...Object.entries(WORDS[language].meanings)
@@ -248,7 +250,7 @@ document.querySelector('main').prepend(choose);
 function change() {
   choose.textContent = say('language');
   choose.lang = language === 'en' ? 'zh' : 'en';
+  for (const box of document.querySelectorAll('.play, .replay, #glossary')) box.lang = language;
   redraw.forEach((draw) => draw());
 }
 change();
-addEventListener('beforeprint', () => document.querySelectorAll('details.answer').forEach((details) => { details.open = true; }));

@@ -313,7 +313,10 @@ fn entries<'a>(trace: &'a Trace, key: &Key<'a>) -> (Vec<(f64, f64, Entry<'a>)>, 
     };
     let states = State::ALL.into_iter().filter(occurs).map(Entry::State);
     let locks = key.locks.iter().enumerate().map(|(number, name)| Entry::Lock(number, name));
-    let locks = locks.filter(|_| spans().any(|span| !span.holds.is_empty()));
+    let locks = locks.filter(|entry| match entry {
+        Entry::Lock(_, name) => spans().any(|span| span.holds.iter().any(|its| its == name)),
+        _ => false,
+    });
     let marked = |label: &str| trace.lanes.iter().any(|lane| lane.has(label));
     let marks = key.labels.iter().enumerate().filter(|(_, label)| marked(label));
     let marks = marks.map(|(number, label)| Entry::Mark(number, label));

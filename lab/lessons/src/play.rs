@@ -83,8 +83,8 @@ pub enum Step {
     Acquire(usize),
     /// Sleeps until somebody calls [`Step::Wake`].
     Sleep,
-    /// Gives the lock back and sleeps, in one step; when woken, takes the lock again, which is the
-    /// next one, and goes on at another step.
+    /// Gives the lock back and sleeps, in one step. When woken, it takes the lock again, which is
+    /// its next step, and goes on at another step.
     Wait(usize, usize),
     /// Wakes all that sleep.
     Wake,

@@ -92,7 +92,7 @@ impl Experiment for Counter {
                 all_have_read: Barrier::new(self.workers),
             };
             let lanes = on_threads(self.workers, "worker", |_, me| match way {
-                Way::NoPause => decrement(&shared, me, || ()),
+                Way::NoPause => decrement(&shared, me, |_| ()),
                 Way::Race => self.race(&shared, me),
                 Way::Barrier => self.after_all_have_read(&shared, me),
                 Way::Gil => self.under_gil(&shared, me),
@@ -109,7 +109,11 @@ impl Experiment for Counter {
 
 impl Counter {
     fn race(&self, shared: &Shared, me: &mut Recorder) {
-        decrement(shared, me, || thread::sleep(self.delay));
+        decrement(shared, me, |me| {
+            me.enter(State::Sleeping);
+            thread::sleep(self.delay);
+            me.enter(State::Running);
+        });
     }
 
     fn after_all_have_read(&self, shared: &Shared, me: &mut Recorder) {
@@ -167,7 +171,7 @@ impl Counter {
                 left < all,
                 "without a pause the race is hard to see: anything is possible, and often few or none are lost",
                 observed,
-                "Between reading and writing there is little time for another to come, but there is some, and who is interrupted \
+                "Between reading and writing there is little time for another to come, but there is some, and a worker that is interrupted \
                  there writes an old number over all that the others have done: right by luck is wrong.",
             ),
             Way::Race => Claim::new(
@@ -228,12 +232,10 @@ impl Counter {
 }
 
 /// Reads, does something in between, and writes one less.
-fn decrement(shared: &Shared, me: &mut Recorder, between: impl FnOnce()) {
+fn decrement(shared: &Shared, me: &mut Recorder, between: impl FnOnce(&mut Recorder)) {
     let read = shared.number.load(Ordering::SeqCst);
     me.mark_with("read", read.to_string());
-    me.enter(State::Sleeping);
-    between();
-    me.enter(State::Running);
+    between(me);
     // Where an update is lost, others have written less meanwhile.
     let written = read.saturating_sub(1);
     shared.number.store(written, Ordering::SeqCst);

@@ -197,7 +197,7 @@ impl Gil {
     fn claims(&self, ran: &[Ran]) -> Vec<Claim> {
         let mut claims = self.computing(ran);
         if self.waiters > 1 {
-            let why = "Who waits gives the lock away, so all wait together.";
+            let why = "A thread that waits gives the lock away, so all wait together.";
             claims.extend(faster(ran, Way::WaitGil, Way::WaitOne, why));
             let why = "The waiting takes as long, but threads are created faster.";
             claims.extend(faster(ran, Way::WaitGil, Way::WaitProcesses, why));
@@ -229,10 +229,12 @@ impl Gil {
         let mut claims: Vec<_> = self.one_at_a_time(ran).into_iter().collect();
         // A Python without the lock (PEP 703) has nothing to show here, and in a short run too much
         // else takes part.
-        if let Some(python) = find(ran, Way::ComputePythonThreads).filter(|one| one.has_lock) {
+        if let Some(python) =
+            find(ran, Way::ComputePythonThreads).filter(|one| one.has_lock && one.time_ns >= SHORT_NS)
+        {
             let at_once = python.at_once();
             claims.push(Claim::new(
-                at_once <= 1 || python.time_ns < SHORT_NS,
+                at_once <= 1,
                 "so it is in Python: one of its threads computes at a time",
                 format!("{at_once} at once on average"),
                 "By its own clock each thread stood still while another had the lock.",

@@ -13,11 +13,12 @@ mod watch;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::ops::RangeInclusive;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use clap::{Args, builder::ValueParser};
+use clap::Args;
 use harness::contender::Contender;
 use harness::interrupt::Interrupt;
 use harness::models::{Makes, Model, Workers};
@@ -32,8 +33,15 @@ use crate::verdict::{Claim, Figure, Observation, Variant, time};
 
 use self::watch::{ANY_CLIENT, Ports, Watch, client_name};
 
-/// A client that waits longer for an answer has found a fault.
+/// A client that waits longer for an answer has found a fault, beside what the others' pauses take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The others' pauses, in paces, and a little more.
+const PACES: u32 = 8;
+
+/// The shortest and the longest pace: what is seen must be longer than a look, and a server closes
+/// clients that are silent for a minute.
+const PACE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(5);
 
 /// Workers of a pool: fewer than the clients.
 const WORKERS: usize = 2;
@@ -58,7 +66,7 @@ pub struct Servers {
     models: Vec<Model>,
 
     /// The slow client thinks for this long before it asks again; all else is measured by it
-    #[arg(long, value_name = "TIME", default_value = "120ms", value_parser = ValueParser::new(parse_duration))]
+    #[arg(long, value_name = "TIME", default_value = "120ms", value_parser = parse_pace)]
     pace: Duration,
 }
 
@@ -98,13 +106,14 @@ impl Servers {
             Contender::own(model, WORKERS, thread::available_parallelism().map_or(1, usize::from));
         let server = Server::start(&contender, None, &interrupt)?;
         let (address, ports) = (server.address(), Ports::default());
+        let patience = PATIENCE + self.pace * PACES;
         let watch = Watch::begin(server.tree(), address, &ports);
         let clients = thread::scope(|scope| {
             let talk = |(number, client): (usize, Client)| {
                 let ports = &ports;
                 let thread = thread::Builder::new().name(client.name.to_owned());
                 thread
-                    .spawn_scoped(scope, move || client.talk(number, address, ports))
+                    .spawn_scoped(scope, move || client.talk(number, address, ports, patience))
                     .context("cannot start a thread")
             };
             let threads: Vec<_> = self.clients().into_iter().enumerate().map(talk).collect::<Result<_>>()?;
@@ -120,13 +129,13 @@ impl Servers {
 }
 
 impl Client {
-    fn talk(&self, number: usize, address: SocketAddr, ports: &Ports) -> Result<Lane> {
+    fn talk(&self, number: usize, address: SocketAddr, ports: &Ports, patience: Duration) -> Result<Lane> {
         let mut me = Recorder::thread(self.name);
         me.enter_with(State::Sleeping, "");
         thread::sleep(self.comes_after);
         me.enter(State::Running);
         let mut stream = TcpStream::connect(address).context("a client cannot connect")?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(patience))?;
         ports.add(stream.local_addr()?.port(), number);
         for pause in self.pauses.iter().map(Some).chain([None]) {
             me.enter_with(State::Blocked, "waits for its answer");
@@ -216,7 +225,7 @@ impl Shown {
             Makes::Nothing => (
                 first2 > last1 && first3 > last2,
                 1,
-                "who comes while another is served waits until that one has left",
+                "a client that comes while another is served waits until that one has left",
                 "A server of one conversation sleeps until the client whose turn it is says something: nobody is there to answer \
                  the others, although the processor has nothing to do.",
             ),
@@ -250,7 +259,7 @@ impl Shown {
             ),
         };
         let who = match (self.is_seen, makes) {
-            (false, _) => "who served could not be seen".to_owned(),
+            (false, _) => "what served them could not be seen".to_owned(),
             (true, Makes::Process) => format!("{} served", counted(servants as u64, "process")),
             (true, Makes::Entry | Makes::Task) => {
                 format!("{} served", counted(servants as u64, "event loop"))
@@ -272,7 +281,7 @@ impl Shown {
             ("client 2 waited", Figure::Time(self.waited(1))),
             ("client 3 waited", Figure::Time(self.waited(2))),
             (
-                "who served",
+                "servants",
                 if self.is_seen {
                     Figure::count(self.servants())
                 } else {
@@ -313,6 +322,13 @@ impl Shown {
             trace: Trace::new(lanes),
             figures,
         }
+    }
+}
+
+fn parse_pace(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(pace) if PACE.contains(&pace) => Ok(pace),
+        _ => Err("takes a time from 10ms to 5s".to_owned()),
     }
 }
 

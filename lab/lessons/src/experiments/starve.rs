@@ -190,7 +190,7 @@ impl Starve {
                 alone && waited < worked && (way == Way::MutexShort || overtaken == 0),
                 format!("held for a twentieth of the work ({}) they work more than they wait", name(way)),
                 observed,
-                "Held for short, the lock is nearly always free, and which lock it is hardly matters.",
+                "Held for short, the lock is free more often than not, and which lock it is hardly matters.",
             ),
         }
     }
