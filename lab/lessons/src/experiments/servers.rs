@@ -107,7 +107,7 @@ impl Servers {
         let server = Server::start(&contender, None, &interrupt)?;
         let (address, ports) = (server.address(), Ports::default());
         let patience = PATIENCE + self.pace * PACES;
-        let watch = Watch::begin(server.tree(), address, &ports);
+        let watch = Watch::begin(server.tree(), &ports);
         let clients = thread::scope(|scope| {
             let talk = |(number, client): (usize, Client)| {
                 let ports = &ports;

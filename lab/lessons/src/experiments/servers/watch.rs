@@ -1,13 +1,13 @@
 //! What the processes and threads of a server wait for, seen from outside.
 //!
 //! The kernel tells which system call each thread is in, and with which descriptor
-//! (proc_pid_syscall(5)); /proc/PID/fd tells which socket that is, and /proc/net/tcp at whose other
-//! end a client is. Only who may trace the server may read this: its parent may, unless the system
-//! forbids it to all. Then there are only states.
+//! (proc_pid_syscall(5)); a copy of that descriptor (pidfd_getfd(2)) tells which client is at its
+//! other end. Only a process that may trace the server may see this: its parent may, unless the
+//! system forbids it to all. Then there are only states.
 
 use std::collections::HashMap;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::SocketAddrV4;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -16,6 +16,9 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use harness::sample::{self, Tree};
 use nix::libc;
+use rustix::io::Errno;
+use rustix::net::getpeername;
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use crate::trace::{Event, Lane, Recorder, State, now_ns};
 
@@ -64,15 +67,15 @@ pub(super) struct Watched {
 
 impl Watch {
     /// Watches a server's processes from now on, on a thread of its own.
-    pub(super) fn begin(tree: Tree, address: SocketAddr, ports: &Ports) -> Self {
+    pub(super) fn begin(tree: Tree, ports: &Ports) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let mut watcher = Watcher {
             tree,
-            port: address.port(),
             ports: ports.clone(),
             sockets: HashMap::new(),
             tasks: Vec::new(),
             is_seen: false,
+            is_denied: false,
         };
         let stop = Arc::clone(&over);
         let thread = thread::spawn(move || {
@@ -86,7 +89,7 @@ impl Watch {
             let now = now_ns();
             let lanes =
                 watcher.tasks.into_iter().map(|task| task.recorder.end_at(task.ended_ns.unwrap_or(now)));
-            Ok(Watched { lanes: lanes.collect(), is_seen: watcher.is_seen })
+            Ok(Watched { lanes: lanes.collect(), is_seen: watcher.is_seen && !watcher.is_denied })
         });
         Self { over, thread }
     }
@@ -103,12 +106,12 @@ impl Watch {
 
 struct Watcher {
     tree: Tree,
-    port: u16,
     ports: Ports,
-    /// The clients at the other end of the server's sockets, by their inodes.
-    sockets: HashMap<u64, usize>,
+    /// The clients at the other end of the server's sockets, by what /proc/PID/fd calls these.
+    sockets: HashMap<String, usize>,
     tasks: Vec<Task>,
     is_seen: bool,
+    is_denied: bool,
 }
 
 /// A process, or a thread beside its first one.
@@ -174,7 +177,7 @@ impl Watcher {
         let Some(number) = words.next().and_then(|number| number.parse::<i64>().ok()) else {
             return Some((State::Running, String::new()));
         };
-        let first = words.next().and_then(|word| i64::from_str_radix(word.trim_start_matches("0x"), 16).ok());
+        let first = words.next().and_then(|word| i32::from_str_radix(word.trim_start_matches("0x"), 16).ok());
         Some(match kind(number) {
             Call::Converse => (State::Blocked, first.map_or_else(String::new, |fd| self.peer(pid, fd))),
             Call::Accept => (State::Blocked, "a new client".to_owned()),
@@ -186,22 +189,35 @@ impl Watcher {
         })
     }
 
-    /// The client at the other end of a descriptor.
-    fn peer(&mut self, pid: i32, fd: i64) -> String {
+    /// The client at the other end of a descriptor. It is asked for once, by a copy of the
+    /// descriptor: the kernel's table of connections may have thousands of lines to read.
+    fn peer(&mut self, pid: i32, fd: i32) -> String {
         let link = fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap_or_default();
-        let inode =
-            link.to_str().and_then(|link| link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
-        let Some(inode) = inode else { return String::new() };
-        if !self.sockets.contains_key(&inode) {
-            for socket in procfs::net::tcp().unwrap_or_default() {
-                let client = self.ports.client(socket.remote_address.port());
-                if let Some(client) = client.filter(|_| socket.local_address.port() == self.port) {
-                    self.sockets.insert(socket.inode, client);
-                }
-            }
+        let Some(socket) = link.to_str().filter(|link| link.starts_with("socket:")) else {
+            return String::new();
+        };
+        if let Some(client) = self.sockets.get(socket) {
+            return client_name(*client);
         }
-        self.sockets.get(&inode).map_or_else(String::new, |client| client_name(*client))
+        let Ok(port) = peer_port(pid, fd).inspect_err(|error| self.is_denied |= *error == Errno::PERM) else {
+            return String::new();
+        };
+        let Some(client) = port.and_then(|port| self.ports.client(port)) else { return String::new() };
+        self.sockets.insert(socket.to_owned(), client);
+        client_name(client)
     }
+}
+
+/// The port at the other end of another process's socket; none if it is not connected over IPv4.
+///
+/// # Errors
+/// If it is no socket any more, or this process may not look at it.
+fn peer_port(pid: i32, fd: i32) -> Result<Option<u16>, Errno> {
+    let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno::SRCH)?;
+    let process = pidfd_open(pid, PidfdFlags::empty())?;
+    let socket = pidfd_getfd(process, fd, PidfdGetfdFlags::empty())?;
+    let peer = getpeername(socket)?.and_then(|peer| SocketAddrV4::try_from(peer).ok());
+    Ok(peer.map(|peer| peer.port()))
 }
 
 impl Task {
