@@ -1,4 +1,4 @@
-//! `lab run event`: a bell that rings between looking and waiting is missed by all, and an event by
+//! `lab run event`: a notification that comes between looking and waiting is missed by all, and an event by
 //! nobody.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
 
@@ -48,7 +48,7 @@ fn who_waits_for_an_event_misses_nothing_however_late_it_looks() {
 }
 
 #[test]
-fn one_car_alone_misses_the_bell_too() {
+fn one_car_alone_misses_the_notification_too() {
     let lesson = lesson(&["event", "--cars=1", "--red=0s", "--patience=1ms"]);
     assert_eq!(lesson.count("look-then-wait", "missed_it"), 1);
     assert_eq!(lesson.count("event", "missed_it"), 0);

@@ -2,13 +2,13 @@
 //! the waiting is written wrongly.
 //!
 //! The course: `event.wait()` in twenty threads, `event.set()` in one, ten seconds later. An event
-//! is a flag and a bell, and both are needed: a bell that nobody hears is gone. Who looks at the
-//! flag, sees red, and *then* lies down misses a bell that rings in between, and sleeps on at
-//! green. It does not take luck to see it: here the light turns when all have looked and none lies
-//! down yet.
+//! is a flag and a condition variable, and both are needed: a notification that nobody waits for is
+//! lost. A thread that looks at the flag, sees red, and *then* waits misses a notification that comes
+//! in between, and sleeps on at green: a lost wake-up. It does not take luck to see it: here the light
+//! turns when all have looked and none waits yet.
 //!
 //! The right way looks at the flag under the lock that the light takes to change it, and the lock
-//! is given back only by lying down: there is no between.
+//! is given back only by waiting: there is no between.
 
 use std::sync::{Barrier, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -52,24 +52,24 @@ pub struct Event {
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
 enum Way {
-    /// Look at the light, then wait for the bell
+    /// Look at the light, then wait for the notification
     LookThenWait,
     /// Look at the light under the lock, and wait as long as it is red
     Event,
 }
 
-/// An event: a light, and a bell for those who sleep.
+/// An event: a light, and a condition variable for those that wait.
 struct Light {
     seen: Mutex<Seen>,
-    bell: Condvar,
+    turned: Condvar,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Seen {
     is_green: bool,
-    /// How many times the bell has rung. A condition variable has no such memory, and may wake
-    /// somebody without a ring: this tells which wake-ups are real.
-    rings: u64,
+    /// How many notifications there were. A condition variable has no such memory, and may wake a
+    /// thread without one: this tells which wake-ups are real.
+    notifications: u64,
 }
 
 /// Where the threads of one variant meet, so that the light turns at the worst of all moments.
@@ -113,7 +113,7 @@ impl Experiment for Event {
 }
 
 impl Event {
-    /// The wrong way: between looking and waiting, the bell may ring. Here it does.
+    /// The wrong way: between looking and waiting, the notification may come. Here it does.
     fn look_then_wait(&self, light: &Light, meetings: &Meetings, me: &mut Recorder) {
         let is_green = light.look().is_green;
         me.mark("looks");
@@ -121,11 +121,11 @@ impl Event {
         meetings.all_have_looked.wait();
         meetings.has_turned.wait();
         if !is_green {
-            me.enter_with(State::Waiting, "for the bell");
+            me.enter_with(State::Waiting, "for the notification");
             let seen = light.look();
-            let heard = seen.rings;
-            let waits = |seen: &mut Seen| seen.rings == heard;
-            let waited = light.bell.wait_timeout_while(seen, self.patience, waits);
+            let heard = seen.notifications;
+            let waits = |seen: &mut Seen| seen.notifications == heard;
+            let waited = light.turned.wait_timeout_while(seen, self.patience, waits);
             if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
                 me.mark("missed it");
             }
@@ -155,7 +155,7 @@ impl Event {
             me.mark("looks");
             meetings.last_has_looked.wait();
         }
-        let waited = light.bell.wait_timeout_while(seen, LIMIT, |seen| !seen.is_green);
+        let waited = light.turned.wait_timeout_while(seen, LIMIT, |seen| !seen.is_green);
         if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
             me.mark("missed it");
         }
@@ -177,10 +177,10 @@ impl Event {
         match way {
             Way::LookThenWait => Claim::new(
                 missed == cars && drove == cars && first(trace, "turns green") > last(trace, "looks"),
-                format!("who looks and then waits misses the bell, all {cars}"),
+                format!("a car that looks and then waits misses the notification, all {cars}"),
                 observed,
                 format!(
-                    "The bell rang when all had seen red and nobody slept yet, and a bell is not kept: they slept at green, and only \
+                    "The notification came when all had seen red and none waited yet, and it is not kept: they slept at green, and only \
                      a second look after {} helped.",
                     Figure::Time(shortest_wait(trace)),
                 ),
@@ -190,10 +190,10 @@ impl Event {
                     && drove == cars
                     && first(trace, "turns green") <= first(trace, "drives")
                     && last(trace, "looks") <= first(trace, "turns green"),
-                "who looks under the lock and waits while it is red misses nothing",
+                "a car that looks under the lock and waits while it is red misses nothing",
                 observed,
                 "Even the last car, which had just seen red when the light was to turn: the light needs the lock to turn, and the car \
-                 gives it back by falling asleep, so the bell rings only after that.",
+                 gives it back by falling asleep, so the notification comes only after that.",
             ),
         }
     }
@@ -201,7 +201,7 @@ impl Event {
 
 impl Light {
     fn red() -> Self {
-        Self { seen: Mutex::new(Seen { is_green: false, rings: 0 }), bell: Condvar::new() }
+        Self { seen: Mutex::new(Seen { is_green: false, notifications: 0 }), turned: Condvar::new() }
     }
 
     // Both fields are written whole, so poison means nothing here.
@@ -215,8 +215,8 @@ impl Light {
         me.enter_with(State::Running, "green");
         // Recorded before anybody can see it.
         me.mark("turns green");
-        *seen = Seen { is_green: true, rings: seen.rings + 1 };
-        self.bell.notify_all();
+        *seen = Seen { is_green: true, notifications: seen.notifications + 1 };
+        self.turned.notify_all();
     }
 }
 
@@ -227,7 +227,7 @@ fn drive(me: &mut Recorder) {
 
 fn variant(way: Way, trace: Trace) -> Variant {
     let about = match way {
-        Way::LookThenWait => "look at the light, then wait for the bell",
+        Way::LookThenWait => "look at the light, then wait for the notification",
         Way::Event => "look at it under its lock, and wait while it is red",
     };
     let after_green = last(&trace, "drives").zip(first(&trace, "turns green"));
