@@ -29,7 +29,7 @@ pub use holder::Holder;
 pub use step::{Account, Said, Step, StepResult};
 
 use crate::load::{StopHandle, stop_on_signals};
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::units::{grouped, time};
 
@@ -138,13 +138,8 @@ pub fn run(options: &HoldOptions) -> Result<ExitCode> {
         closed: None,
     };
     let held = hold(&mut holder, &stop, options.duration, &mut document);
-    let text = document.text();
-    if json.as_ref().is_some_and(Output::is_stdout) {
-        // A closed stderr takes nothing from the result.
-        let _ = io::stderr().lock().write_all(text.as_bytes());
-    } else {
-        Output::stdout().write(|out| out.write_all(text.as_bytes()))?;
-    }
+    let is_taken = json.as_ref().is_some_and(Output::is_stdout);
+    output::show(is_taken, |out| out.write_all(document.text().as_bytes()))?;
     if let Some(json) = json.filter(|_| document.opened.is_some()) {
         let text = serde_json::to_string_pretty(&document).context("cannot turn the result into JSON")?;
         json.write(|out| writeln!(out, "{text}"))?;
@@ -159,8 +154,7 @@ fn hold(
     duration: Duration,
     document: &mut Document<'_>,
 ) -> Result<()> {
-    let mut watch = || !stop.is_stopped();
-    document.opened = Some(step(holder, Step::Open, &mut watch)?);
+    document.opened = Some(step(holder, Step::Open, || !stop.is_stopped())?);
     if io::stderr().is_terminal() {
         // A closed stderr is no reason to end.
         let _ = writeln!(
@@ -174,9 +168,9 @@ fn hold(
     document.silent_s = Some(began.elapsed().as_secs_f64());
     // A Ctrl-C that has ended the silence does not end the rest; a second one ends the program.
     let was_stopped = stop.is_stopped();
-    let mut watch = || was_stopped || !stop.is_stopped();
-    document.asked = Some(step(holder, Step::Ask, &mut watch)?);
-    document.closed = Some(step(holder, Step::Close, &mut watch)?);
+    let goes_on = || was_stopped || !stop.is_stopped();
+    document.asked = Some(step(holder, Step::Ask, goes_on)?);
+    document.closed = Some(step(holder, Step::Close, goes_on)?);
     let steps = [&document.opened, &document.asked, &document.closed];
     match steps.into_iter().flatten().flat_map(|step| &step.failures).next() {
         None => Ok(()),
@@ -185,7 +179,7 @@ fn hold(
 }
 
 /// One step, for as long as `goes_on` says so.
-fn step(holder: &mut Holder, step: Step, goes_on: &mut dyn FnMut() -> bool) -> Result<StepResult> {
+fn step(holder: &mut Holder, step: Step, goes_on: impl Fn() -> bool) -> Result<StepResult> {
     let total = if step == Step::Open { holder.places() } else { holder.open() };
     let mut progress = Progress::begin(step.participle(), total);
     let account = holder.carry_out(step, &mut |done| {
@@ -232,7 +226,5 @@ fn obey(holder: &mut Holder) -> Result<()> {
 }
 
 fn say(out: &mut impl Write, said: &Said) -> Result<()> {
-    let mut line = serde_json::to_vec(said)?;
-    line.push(b'\n');
-    out.write_all(&line).and_then(|()| out.flush()).context("cannot write to stdout")
+    output::say_json(out, said).context("cannot write to stdout")
 }

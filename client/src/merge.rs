@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::hlog::{Merged, RESPONSE};
 use crate::latency::{Summary, seconds, write_distribution, write_table};
-use crate::output::Output;
+use crate::output::{self, Output};
 
 /// Version of the JSON form, as in `client load`.
 const VERSION: u32 = 1;
@@ -50,13 +50,8 @@ pub fn run(options: &MergeOptions) -> Result<ExitCode> {
     // Not before the logs are read: a log must not be lost because somebody gave its name twice.
     let [json, hgrm] =
         Output::open_all([("--json", options.json.as_deref()), ("--hgrm", options.hgrm.as_deref())])?;
-    let to_stderr = [&json, &hgrm].into_iter().flatten().any(Output::is_stdout);
-    if to_stderr {
-        // A closed stderr takes nothing from the result.
-        let _ = write_text(&mut io::stderr().lock(), options, &merged);
-    } else {
-        Output::stdout().write(|out| write_text(out, options, &merged))?;
-    }
+    let is_taken = [&json, &hgrm].into_iter().flatten().any(Output::is_stdout);
+    output::show(is_taken, |out| write_text(out, options, &merged))?;
     if let Some(json) = json {
         json.write(|out| write_json(out, options, &merged))?;
     }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use rustix::fs::OFlags;
+use serde::Serialize;
 use serving::UsageError;
 use tempfile::NamedTempFile;
 
@@ -104,6 +105,34 @@ impl Output {
             written => written.with_context(|| format!("cannot write {}", self.name)),
         }
     }
+}
+
+/// Shows the text of a result: on standard output, or beside it where that `is_taken` by a result.
+///
+/// # Errors
+/// As [`Output::write`]; a closed standard error takes nothing from the result.
+pub fn show<E: Into<anyhow::Error>>(
+    is_taken: bool,
+    content: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+) -> Result<()> {
+    if !is_taken {
+        return Output::stdout().write(content);
+    }
+    let mut text = Vec::new();
+    content(&mut text).map_err(Into::into)?;
+    let _ = io::stderr().lock().write_all(&text);
+    Ok(())
+}
+
+/// Says something to a program that reads lines of JSON. One write, so that a line shorter than
+/// PIPE_BUF (pipe(7)) arrives whole or not at all.
+///
+/// # Errors
+/// If nobody reads.
+pub fn say_json(out: &mut impl Write, said: &impl Serialize) -> Result<()> {
+    let mut line = serde_json::to_vec(said)?;
+    line.push(b'\n');
+    Ok(out.write_all(&line).and_then(|()| out.flush())?)
 }
 
 impl Target {

@@ -1,6 +1,6 @@
 //! `client load`: a load from the command line, with a live line, Ctrl-C, and files for the result.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{Load, LoadOptions, Monitor, Results, StopHandle, report};
 use crate::hlog;
 use crate::latency::write_distribution;
-use crate::output::Output;
+use crate::output::{self, Output};
 
 /// How often the live line changes.
 const LIVE: Duration = Duration::from_millis(200);
@@ -137,14 +137,8 @@ fn show_live(monitor: &Monitor, options: &LoadOptions, ended: &AtomicBool) {
 
 fn show(outputs: Outputs, options: &LoadOptions, results: &Results) -> Result<()> {
     let all = [&outputs.json, &outputs.hdr, &outputs.hgrm];
-    if all.into_iter().flatten().any(Output::is_stdout) {
-        let mut text = Vec::new();
-        report::write_text(&mut text, options, results)?;
-        // A closed stderr takes nothing from the result.
-        let _ = io::stderr().lock().write_all(&text);
-    } else {
-        Output::stdout().write(|out| report::write_text(out, options, results))?;
-    }
+    let is_taken = all.into_iter().flatten().any(Output::is_stdout);
+    output::show(is_taken, |out| report::write_text(out, options, results))?;
     if let Some(json) = outputs.json {
         json.write(|out| report::write_json(out, options, results))?;
     }

@@ -23,7 +23,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
 
-use super::trace::{Lane, Recorder};
+use super::executor::Alarms;
+use super::trace::{Event, Lane, Recorder, State, now_ns};
 
 /// The ways to do: the one that was asked for, or `all`.
 pub fn ways<W: ValueEnum + Copy>(only: Option<W>, all: &[W]) -> Vec<W> {
@@ -33,6 +34,17 @@ pub fn ways<W: ValueEnum + Copy>(only: Option<W>, all: &[W]) -> Vec<W> {
 /// What `--only` calls a way.
 pub fn name<W: ValueEnum>(way: W) -> String {
     way.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+/// A task sleeps, and lets others go on meanwhile. Where another had the thread when the time was
+/// over, or the kernel woke the thread late, the lane waits from then on, with `late`.
+pub async fn sleep(me: &mut Recorder, alarms: &Alarms, time: Duration, late: &'static str) {
+    let due = Instant::now() + time;
+    let due_ns = now_ns().saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    alarms.sleep_until(due).await;
+    if due_ns < now_ns() {
+        me.apply(due_ns, Event::enter(State::Waiting, late));
+    }
 }
 
 /// Keeps a processor busy.

@@ -142,8 +142,9 @@ fn figure(body: &mut String, variant: &Variant, key: &Key<'_>) {
 fn script(body: &mut String, lessons: &[Lesson]) {
     let traces = lessons.iter().flat_map(|lesson| &lesson.outcome.variants).map(|variant| &variant.trace);
     let lanes: Vec<Value> = traces.map(recorded).collect();
+    let plays = lessons.iter().map(|lesson| lesson.entry.name);
     let plays: Map<String, Value> =
-        programs::all().into_iter().map(|(name, play)| (name.to_owned(), json!(play))).collect();
+        plays.filter_map(|name| Some((name.to_owned(), json!(programs::of(name)?)))).collect();
     // In a script element a `<` could end it.
     let data = json!({ "lanes": lanes, "plays": plays }).to_string().replace('<', "\\u003c");
     let _ = writeln!(

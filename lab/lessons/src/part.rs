@@ -2,10 +2,11 @@
 //! [`Cast`](super::cast::Cast).
 
 use std::borrow::Cow;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use client::output::say_json;
 use harness::leash;
 use nix::sys::prctl;
 use serde::de::DeserializeOwned;
@@ -103,10 +104,6 @@ pub fn run(options: &ActOptions, act: fn(&str, &mut Part) -> Result<()>) -> Resu
     write_line(&Line::Event(now_ns(), Event::End))
 }
 
-/// One write, so that a line shorter than PIPE_BUF (pipe(7)) arrives whole or not at all.
 fn write_line(line: &Line) -> Result<()> {
-    let mut json = serde_json::to_vec(line)?;
-    json.push(b'\n');
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(&json).and_then(|()| stdout.flush()).context("cannot speak to the parent")
+    say_json(&mut io::stdout().lock(), line).context("cannot speak to the parent")
 }

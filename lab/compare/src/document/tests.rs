@@ -2,7 +2,10 @@
 //! obeys.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use serde_json::json;
+use std::fs;
+
+use serde_json::{Value, json};
+use serving::UsageError;
 
 use super::*;
 use crate::findings::findings;

@@ -8,18 +8,18 @@
 //! `func3` is not in the course. It computes for 6 units, and nothing can take the thread from it:
 //! the others oversleep.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use nix::unistd::gettid;
 use serving::options::parse_duration;
 
-use super::{name, ways};
+use super::{compute, name, sleep, ways};
 use crate::Experiment;
 use crate::executor::{Alarms, Stuck, Task, give_way, run};
 use crate::stage::Stage;
-use crate::trace::{Event, Lane, Recorder, State, Trace, now_ns};
+use crate::trace::{Lane, Recorder, State, Trace};
 use crate::verdict::{Claim, Figure, Observation, Variant};
 
 /// How long the tasks sleep, and how long func3 computes, in units. It computes until both others
@@ -114,15 +114,9 @@ impl Coroutines {
     async fn sleeper(&self, name: &str, units: u32, alarms: &Alarms, ran: &mut Ran) {
         let mut me = Recorder::task(name);
         ran.here();
-        let due_ns = now_ns() + nanoseconds(self.unit * units);
         me.enter(State::Sleeping);
-        alarms.sleep_until(Instant::now() + self.unit * units).await;
+        sleep(&mut me, alarms, self.unit * units, "overdue").await;
         ran.here();
-        if due_ns < now_ns() {
-            // It could have gone on then, but another had the thread, or the kernel woke the thread
-            // late.
-            me.apply(due_ns, Event::enter(State::Waiting, "overdue"));
-        }
         me.enter(State::Running);
         me.mark("over");
         ran.lane = Some(me.end());
@@ -222,17 +216,6 @@ struct Ran {
 impl Ran {
     fn here(&mut self) {
         self.threads.push(gettid().as_raw());
-    }
-}
-
-/// Keeps the processor busy for this long.
-fn compute(time: Duration) {
-    let begun = Instant::now();
-    let mut number = 1_u64;
-    while begun.elapsed() < time {
-        for factor in 1..1000 {
-            number = std::hint::black_box(number.wrapping_mul(factor | 1));
-        }
     }
 }
 

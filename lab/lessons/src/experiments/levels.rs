@@ -10,20 +10,20 @@
 
 use std::cell::RefCell;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serving::options::{parse_count, parse_duration};
 
-use super::{compute, name, ways};
+use super::{compute, name, sleep, ways};
 use crate::Experiment;
 use crate::cast::Cast;
 use crate::executor::{Alarms, Stuck, Task, run};
 use crate::part::Part;
 use crate::stage::Stage;
-use crate::trace::{Event, Kind, Lane, Recorder, State, Trace, now_ns};
+use crate::trace::{Kind, Lane, Recorder, State, Trace};
 use crate::verdict::{Claim, Figure, Observation, Variant, time};
 
 /// The most clients, processes and threads, and the longest of a client's times.
@@ -199,14 +199,8 @@ impl Share {
 
     async fn client(self, number: usize, thread: usize, alarms: &Alarms, lanes: &RefCell<Vec<Lane>>) {
         let mut me = Recorder::task(format!("client {}", number + 1));
-        let due = Instant::now() + self.wait;
         me.enter_with(State::Sleeping, format!("on thread {thread}"));
-        let due_ns = now_ns() + u64::try_from(self.wait.as_nanos()).unwrap_or(u64::MAX / 2);
-        alarms.sleep_until(due).await;
-        if due_ns < now_ns() {
-            // Its wait was over, and another had the thread.
-            me.apply(due_ns, Event::enter(State::Waiting, ""));
-        }
+        sleep(&mut me, alarms, self.wait, "").await;
         me.enter(State::Holding);
         compute(self.compute);
         lanes.borrow_mut().push(me.end());

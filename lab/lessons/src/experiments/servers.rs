@@ -215,12 +215,25 @@ impl Shown {
         if loops > 0 { loops } else { self.server.iter().filter(|lane| lane.has(ANSWERED)).count() }
     }
 
+    /// From the first client's beginning to the last answer, in nanoseconds.
+    fn took(&self) -> u64 {
+        let last_ns = (0..self.clients.len()).map(|client| self.answers(client).1).max().unwrap_or(0);
+        last_ns.saturating_sub(self.clients[0].spans.first().map_or(0, |span| span.begin_ns))
+    }
+
+    fn is_pool(&self) -> bool {
+        self.model.workers() == Workers::PerConnection
+    }
+
+    /// Whether several event loops share the clients: then the number of cores decides how many
+    /// serve.
+    fn shares(&self) -> bool {
+        matches!(self.model.makes(), Makes::Entry | Makes::Task) && self.model.uses_all_cores()
+    }
+
     fn claim(&self) -> Claim {
         let [(_, last1), (first2, last2), (first3, _)] = [0, 1, 2].map(|client| self.answers(client));
-        let (makes, is_pool) = (self.model.makes(), self.model.workers() == Workers::PerConnection);
-        let servants = self.servants();
-        // Then it is up to the number of cores how many serve.
-        let shares = matches!(makes, Makes::Entry | Makes::Task) && self.model.uses_all_cores();
+        let (makes, servants, shares) = (self.model.makes(), self.servants(), self.shares());
         let (waits, serve, expected, why) = match makes {
             Makes::Nothing => (
                 first2 > last1 && first3 > last2,
@@ -229,7 +242,7 @@ impl Shown {
                 "A server of one conversation sleeps until the client whose turn it is says something: nobody is there to answer \
                  the others, although the processor has nothing to do.",
             ),
-            _ if is_pool => (
+            _ if self.is_pool() => (
                 first2 < last1 && first3 > last1.min(last2),
                 WORKERS,
                 "two workers serve two, and the third client waits until one of them has left",
@@ -277,41 +290,21 @@ impl Shown {
     }
 
     fn variant(self) -> Variant {
+        let unknown = || Figure::Word("unknown".to_owned());
+        let servants = if self.is_seen { Figure::count(self.servants()) } else { unknown() };
         let figures = vec![
             ("client 2 waited", Figure::Time(self.waited(1))),
             ("client 3 waited", Figure::Time(self.waited(2))),
-            (
-                "servants",
-                if self.is_seen {
-                    Figure::count(self.servants())
-                } else {
-                    Figure::Word("unknown".to_owned())
-                },
-            ),
-            (
-                "time",
-                Figure::Time(
-                    self.clients
-                        .iter()
-                        .flat_map(|lane| &lane.marks)
-                        .map(|mark| mark.at_ns)
-                        .max()
-                        .unwrap_or(0)
-                        .saturating_sub(self.clients[0].spans.first().map_or(0, |span| span.begin_ns)),
-                ),
-            ),
+            ("servants", servants),
+            ("time", Figure::Time(self.took())),
         ];
         let about = match self.model.makes() {
             Makes::Nothing => "one conversation at a time",
-            Makes::Process if self.model.workers() == Workers::PerConnection => {
-                "two processes, made before anybody comes"
-            }
-            Makes::Thread if self.model.workers() == Workers::PerConnection => {
-                "two threads, made before anybody comes"
-            }
+            Makes::Process if self.is_pool() => "two processes, made before anybody comes",
+            Makes::Thread if self.is_pool() => "two threads, made before anybody comes",
             Makes::Process => "a process for each client",
             Makes::Thread => "a thread for each client",
-            _ if self.model.uses_all_cores() => "several event loops, which share the clients",
+            _ if self.shares() => "several event loops, which share the clients",
             Makes::Entry => "an event loop: all clients in one table",
             Makes::Task => "a task for each client, all on an event loop",
         };
