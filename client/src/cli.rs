@@ -32,7 +32,7 @@ enum Command {
     /// Send standard input through the server to standard output
     Pipe(PipeOptions),
     /// Load a server with many connections, check every byte and measure
-    Load(LoadCommand),
+    Load(Box<LoadCommand>),
     /// Make one result out of many loads' logs
     Merge(MergeOptions),
     /// Open many connections, leave them silent, ask each once, and close them

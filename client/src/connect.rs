@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use nix::errno::Errno;
+use serving::options::resolve;
 
 /// How long opening a connection may take. The kernel itself would go on for two minutes
 /// (tcp_syn_retries, tcp(7)).
@@ -20,6 +21,23 @@ pub fn connect(address: SocketAddr) -> anyhow::Result<TcpStream> {
     let stream = open(address).map_err(|error| anyhow!(explain_connect(address, &error)))?;
     stream.set_nodelay(true).context("cannot set TCP_NODELAY")?;
     Ok(stream)
+}
+
+/// How long each of several addresses is tried.
+const TRIAL: Duration = Duration::from_secs(1);
+
+/// Reads the address of a server. Where a name has several, the first that takes a connection is
+/// meant, and the first of all if none does.
+///
+/// # Errors
+/// A line that says what is wrong with it.
+pub fn parse_server(text: &str) -> Result<SocketAddr, String> {
+    let addresses = resolve(text)?;
+    let answers = |address: &&SocketAddr| TcpStream::connect_timeout(address, TRIAL).is_ok();
+    match addresses[..] {
+        [only] => Ok(only),
+        _ => Ok(*addresses.iter().find(answers).unwrap_or(&addresses[0])),
+    }
 }
 
 fn open(address: SocketAddr) -> io::Result<TcpStream> {
@@ -45,6 +63,9 @@ pub fn explain_connect(address: SocketAddr, error: &io::Error) -> String {
             "the system has no free descriptor",
             "close other programs, raise fs.file-max, or use fewer connections".to_owned(),
         ),
+        Some(Errno::EADDRNOTAVAIL) if address.is_ipv6() && !has_ipv6() => {
+            ("this machine has no IPv6 address", "give an IPv4 address, or switch IPv6 on".to_owned())
+        }
         Some(Errno::EADDRNOTAVAIL) => (
             "no free local port",
             "wait a minute until closed connections are forgotten, or use fewer connections or more source addresses"
@@ -63,6 +84,15 @@ pub fn explain_connect(address: SocketAddr, error: &io::Error) -> String {
         _ => return format!("cannot connect to {address}: {error}"),
     };
     format!("cannot connect to {address}: {why}; {remedy}")
+}
+
+/// Whether this machine has an IPv6 address; where the system does not say, it may.
+fn has_ipv6() -> bool {
+    // The file is not there where IPv6 is not, and empty where it is switched off.
+    match std::fs::read_to_string("/proc/net/if_inet6") {
+        Ok(addresses) => !addresses.is_empty(),
+        Err(error) => error.kind() != ErrorKind::NotFound || !std::path::Path::new("/proc/net").exists(),
+    }
 }
 
 /// The remedy where nobody listens: the whole command where the server would run on this machine.

@@ -23,11 +23,12 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serving::limit::raise_descriptors;
-use serving::options::{parse_address, parse_count, parse_duration};
+use serving::options::{parse_count, parse_duration};
 
 pub use holder::Holder;
 pub use step::{Account, Said, Step, StepResult};
 
+use crate::connect::parse_server;
 use crate::load::{StopHandle, stop_on_signals};
 use crate::output::{self, Output};
 use crate::progress::Progress;
@@ -43,7 +44,7 @@ const MOST_CONNECTIONS: usize = 10_000_000;
 #[derive(Debug, Clone, Args)]
 pub struct HoldOptions {
     /// The server, as IP:PORT or NAME:PORT
-    #[arg(value_name = "ADDR", env = "SHOUT_CONNECT", default_value = "127.0.0.1:8080", value_parser = parse_address)]
+    #[arg(value_name = "ADDR", env = "SHOUT_CONNECT", default_value = "127.0.0.1:8080", value_parser = parse_server)]
     pub address: SocketAddr,
 
     /// Connections that are open at once

@@ -8,6 +8,7 @@
 //! Deliberately absent: anything of a server. The lab uses [`load`] as a library, in its own
 //! process.
 
+pub mod cgroup;
 pub mod cli;
 pub mod clock;
 pub mod connect;
@@ -19,5 +20,6 @@ pub mod merge;
 pub mod output;
 pub mod pipe;
 pub mod progress;
+pub mod quota;
 pub mod talk;
 pub mod units;

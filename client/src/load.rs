@@ -6,25 +6,38 @@
 //! counts from then, so what a stalled server makes others wait is measured too (Tene, *How NOT to
 //! Measure Latency*).
 //!
-//! In reading order: [`LoadOptions`]; `pattern`, what is sent; `connection`, one conversation;
-//! `exchange`, what happens on it; `worker` and `phases`, the loop; `schedule`, the open loop's
-//! moments; `recorder` and [`Results`], what is kept; [`Doubt`], when not to believe it; `command`,
-//! `client load` itself.
+//! In reading order: [`LoadOptions`]; `pattern`, what is sent; `worker`, the loop, and its parts:
+//! `connections`, which sockets there are, `pace` and `schedule`, what may be asked when, `course`,
+//! what the main thread wants, `recorder`, what is kept; `exchange`, what happens on one
+//! `connection`; [`Results`] and [`Facts`], what came of it; [`Doubt`], when not to believe it;
+//! `command`, `client load` itself.
 
 mod command;
 mod connection;
+mod connections;
+mod course;
 mod doubts;
 mod exchange;
+mod facts;
+mod failures;
+#[cfg(test)]
+mod invented;
+mod limit;
+mod moment;
 mod opener;
 mod options;
+mod pace;
 mod pattern;
-mod phases;
 mod preflight;
+mod quantity;
+mod rank;
 mod recorder;
 mod report;
 mod results;
 mod schedule;
 mod seconds;
+mod series;
+mod share;
 mod steer;
 #[cfg(test)]
 mod tests;
@@ -43,12 +56,18 @@ use mio::Waker;
 pub(crate) use command::stop_on_signals;
 pub use command::{LoadCommand, run};
 pub use doubts::Doubt;
-pub use options::{LoadOptions, parse_size};
+pub use facts::{Asked, Facts, Said};
+#[cfg(test)]
+pub(crate) use invented::invented;
+pub use options::{LoadOptions, Stage, Think, parse_size};
 pub use pattern::{Payload, Request, splitmix};
+pub use rank::Rank;
 pub use recorder::histogram;
 pub use results::{Counts, ErrorKind, Errors, Interval, Results};
 pub use steer::{Monitor, Snapshot, StopHandle};
 
+use crate::clock;
+use crate::quota::Counted;
 use schedule::nanos;
 use seconds::Seconds;
 use steer::{Phase, Shared};
@@ -76,6 +95,8 @@ pub struct Load {
     seconds: Seconds,
     started: SystemTime,
     began: u64,
+    /// What a CPU quota had done before the measurement.
+    quota: Counted,
 }
 
 impl Load {
@@ -99,9 +120,9 @@ impl Load {
         preflight::descriptors(options)?;
         preflight::ports(options)?;
         preflight::sources(options)?;
-        let patience = options.duration.clamp(LEAST_PATIENCE, CONNECT_PATIENCE);
+        let patience = options.length().clamp(LEAST_PATIENCE, CONNECT_PATIENCE);
         if options.new_connection_each {
-            preflight::server(options.address, patience)?;
+            preflight::server(options.address, patience, &stop)?;
         }
         let mut load = Self::start(options, stop)?;
         load.await_connections(patience)?;
@@ -119,9 +140,10 @@ impl Load {
             options: Arc::clone(&options),
             monitor: Monitor { shared: Arc::clone(&shared), counters: Arc::default() },
             workers: Vec::new(),
-            seconds: Seconds::new(receiver),
+            seconds: Seconds::new(receiver, options.interval, options.useful_threads()),
             started: SystemTime::now(),
             began: 0,
+            quota: Counted::default(),
         };
         for index in 0..options.useful_threads() {
             let seconds = options.intervals.then(|| sender.clone());
@@ -176,24 +198,12 @@ impl Load {
         }
     }
 
-    /// Waits for a moment, with all connections open; not if it has passed, and not after a stop.
-    pub fn wait_until(&mut self, moment: SystemTime) {
-        let stop = &self.monitor.shared.stop;
-        // Looked at often, since this clock may be set meanwhile.
-        while let Ok(left) = moment.duration_since(SystemTime::now())
-            && !stop.is_stopped()
-            && !left.is_zero()
-        {
-            stop.wait(left.min(LOOK));
-        }
-    }
-
     /// Asks once on each connection and waits until all are answered, but not longer than
     /// `patience`: until then a server may not have made room for every client yet. Nothing is
     /// recorded but errors.
     pub fn greet(&mut self, patience: Duration) {
         if !self.options.new_connection_each {
-            self.drive(Phase::Greeting, patience);
+            self.drive(Phase::Greeting, patience, &mut |_, _| ());
         }
     }
 
@@ -201,7 +211,7 @@ impl Load {
     pub fn warm_up(&mut self) {
         let duration = self.options.warm_up;
         if !duration.is_zero() {
-            self.drive(Phase::WarmUp, duration);
+            self.drive(Phase::WarmUp, duration, &mut |_, _| ());
         }
     }
 
@@ -209,11 +219,23 @@ impl Load {
     /// answered, or all connections have been lost for a second, or somebody has called
     /// [`StopHandle::stop`]. Afterwards all connections are still open.
     pub fn measure(&mut self) {
-        self.started = SystemTime::now();
-        self.began = self.drive(Phase::Measuring, self.options.duration);
+        self.measure_and_tell(&mut |_, _| ());
     }
 
-    fn drive(&mut self, phase: Phase, duration: Duration) -> u64 {
+    /// Like [`Load::measure`], and tells of each interval soon after its end, if the options ask
+    /// for intervals, and when the measurement began.
+    pub fn measure_and_tell(&mut self, tell: &mut dyn FnMut(SystemTime, &Interval)) {
+        self.quota = Counted::so_far();
+        self.started = SystemTime::now();
+        self.began = self.drive(Phase::Measuring, self.options.length(), tell);
+    }
+
+    fn drive(
+        &mut self,
+        phase: Phase,
+        duration: Duration,
+        tell: &mut dyn FnMut(SystemTime, &Interval),
+    ) -> u64 {
         let began = self.begin(phase);
         let shared = Arc::clone(&self.monitor.shared);
         let end = began.saturating_add(nanos(duration));
@@ -237,7 +259,12 @@ impl Load {
             } else if lost_since.get_or_insert_with(Instant::now).elapsed() >= LOST_PATIENCE {
                 break;
             }
-            self.seconds.collect();
+            if self.options.intervals {
+                // A worker that has nothing to do would not notice the end of an interval.
+                self.wake();
+                let started = self.started;
+                self.seconds.collect().iter().for_each(|interval| tell(started, interval));
+            }
         }
         self.begin(Phase::Idle);
         began
@@ -280,14 +307,21 @@ impl Load {
         self.monitor.progress()
     }
 
-    /// Waits at most a second for the replies in flight, which are verified too, then closes every
-    /// connection in order.
+    /// Waits for the replies in flight, which are verified too, but not longer than the options
+    /// say, and closes every connection in order.
     ///
     /// # Panics
     /// If a worker has panicked.
     pub fn finish(mut self) -> Results {
-        self.monitor.shared.set_phase(Phase::Finishing);
+        let shared = Arc::clone(&self.monitor.shared);
+        shared.set_phase(Phase::Finishing);
         self.wake();
+        let ended = || self.monitor.counters.iter().all(|worker| worker.entered() == Phase::Quitting);
+        while !shared.stop.bell().wait(LOOK, ended) && !self.has_lost_a_thread() {
+            if shared.stop.is_stopped() {
+                self.wake();
+            }
+        }
         let mut outcomes = Vec::new();
         let mut failed = None;
         for (_, thread) in self.workers.drain(..) {
@@ -304,20 +338,21 @@ impl Load {
     fn results(&mut self, outcomes: Vec<WorkerResult>, failed: Option<String>) -> Results {
         let ended = outcomes.iter().map(|outcome| outcome.ended).max().unwrap_or_default();
         let elapsed = Duration::from_nanos(ended.saturating_sub(self.began));
-        let mut results = Results::new(self.started, elapsed, self.options.rate.is_some());
+        let mut results = Results::new(self.started, elapsed, self.options.is_open_loop());
         results.threads = self.options.useful_threads();
+        results.clock_is_synchronised = clock::is_synchronised();
+        results.throttled = Counted::so_far().since(&self.quota);
         let mut first = None;
         for outcome in outcomes {
             results.add(&outcome);
-            first = first.into_iter().chain(outcome.first_error).min();
+            first = first.into_iter().chain(outcome.failures.into_first()).min();
         }
-        results.bytes = results.requests * self.options.request_bytes() as u64;
         results.first_error = first.map(|(_, line): (u64, String)| line);
         if let Some(line) = failed {
             results.errors.count(ErrorKind::Other);
             results.first_error = Some(line);
         }
-        results.intervals = self.seconds.take(elapsed);
+        results.intervals = self.seconds.take(elapsed, self.options.timeout);
         results
     }
 }

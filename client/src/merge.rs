@@ -1,33 +1,45 @@
 //! One result out of many clients' logs, so that many machines can load one server.
 //!
 //! The histograms are added and the percentiles read off the sum. Percentiles of several results
-//! cannot be averaged: the average of two p99 is the p99 of nothing.
+//! cannot be averaged: the average of two p99 is the p99 of nothing. What else there is to know of
+//! each load, its log says: so nothing that one client has found is lost in the sum.
 
-use std::io::{self, Write};
-use std::path::PathBuf;
+mod merged;
+mod report;
+
+use std::fs;
+use std::io::{self, Read};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
-use clap::Args;
-use hdrhistogram::Histogram;
-use serde::Serialize;
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
 
-use crate::hlog::{Merged, RESPONSE};
-use crate::latency::{Summary, seconds, write_distribution, write_table};
+use crate::hlog;
+use crate::latency::write_distribution;
 use crate::output::{self, Output};
-
-/// Version of the JSON form, as in `client load`.
-const VERSION: u32 = 1;
-
-/// The share of the time that all logs should cover, from 0 to 1.
-const TOGETHER: f64 = 0.9;
+use merged::{Merged, Missing, Named};
 
 /// What to merge, and where to.
 #[derive(Debug, Clone, Args)]
 pub struct MergeOptions {
-    /// Interval logs, as `client load --hdr FILE` and other HdrHistogram writers make them
+    /// Interval logs, as `client load --hdr FILE` and other HdrHistogram writers make them; a
+    /// folder stands for the files in it, - for standard input, which may have several
     #[arg(value_name = "LOG", required = true)]
     pub logs: Vec<PathBuf>,
+
+    /// So many logs are expected; each that is missing is a failure
+    #[arg(long, value_name = "N")]
+    pub expect: Option<NonZeroUsize>,
+
+    /// Merge loads that are not alike too
+    #[arg(long)]
+    pub force: bool,
+
+    /// What values count in logs that `client load` has not written
+    #[arg(long, value_enum, value_name = "UNIT", default_value = "ns")]
+    pub unit: Unit,
 
     /// Write the result as JSON; - is standard output, and the text then goes to standard error
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -38,102 +50,119 @@ pub struct MergeOptions {
     pub hgrm: Option<PathBuf>,
 }
 
-/// Merges the logs and shows the result.
+/// A unit of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Unit {
+    /// Nanoseconds
+    Ns,
+    /// Microseconds
+    Us,
+    /// Milliseconds
+    Ms,
+}
+
+impl Unit {
+    fn nanoseconds(self) -> u64 {
+        match self {
+            Self::Ns => 1,
+            Self::Us => 1_000,
+            Self::Ms => 1_000_000,
+        }
+    }
+}
+
+/// Merges the logs and shows the result. The exit code is 1 if a log is missing, or a load failed.
 ///
 /// # Errors
-/// One line that names the file: if it cannot be read or written, or is not a whole log.
+/// One line: if no log can be read, two are the same, the loads are not alike, or a result cannot be
+/// written.
 pub fn run(options: &MergeOptions) -> Result<ExitCode> {
-    let mut merged = Merged::default();
-    for log in &options.logs {
-        merged.add_file(log)?;
-    }
+    let (logs, missing) = read(&options.logs, options.unit.nanoseconds())?;
+    let merged = Merged::new(logs, missing, options.expect.map(NonZeroUsize::get), options.force)?;
     // Not before the logs are read: a log must not be lost because somebody gave its name twice.
     let [json, hgrm] =
         Output::open_all([("--json", options.json.as_deref()), ("--hgrm", options.hgrm.as_deref())])?;
     let is_taken = [&json, &hgrm].into_iter().flatten().any(Output::is_stdout);
-    output::show(is_taken, |out| write_text(out, options, &merged))?;
+    output::show(is_taken, |out| report::write_text(out, &merged))?;
     if let Some(json) = json {
-        json.write(|out| write_json(out, options, &merged))?;
+        json.write(|out| report::write_json(out, &merged))?;
     }
-    if let (Some(hgrm), Some(histogram)) = (hgrm, main_histogram(&merged)) {
+    if let (Some(hgrm), Some(histogram)) = (hgrm, merged.main_histogram()) {
         hgrm.write(|out| write_distribution(out, histogram))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if merged.ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The one histogram that a distribution can show: of the response times, or of whatever comes
-/// first.
-fn main_histogram(merged: &Merged) -> Option<&Histogram<u64>> {
-    merged.tags.get(RESPONSE).or_else(|| merged.tags.values().next())
-}
-
-/// How a tag is called in the table.
-fn title(tag: &str) -> String {
-    if tag.is_empty() { "no tag".to_owned() } else { format!("{tag} time") }
-}
-
-fn per_second(histogram: &Histogram<u64>, merged: &Merged) -> f64 {
-    let seconds = merged.span().as_secs_f64();
-    if seconds > 0.0 { histogram.len() as f64 / seconds } else { 0.0 }
-}
-
-fn write_text(out: &mut dyn Write, options: &MergeOptions, merged: &Merged) -> io::Result<()> {
-    let count = options.logs.len();
-    let plural = if count == 1 { "" } else { "s" };
-    writeln!(out, "{count} log{plural} that cover {}", seconds(merged.span()))?;
-    if let Some(histogram) = main_histogram(merged) {
-        writeln!(out, "  {} requests: {:.1} requests/s", histogram.len(), per_second(histogram, merged))?;
+/// Reads all logs; those that cannot be read are missing.
+///
+/// # Errors
+/// If none can be read: why the first cannot. If two are the same.
+fn read(paths: &[PathBuf], unit: u64) -> Result<(Vec<Named>, Vec<Missing>)> {
+    let (mut logs, mut missing, mut first) = (Vec::new(), Vec::new(), None);
+    let mut known: Vec<(String, Vec<u8>)> = Vec::new();
+    for path in files(paths)? {
+        let name = path.display().to_string();
+        let read = match contents(&path) {
+            Ok(bytes) => {
+                if let Some((other, _)) = known.iter().find(|(_, known)| *known == bytes && !bytes.is_empty())
+                {
+                    bail!("{other} and {name} are the same log: give each once");
+                }
+                let read = hlog::read(&bytes, unit);
+                known.push((name.clone(), bytes));
+                read
+            }
+            Err(error) => vec![Err(error)],
+        };
+        let several = read.len() > 1;
+        for (number, log) in (1..).zip(read) {
+            let name = if several { format!("{name} ({number})") } else { name.clone() };
+            match log {
+                Ok(log) => logs.push(Named { name, log }),
+                Err(error) => {
+                    missing.push(Missing { name: name.clone(), why: format!("{error:#}") });
+                    first.get_or_insert(error.context(format!("cannot merge {name}")));
+                }
+            }
+        }
     }
-    let titles: Vec<_> = merged.tags.keys().map(|tag| title(tag)).collect();
-    let rows: Vec<_> = titles.iter().map(String::as_str).zip(merged.tags.values()).collect();
-    write_table(out, &rows)?;
-    if merged.overlap() < TOGETHER {
-        writeln!(
-            out,
-            "doubt: all logs together cover only {:.0} % of this time, so the rate is not that of all clients at once: \
-             begin together (--start-at), and leave out old logs",
-            merged.overlap() * 100.0
-        )?;
+    match first {
+        Some(error) if logs.is_empty() => Err(error),
+        _ => Ok((logs, missing)),
     }
-    Ok(())
 }
 
-/// The JSON form; units are the last part of each name.
-#[derive(Debug, Serialize)]
-struct Json {
-    version: u32,
-    logs: usize,
-    span_seconds: f64,
-    /// The part of it that all logs cover, from 0 to 1.
-    overlap: f64,
-    tags: Vec<JsonTag>,
+/// The files that are meant: of a folder those in it, by name, but for hidden ones.
+fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let cannot = || format!("cannot read {}", path.display());
+        let mut inside = Vec::new();
+        for entry in fs::read_dir(path).with_context(cannot)? {
+            let file = entry.with_context(cannot)?.path();
+            let is_hidden = file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+            if file.is_file() && !is_hidden {
+                inside.push(file);
+            }
+        }
+        if inside.is_empty() {
+            bail!("there is no log in {}", path.display());
+        }
+        inside.sort();
+        files.extend(inside);
+    }
+    Ok(files)
 }
 
-#[derive(Debug, Serialize)]
-struct JsonTag {
-    /// Empty for intervals without one.
-    tag: String,
-    count: u64,
-    per_second: f64,
-    /// `null` if there are no values. Nanoseconds, if the logs are `client load`'s; otherwise
-    /// whatever their writer counts in.
-    values_ns: Option<Summary>,
-}
-
-fn write_json(out: &mut dyn Write, options: &MergeOptions, merged: &Merged) -> io::Result<()> {
-    let tags = merged.tags.iter().map(|(tag, histogram)| JsonTag {
-        tag: tag.clone(),
-        count: histogram.len(),
-        per_second: per_second(histogram, merged),
-        values_ns: Summary::of(histogram),
-    });
-    let json = Json {
-        version: VERSION,
-        logs: options.logs.len(),
-        span_seconds: merged.span().as_secs_f64(),
-        overlap: merged.overlap(),
-        tags: tags.collect(),
-    };
-    serde_json::to_writer_pretty(&mut *out, &json)?;
-    writeln!(out)
+fn contents(path: &Path) -> Result<Vec<u8>> {
+    if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        io::stdin().lock().read_to_end(&mut bytes).context("cannot read standard input")?;
+        return Ok(bytes);
+    }
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }

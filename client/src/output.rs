@@ -87,6 +87,19 @@ impl Output {
         matches!(self.target, Target::Stdout)
     }
 
+    /// Writes it piece by piece, from now on, instead of what was there.
+    ///
+    /// # Errors
+    /// One line that names the file, if it cannot be made.
+    pub fn stream(self) -> Result<Box<dyn Write>> {
+        Ok(match self.target {
+            Target::Stdout => Box::new(io::stdout()),
+            Target::Direct(path) | Target::Renamed(path, _) => {
+                Box::new(File::create(path).with_context(|| format!("cannot write {}", self.name))?)
+            }
+        })
+    }
+
     /// Writes it all, instead of what was there.
     ///
     /// # Errors
@@ -246,7 +259,7 @@ pub fn require_stdout() -> Result<()> {
 }
 
 /// Whether whoever should have read has gone, which is their right.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
+pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 

@@ -20,9 +20,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use serving::options::{parse_address, parse_duration};
+use serving::options::parse_duration;
 
-use crate::connect::connect;
+use crate::connect::{connect, parse_server};
 use flow::{Flow, Received, Sent, receive, send};
 use progress::Meter;
 
@@ -35,7 +35,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(1);
 pub struct PipeOptions {
     /// Server to send to, as IP:PORT or NAME:PORT, with an IPv6 address in brackets
     #[arg(value_name = "ADDR", env = "SHOUT_CONNECT", default_value = "127.0.0.1:8080")]
-    #[arg(value_parser = parse_address)]
+    #[arg(value_parser = parse_server)]
     pub address: SocketAddr,
 
     /// Give up when replies are due and none comes for this long; 0s means never

@@ -25,8 +25,9 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use common::shout;
 use serving::Bell;
 use serving::limit::raise_descriptors;
-use serving::options::{parse_address, parse_count, parse_duration};
+use serving::options::{parse_count, parse_duration};
 
+use crate::connect::parse_server;
 use conversation::{Failure, converse};
 
 /// How long a stop waits for the replies under way.
@@ -44,12 +45,12 @@ const STACK_BYTES: usize = 256 * 1024;
 pub struct TalkOptions {
     /// Server to talk to, as IP:PORT or NAME:PORT, with an IPv6 address in brackets
     #[arg(value_name = "ADDR", env = "SHOUT_CONNECT", default_value = "127.0.0.1:8080")]
-    #[arg(value_parser = parse_address)]
+    #[arg(value_parser = parse_server_or_command)]
     pub address: SocketAddr,
 
     /// What to say: any bytes, at least one
     #[arg(long, value_name = "TEXT", default_value = "hello baby", help_heading = "Talking")]
-    #[arg(value_parser = OsStringValueParser::new().try_map(parse_message))]
+    #[arg(value_parser = OsStringValueParser::new().try_map(parse_message), allow_hyphen_values = true)]
     pub message: OsString,
 
     /// Say it this many times on each connection [default: until Ctrl-C]
@@ -246,4 +247,12 @@ fn complain(line: &str) {
 /// Takes any message but the empty one, whose reply would be complete before it was sent.
 fn parse_message(text: OsString) -> Result<OsString, &'static str> {
     if text.as_os_str() == OsStr::new("") { Err("takes at least one byte") } else { Ok(text) }
+}
+
+/// Reads the address of a server. Where it is none, a mistyped command may be meant, since nothing
+/// else tells the two apart.
+fn parse_server_or_command(text: &str) -> Result<SocketAddr, String> {
+    let is_word = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase());
+    let hint = if is_word { "; the commands are talk, pipe, load, merge, hold" } else { "" };
+    parse_server(text).map_err(|error| error + hint)
 }

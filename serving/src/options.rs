@@ -72,22 +72,13 @@ pub fn parse<T: Parser>() -> T {
     parsed.unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
-/// Reads an address: a socket address, or a name that resolves to one. An IPv6 address may have a
-/// scope, as `[fe80::1%eth0]:80`.
+/// Reads an address to listen on: a socket address, or a name that has only one. An IPv6 address may
+/// have a scope, as `[fe80::1%eth0]:80`.
 ///
 /// # Errors
-/// A line that says what the option takes.
-pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    resolve(text).into_iter().next().ok_or_else(|| WRONG_ADDRESS.to_owned())
-}
-
-/// Reads an address to listen on: as [`parse_address`], but a name must have only one.
-///
-/// # Errors
-/// A line that says what the option takes, or which addresses there are to choose from.
+/// A line that says what is wrong with it, or which addresses there are to choose from.
 pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
-    match resolve(text)[..] {
-        [] => Err(WRONG_ADDRESS.to_owned()),
+    match resolve(text)?[..] {
         [address] => Ok(address),
         ref several => {
             let several: Vec<String> = several.iter().map(SocketAddr::to_string).collect();
@@ -96,20 +87,35 @@ pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-const WRONG_ADDRESS: &str = "takes IP:PORT, such as 127.0.0.1:8080 or [::1]:8080";
-
-/// All addresses that a text stands for, each once.
-fn resolve(text: &str) -> Vec<SocketAddr> {
-    let in_brackets = text.strip_prefix('[').and_then(|text| text.split_once("]:"));
-    let resolved = match in_brackets {
-        // A scope is a name that only the system knows.
-        Some((host, port)) => port.parse::<u16>().ok().and_then(|port| (host, port).to_socket_addrs().ok()),
-        None => text.to_socket_addrs().ok(),
+/// All addresses that a text stands for, at least one, each once, in the order in which the system
+/// prefers them.
+///
+/// # Errors
+/// A line that says what is wrong with the text, or why the name is not known.
+pub fn resolve(text: &str) -> Result<Vec<SocketAddr>, String> {
+    const EXAMPLE: &str = "such as 127.0.0.1:8080 or [::1]:8080";
+    if text.contains("://") {
+        return Err(format!("is a URL: give IP:PORT or NAME:PORT, {EXAMPLE}"));
+    }
+    let parts = text.strip_prefix('[').and_then(|text| text.split_once("]:")).or(text.rsplit_once(':'));
+    let Some((host, port)) = parts else {
+        return Err(format!("has no port: give IP:PORT or NAME:PORT, {EXAMPLE}"));
     };
-    let mut addresses: Vec<SocketAddr> = resolved.into_iter().flatten().collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    addresses
+    let Ok(port) = port.parse::<u16>() else {
+        return Err(format!("has no port from 0 to 65535 at its end: give IP:PORT, {EXAMPLE}"));
+    };
+    // An IPv6 address must stand in brackets, since colons cannot tell where its port begins.
+    if host.is_empty() || (host.contains(':') && !text.starts_with('[')) {
+        return Err(format!("takes IP:PORT or NAME:PORT, {EXAMPLE}"));
+    }
+    let resolved = (host, port).to_socket_addrs();
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in resolved.map_err(|error| format!("cannot find the address of {host}: {error}"))? {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() { Err(format!("{host} has no address")) } else { Ok(addresses) }
 }
 
 /// Reads a time with its unit, such as `500ms` or `2m 30s`, of at most a year.

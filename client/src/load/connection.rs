@@ -60,14 +60,15 @@ pub(super) enum Wrong {
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) state: State,
-    /// Requests that are due and may be begun, in this phase of an open loop.
-    pub(super) released: u64,
     /// Whether the socket took all that it was offered the last time.
     pub(super) writable: bool,
     key: u64,
-    /// Requests begun in earlier phases.
-    before: u64,
     begun: u64,
+    /// Of these, how many in earlier phases.
+    before: u64,
+    /// Of these, how many on sockets that are gone.
+    elsewhere: u64,
+    answered: u64,
     /// Bytes of the request begun last that are not sent yet.
     unsent: usize,
     /// Bytes of the oldest unanswered request's reply that have come, and were right.
@@ -88,15 +89,16 @@ pub(super) struct Permit<D> {
 }
 
 impl Connection {
-    /// Connection number `index` of the load, without a socket.
-    pub(super) fn new(payload: &Payload, index: usize) -> Self {
+    /// Connection number `number` of the load, without a socket.
+    pub(super) fn new(payload: &Payload, number: u64) -> Self {
         Self {
             state: State::Closed,
-            released: 0,
             writable: false,
-            key: payload.key(index as u64),
-            before: 0,
+            key: payload.key(number),
             begun: 0,
+            before: 0,
+            elsewhere: 0,
+            answered: 0,
             unsent: 0,
             received: 0,
             flights: VecDeque::new(),
@@ -109,16 +111,21 @@ impl Connection {
         self.flights.len()
     }
 
-    /// Requests that are due and not begun, in this phase of an open loop.
+    /// Requests that were begun in this phase.
     #[inline]
-    pub(super) fn overdue(&self) -> u64 {
-        self.released - (self.begun - self.before)
+    pub(super) fn begun_in_phase(&self) -> u64 {
+        self.begun - self.before
     }
 
-    /// Whether no request was begun in this phase.
+    /// Requests that were begun on this socket.
     #[inline]
-    pub(super) fn is_ungreeted(&self) -> bool {
-        self.begun == self.before
+    pub(super) fn begun_here(&self) -> u64 {
+        self.begun - self.elsewhere
+    }
+
+    /// Whether something was answered in the phase that went on last.
+    pub(super) fn was_served(&self) -> bool {
+        self.answered > 0
     }
 
     /// Whether nothing is on its way in either direction.
@@ -130,12 +137,13 @@ impl Connection {
     /// Counts the requests of a new phase from here.
     pub(super) fn begin_phase(&mut self) {
         self.before = self.begun;
-        self.released = 0;
+        self.answered = 0;
     }
 
     /// Forgets the socket and all that was in flight; returns how much of that was being measured.
-    pub(super) fn reset(&mut self, state: State) -> u64 {
-        self.state = state;
+    pub(super) fn reset(&mut self) -> u64 {
+        self.state = State::Closed;
+        self.elsewhere = self.begun;
         self.writable = false;
         self.unsent = 0;
         self.received = 0;
@@ -163,7 +171,8 @@ impl Connection {
             }
             let number = self.begun - self.flights.len() as u64;
             let request = payload.request(self.key, number);
-            let (part, rest) = got.split_at(got.len().min(payload.size() - self.received));
+            let size = Payload::size(&request);
+            let (part, rest) = got.split_at(got.len().min(size - self.received));
             if let Err(index) = payload.check(&request, self.received, part) {
                 let position = self.received + index;
                 let (expected, sent) = payload.bytes_at(&request, position);
@@ -176,10 +185,11 @@ impl Connection {
                 });
             }
             self.received += part.len();
-            if self.received == payload.size() {
+            if self.received == size {
                 self.received = 0;
+                self.answered += 1;
                 if let Some(flight) = self.flights.pop_front() {
-                    recorder.answered(flight, now);
+                    recorder.answered(flight, size, now);
                 }
             }
             got = rest;
@@ -202,7 +212,7 @@ impl Connection {
         begun: &mut u64,
     ) -> io::Result<()> {
         while self.writable && (self.unsent > 0 || *begun < permit.requests) {
-            let (offered, written) = if payload.size() <= COPIED_BYTES {
+            let (offered, written) = if payload.most_bytes() <= COPIED_BYTES {
                 self.write_copies(payload, scratch, permit.requests - *begun)
             } else {
                 self.write_slices(payload)
@@ -239,10 +249,10 @@ impl Connection {
         scratch.clear();
         if self.unsent > 0 {
             let request = payload.request(self.key, self.begun - 1);
-            payload.append(&request, payload.size() - self.unsent, scratch);
+            payload.append(&request, Payload::size(&request) - self.unsent, scratch);
         }
         for number in self.begun..self.begun.saturating_add(more) {
-            if scratch.len() + payload.size() > SCRATCH_BYTES {
+            if scratch.len() + payload.most_bytes() > SCRATCH_BYTES {
                 break;
             }
             payload.append(&payload.request(self.key, number), 0, scratch);
@@ -253,7 +263,7 @@ impl Connection {
     fn write_slices(&self, payload: &Payload) -> (usize, io::Result<usize>) {
         let (number, from) = match self.unsent {
             0 => (self.begun, 0),
-            unsent => (self.begun - 1, payload.size() - unsent),
+            unsent => (self.begun - 1, payload.bytes_of(self.key, self.begun - 1) - unsent),
         };
         let request = payload.request(self.key, number);
         let mut slices = [IoSlice::new(&[]); SLICES];
@@ -275,10 +285,11 @@ impl Connection {
         while written > 0 {
             let due = (permit.due)(self.begun - self.before).unwrap_or(permit.now);
             self.flights.push_back(Flight { due, sent: permit.now, measured: permit.measured });
+            let size = payload.bytes_of(self.key, self.begun);
             self.begun += 1;
             begun += 1;
-            let part = payload.size().min(written);
-            self.unsent = payload.size() - part;
+            let part = size.min(written);
+            self.unsent = size - part;
             written -= part;
         }
         begun

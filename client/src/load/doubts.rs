@@ -1,11 +1,12 @@
 //! When not to believe a result.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::options::LoadOptions;
 use super::results::Results;
 use crate::latency::{LEAST_BEYOND, PERCENTILES, is_vague, seconds};
+use crate::units::{counted, grouped};
 
 /// A measurement shorter than this says little.
 const SHORT: Duration = Duration::from_secs(1);
@@ -16,7 +17,7 @@ const BUSY: f64 = 0.9;
 /// The share of the target rate that must be reached.
 const REACHED: f64 = 0.99;
 
-/// How much later than `--start-at` the load may begin.
+/// How much later than it should the load may begin.
 const LATE: Duration = Duration::from_millis(100);
 
 /// A reason not to believe a result, or to read it with care.
@@ -36,12 +37,18 @@ pub enum Doubt {
     GeneratorBusy(f64),
     /// This rate was reached, instead of that one.
     RateMissed(f64, f64),
-    /// So many requests were still not answered a second after the end.
+    /// So many requests were not answered even in the time after the end.
     Unanswered(u64),
     /// So many attempts to connect failed for want of a local port or a descriptor.
     Lack(u64),
     /// The load began so much later than it should have.
     StartedLate(Duration),
+    /// On so many connections nothing was answered.
+    Unserved(u64),
+    /// This many requests were to be answered, and that many were.
+    CountMissed(u64, u64),
+    /// A CPU quota held the generator back in so many of that many periods.
+    Throttled(u64, u64),
 }
 
 impl Doubt {
@@ -58,6 +65,9 @@ impl Doubt {
             Self::Unanswered(_) => "unanswered",
             Self::Lack(_) => "lack",
             Self::StartedLate(_) => "started_late",
+            Self::Unserved(_) => "unserved",
+            Self::CountMissed(..) => "count_missed",
+            Self::Throttled(..) => "throttled",
         }
     }
 }
@@ -94,7 +104,7 @@ impl fmt::Display for Doubt {
             ),
             Self::RateMissed(wanted, reached) => write!(
                 f,
-                "{reached:.1} requests/s are less than the {wanted} that were asked for: \
+                "{reached:.1} requests/s are less than the {wanted:.1} that were asked for: \
                  the server, the connections or the generator cannot keep up"
             ),
             Self::Unanswered(count) => {
@@ -106,8 +116,23 @@ impl fmt::Display for Doubt {
                  give more addresses (--source)"
             ),
             Self::StartedLate(late) => {
-                write!(f, "the load began {} after --start-at: connect earlier", seconds(*late))
+                write!(f, "the load began {} too late: start the client earlier", seconds(*late))
             }
+            Self::Unserved(count) => write!(
+                f,
+                "{} got no answer at all: the server may serve fewer clients at a time than were connected",
+                counted(*count, "connection")
+            ),
+            Self::CountMissed(wanted, reached) => write!(
+                f,
+                "only {} of {} were answered: the time was over first (--duration)",
+                grouped(*reached),
+                counted(*wanted, "request")
+            ),
+            Self::Throttled(held, periods) => write!(
+                f,
+                "a CPU quota held the generator back in {held} of {periods} periods: give its control group more"
+            ),
         }
     }
 }
@@ -118,7 +143,7 @@ impl Results {
         let mut doubts = Vec::new();
         let mut doubt = |holds: bool, doubt: Doubt| doubts.extend(holds.then_some(doubt));
         doubt(cfg!(debug_assertions), Doubt::DebugBuild);
-        let cut = options.requests.is_none() && self.elapsed.mul_f64(1.01) < options.duration;
+        let cut = options.requests.is_none() && self.elapsed.mul_f64(1.01) < options.length();
         doubt(cut, Doubt::EndedEarly(self.elapsed));
         doubt(self.elapsed < SHORT && !cut, Doubt::Short(self.elapsed));
         doubt(self.response.is_empty(), Doubt::NothingAnswered);
@@ -127,29 +152,31 @@ impl Results {
             doubt(count > 0, Doubt::FewSamples(name));
         }
         doubt(self.cpu_share() > BUSY, Doubt::GeneratorBusy(self.cpu_share()));
-        if let Some(wanted) = options.rate {
+        if let Some(schedule) = options.schedule(0, true, options.requests) {
+            let wanted = schedule.count_by(self.elapsed.as_nanos() as f64);
             // One request more or less is no miss: it may be due at the very end.
-            let least = (wanted * self.elapsed.as_secs_f64() * REACHED - 1.0).max(0.0);
-            doubt((self.requests as f64) < least, Doubt::RateMissed(wanted, self.rate()));
+            let least = (wanted * REACHED - 1.0).max(0.0);
+            let per_second = wanted / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
+            doubt((self.requests as f64) < least, Doubt::RateMissed(per_second, self.rate()));
         }
+        let (answered, wanted) = (self.requests + self.late, options.requests.unwrap_or_default());
+        doubt(answered < wanted && !self.response.is_empty(), Doubt::CountMissed(wanted, answered));
+        doubt(self.unserved > 0 && !self.response.is_empty(), Doubt::Unserved(self.unserved));
+        let throttled = self.throttled;
+        doubt(throttled.throttled > 0, Doubt::Throttled(throttled.throttled, throttled.periods));
         doubt(self.unanswered > 0, Doubt::Unanswered(self.unanswered));
         let lack = self.errors.no_port + self.errors.no_descriptor;
         doubt(lack > 0, Doubt::Lack(lack));
-        if let Some(late) =
-            options.start_at.and_then(|moment| lateness(moment, options.warm_up, self.started))
-        {
-            doubt(late > LATE, Doubt::StartedLate(late));
-        }
+        let late = self.start_delay.unwrap_or_default();
+        doubt(late > LATE, Doubt::StartedLate(late));
         doubts
     }
 }
 
-fn lateness(moment: SystemTime, warm_up: Duration, started: SystemTime) -> Option<Duration> {
-    started.duration_since(moment.checked_add(warm_up)?).ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]
@@ -177,7 +204,10 @@ mod tests {
         assert_eq!(with(|_, options| options.rate = Some(20_300.0)), ["rate_missed"]);
         assert!(with(|_, options| options.rate = Some(20_100.0)).is_empty());
         assert_eq!(with(|results, _| results.elapsed /= 2), ["ended_early"]);
-        assert_eq!(with(|_, options| options.start_at = Some(SystemTime::UNIX_EPOCH)), ["started_late"]);
+        assert_eq!(with(|results, _| results.start_delay = Some(Duration::from_secs(1))), ["started_late"]);
+        assert_eq!(with(|results, _| results.unserved = 1), ["unserved"]);
+        assert_eq!(with(|_, options| options.requests = Some(200_001)), ["count_missed"]);
+        assert_eq!(with(|results, _| results.throttled.throttled = 1), ["throttled"]);
         assert_eq!(
             with(|results, options| {
                 options.duration = Duration::from_millis(10);

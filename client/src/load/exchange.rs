@@ -1,14 +1,15 @@
 //! What a worker does on one connection: open it, ask, check the answers, close it.
 
-use std::io::{ErrorKind as IoErrorKind, Read};
-use std::net::Shutdown;
+use std::io::{self, ErrorKind as IoErrorKind, Read};
 
 use mio::event::Event;
 
 use super::connection::{Permit, State, Wrong};
+use super::connections::Opened;
 use super::results::ErrorKind;
 use super::steer::Phase;
 use super::worker::Worker;
+use crate::connect::explain_connect;
 
 /// Bytes that are read from one connection before the others get their turn.
 const TURN_BYTES: usize = 4 * 1024 * 1024;
@@ -24,8 +25,10 @@ impl Worker {
         match connection.state {
             State::Closed | State::Waiting => return,
             State::Connecting(..) => {
-                if !self.established(slot, event) {
-                    return;
+                match self.connections.established(slot, event, self.shared.clock.now()) {
+                    Opened::NotYet => return,
+                    Opened::Failed(error) => return self.not_opened(slot, &error),
+                    Opened::After(nanos) => self.recorder.connected(nanos),
                 }
                 self.pump(slot);
                 self.settle(slot);
@@ -68,6 +71,9 @@ impl Worker {
             if let Err(wrong) = connection.receive(&self.payload, received, now, &mut self.recorder) {
                 return self.wrong(slot, wrong);
             }
+            if connection.is_quiet() {
+                self.pace.answered(slot, now);
+            }
             if length < self.buffer.len() && !closed {
                 self.settle(slot);
                 return self.pump_at(slot, now);
@@ -91,6 +97,35 @@ impl Worker {
         }
     }
 
+    /// Begins to open a connection, now or as soon as that is possible.
+    pub(super) fn open(&mut self, slot: usize) {
+        if let Err(error) = self.connections.begin_to_open(slot, self.shared.clock.now()) {
+            self.not_opened(slot, &error);
+        }
+    }
+
+    fn not_opened(&mut self, slot: usize, error: &io::Error) {
+        let kind = ErrorKind::of(error);
+        let line = explain_connect(self.options.address, error);
+        if self.course.phase() == Phase::Connecting {
+            self.shared.fail(line.clone());
+        }
+        let now = self.shared.clock.now();
+        self.failures.add(kind, now, line);
+        if matches!(kind, ErrorKind::NoPort | ErrorKind::NoDescriptor) {
+            self.connections.pause(now);
+        }
+        self.connections[slot].reset();
+        self.try_again(slot);
+    }
+
+    /// Opens a slot again later, if there is a later.
+    fn try_again(&mut self, slot: usize) {
+        if self.course.phase() != Phase::Finishing {
+            self.connections.open_again(self.shared.clock.now(), slot);
+        }
+    }
+
     fn pump(&mut self, slot: usize) {
         self.pump_at(slot, self.shared.clock.now());
     }
@@ -99,14 +134,12 @@ impl Worker {
     #[inline]
     fn pump_at(&mut self, slot: usize, now: u64) {
         let requests = self.may_begin(slot);
-        let number = self.number(slot) as u64;
         let connection = &mut self.connections[slot];
         if !matches!(connection.state, State::Open(_)) {
             return;
         }
-        let measured = self.recorder.measured;
-        let schedule = self.schedule;
-        let due = |nth| schedule.and_then(|schedule| schedule.due(number, nth));
+        let (measured, pace) = (self.recorder.measured, &self.pace);
+        let due = |nth| pace.due(slot, nth);
         let mut begun = 0;
         let sent = connection.send(
             &self.payload,
@@ -114,66 +147,41 @@ impl Worker {
             &Permit { requests, due, now, measured },
             &mut begun,
         );
-        if self.schedule.is_some() {
-            self.overdue -= begun;
-        } else {
-            self.quota -= begun;
-        }
-        if measured {
-            self.recorder.in_flight += begun;
-        }
+        self.pace.begun(slot, begun);
+        self.recorder.begun(begun);
         if let Err(error) = sent {
             self.lost(slot, ErrorKind::of(&error), &error.to_string());
         }
     }
 
     /// How many requests may be begun on a connection now.
-    #[inline]
+    #[inline(always)]
     fn may_begin(&self, slot: usize) -> u64 {
         let connection = &self.connections[slot];
-        if !(self.phase.asks() || self.is_catching_up()) {
+        if !self.course.asks(self.pace.is_open_loop()) {
             return 0;
         }
-        if self.phase == Phase::Greeting {
-            return self.quota.min(u64::from(connection.is_ungreeted()));
+        let allowed = self.pace.allows(slot).min(self.most_here - connection.begun_here());
+        if self.course.phase() == Phase::Greeting {
+            return allowed.min(u64::from(connection.begun_in_phase() == 0));
         }
-        let free = self.options.pipeline.saturating_sub(connection.in_flight()) as u64;
-        free.min(if self.schedule.is_some() { connection.overdue() } else { self.quota })
-    }
-
-    /// Whether requests that were due within the measurement, and could not be sent then, may still
-    /// be sent: they would have been the slowest, and must not be missing.
-    fn is_catching_up(&self) -> bool {
-        self.phase == Phase::Finishing && self.schedule.is_some() && !self.closing
+        allowed.min(self.options.pipeline.saturating_sub(connection.in_flight()) as u64)
     }
 
     /// Whether a new connection has something to ask, beside what those that are being opened will
     /// ask.
     fn may_open(&self, slot: usize) -> bool {
-        self.may_begin(slot) > 0 && (self.schedule.is_some() || self.quota > self.opener.connecting as u64)
+        self.may_begin(slot) > 0 && self.pace.needs_one_more(self.connections.connecting())
     }
 
     /// Closes our side if nothing is on its way and nothing more will be asked here.
+    #[inline]
     pub(super) fn settle(&mut self, slot: usize) {
-        if (self.options.new_connection_each || self.phase == Phase::Finishing)
-            && self.connections[slot].is_quiet()
-            && (self.options.new_connection_each || self.may_begin(slot) == 0)
-        {
-            self.half_close(slot);
-        }
-    }
-
-    /// Closes our side of an open connection, whatever is on its way; the server answers, and
-    /// closes too.
-    pub(super) fn half_close(&mut self, slot: usize) {
-        let connection = &mut self.connections[slot];
-        match std::mem::replace(&mut connection.state, State::Closed) {
-            State::Open(stream) => {
-                // Fails if the connection is broken, which reading from it will tell.
-                let _ = stream.shutdown(Shutdown::Write);
-                connection.state = State::Ending(stream);
-            }
-            state => connection.state = state,
+        let connection = &self.connections[slot];
+        let is_used_up = self.options.new_connection_each || connection.begun_here() >= self.most_here;
+        let is_over = || self.course.phase() == Phase::Finishing && self.may_begin(slot) == 0;
+        if (is_used_up || is_over()) && connection.is_quiet() {
+            self.connections.half_close(slot);
         }
     }
 
@@ -190,10 +198,11 @@ impl Worker {
             };
             return self.lost(slot, ErrorKind::ClosedEarly, &why);
         }
-        self.open -= 1;
-        self.connections[slot].reset(State::Closed);
+        self.connections.close(slot);
         if self.options.new_connection_each {
             self.proceed(slot);
+        } else if self.course.phase() != Phase::Finishing {
+            self.open(slot);
         }
     }
 
@@ -219,16 +228,15 @@ impl Worker {
         let harmless = matches!(self.connections[slot].state, State::Ending(_))
             && self.connections[slot].is_quiet()
             && kind != ErrorKind::WrongBytes;
-        let measured = self.connections[slot].reset(State::Waiting);
-        self.recorder.in_flight -= measured;
-        self.open -= 1;
-        if self.phase == Phase::Measuring && self.schedule.is_none() {
-            // Somebody else will ask instead, so that as many are answered as were wanted.
-            self.quota = self.quota.saturating_add(measured);
+        let measured = self.connections.close(slot);
+        self.recorder.lost(measured);
+        if self.course.phase() == Phase::Measuring {
+            self.pace.lost(measured);
         }
         if !harmless {
-            self.count(kind, format!("connection {}: {why}", self.number(slot)));
-            if self.phase == Phase::Connecting {
+            let line = format!("connection {}: {why}", self.number(slot));
+            self.failures.add(kind, self.shared.clock.now(), line);
+            if self.course.phase() == Phase::Connecting {
                 let address = self.options.address;
                 self.shared.fail(format!(
                     "cannot keep a connection to {address} open: {why}; look at its limits and its log"
@@ -236,11 +244,5 @@ impl Worker {
             }
         }
         self.try_again(slot);
-    }
-
-    pub(super) fn count(&mut self, kind: ErrorKind, line: String) {
-        self.errors.count(kind);
-        let now = self.shared.clock.now();
-        self.first_error.get_or_insert((now, line));
     }
 }

@@ -1,15 +1,21 @@
 //! What the load generator can be told.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, SystemTime};
+use std::num::NonZeroU64;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use bytesize::ByteSize;
 use clap::{Args, Parser};
 use serving::UsageError;
-use serving::options::{parse_address, parse_count, parse_duration};
+use serving::options::{parse_count, parse_duration};
 
-/// The most bytes that one request may have.
-const MOST_BYTES: u64 = 64 * 1024 * 1024;
+use super::quantity::{MOST_BYTES, parse_number, parse_rate, parse_stage, parse_think};
+pub use super::quantity::{Stage, Think, parse_size};
+use super::schedule::Schedule;
+use crate::connect::parse_server;
 
 /// The most connections that can be asked for; the descriptor limit usually allows fewer.
 const MOST_CONNECTIONS: usize = 1_000_000;
@@ -17,14 +23,14 @@ const MOST_CONNECTIONS: usize = 1_000_000;
 /// The most requests in flight on one connection.
 const MOST_PIPELINED: usize = 65_536;
 
-/// The highest rate that can be asked for, per second.
-const MOST_PER_SECOND: f64 = 1e9;
+/// The shortest interval of a time series.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The load: who is asked, what, how often and for how long.
 #[derive(Debug, Clone, Args)]
 pub struct LoadOptions {
     /// The server, as IP:PORT or NAME:PORT
-    #[arg(value_name = "ADDR", env = "SHOUT_CONNECT", default_value = "127.0.0.1:8080", value_parser = parse_address)]
+    #[arg(value_name = "ADDR", env = "SHOUT_CONNECT", default_value = "127.0.0.1:8080", value_parser = parse_server)]
     pub address: SocketAddr,
 
     /// Connections that are open at once
@@ -47,6 +53,11 @@ pub struct LoadOptions {
     #[arg(long, help_heading = "Connections", conflicts_with = "pipeline")]
     pub new_connection_each: bool,
 
+    /// Close each connection in order after this many requests, and open a new one
+    #[arg(long, value_name = "N", value_parser = parse_nonzero, help_heading = "Connections")]
+    #[arg(conflicts_with = "new_connection_each")]
+    pub requests_per_connection: Option<NonZeroU64>,
+
     /// Local address to connect from; give several for more local ports (28,000 for each, usually)
     #[arg(long, value_name = "IP", help_heading = "Connections")]
     pub source: Vec<IpAddr>,
@@ -58,7 +69,17 @@ pub struct LoadOptions {
 
     /// Send this text as every request, instead of bytes that are each request's own
     #[arg(short, long, value_name = "TEXT", conflicts_with = "size", help_heading = "Requests")]
-    pub message: Option<String>,
+    #[arg(allow_hyphen_values = true)]
+    pub message: Option<OsString>,
+
+    /// Send the contents of this file as every request
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["size", "message"], help_heading = "Requests")]
+    #[arg(value_parser = read_payload)]
+    pub payload: Option<Arc<[u8]>>,
+
+    /// Of --payload, send a line in each request, with its end; each connection begins at another
+    #[arg(long, requires = "payload", help_heading = "Requests")]
+    pub payload_lines: bool,
 
     /// Requests in flight on each connection
     #[arg(short, long, value_name = "N", default_value = "1", value_parser = parse_count::<MOST_PIPELINED>)]
@@ -74,6 +95,18 @@ pub struct LoadOptions {
     #[arg(short, long, value_name = "N", value_parser = parse_rate, allow_negative_numbers = true, help_heading = "Requests")]
     pub rate: Option<f64>,
 
+    /// Open loop in stages, such as 30s:1000,1m:1000..5000,10s:0: a rate that stays, or one that
+    /// changes steadily
+    #[arg(long, value_name = "TIME:RATE,...", value_parser = parse_stage, value_delimiter = ',')]
+    #[arg(conflicts_with_all = ["rate", "duration"], help_heading = "Requests")]
+    pub stages: Vec<Stage>,
+
+    /// Closed loop: each connection waits for this long between an answer and its next request,
+    /// such as 10ms or 5ms..20ms
+    #[arg(long, value_name = "TIME[..TIME]", value_parser = parse_think, help_heading = "Requests")]
+    #[arg(conflicts_with_all = ["rate", "stages", "pipeline", "new_connection_each"])]
+    pub think_time: Option<Think>,
+
     /// The server sends the bytes back as they are; expect them so
     #[arg(long, help_heading = "Requests")]
     pub echo: bool,
@@ -88,7 +121,7 @@ pub struct LoadOptions {
     pub duration: Duration,
 
     /// End earlier, when this many requests have been answered
-    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Time")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = parse_number, help_heading = "Time")]
     pub requests: Option<u64>,
 
     /// Send requests for this long before the measurement begins
@@ -96,11 +129,15 @@ pub struct LoadOptions {
     #[arg(help_heading = "Time")]
     pub warm_up: Duration,
 
-    /// Connect at once, then wait for this moment: RFC 3339 (2026-01-31T12:00:00Z) or Unix seconds
-    #[arg(long, value_name = "MOMENT", value_parser = parse_moment, help_heading = "Time")]
-    pub start_at: Option<SystemTime>,
+    /// Wait this long after the measurement for the last answers
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration, help_heading = "Time")]
+    pub timeout: Duration,
 
-    /// Keep a histogram of each second, for the interval log.
+    /// Length of an interval of the time series and of the interval log, from 10ms
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration, help_heading = "Output")]
+    pub interval: Duration,
+
+    /// Keep a histogram of each interval, for the interval log or the time series.
     #[arg(skip)]
     pub intervals: bool,
 }
@@ -118,9 +155,47 @@ impl LoadOptions {
         Alone::parse_from(["load", &address.to_string()]).options
     }
 
-    /// Bytes in each request.
+    /// The bytes that every request has, or among which the lines are; `None` if each request has
+    /// bytes of its own.
+    pub(super) fn given_bytes(&self) -> Option<&[u8]> {
+        self.payload.as_deref().or(self.message.as_ref().map(|message| message.as_bytes()))
+    }
+
+    /// Bytes in each request; in the longest where they differ.
     pub fn request_bytes(&self) -> usize {
-        self.message.as_ref().map_or(self.size, String::len)
+        match self.given_bytes() {
+            Some(bytes) if self.payload_lines => lines(bytes).map(<[u8]>::len).max().unwrap_or_default(),
+            Some(bytes) => bytes.len(),
+            None => self.size,
+        }
+    }
+
+    /// How long the measurement takes, unless it ends earlier.
+    pub fn length(&self) -> Duration {
+        if self.stages.is_empty() {
+            self.duration
+        } else {
+            self.stages.iter().map(|stage| stage.length).sum()
+        }
+    }
+
+    /// Whether each request is due at a moment of its own.
+    pub fn is_open_loop(&self) -> bool {
+        self.rate.is_some() || !self.stages.is_empty()
+    }
+
+    /// When requests are due, in an open loop, from `start` on, in nanoseconds of the clock. The
+    /// stages are of the measurement; before it, their first rate goes on.
+    pub(super) fn schedule(&self, start: u64, measuring: bool, requests: Option<u64>) -> Option<Schedule> {
+        match (&self.stages[..], self.rate) {
+            ([], rate) => Some(Schedule::constant(start, rate?, self.connections, requests)),
+            (stages, _) if measuring => Some(Schedule::staged(start, stages, self.connections, requests)),
+            ([first, ..], _) => {
+                let steady =
+                    Stage { length: self.warm_up.max(Duration::from_nanos(1)), to: first.from, ..*first };
+                Some(Schedule::staged(start, &[steady], self.connections, requests))
+            }
+        }
     }
 
     /// Threads that have at least one connection to drive.
@@ -144,9 +219,19 @@ impl LoadOptions {
         }
         let bytes = self.request_bytes() as u64;
         if !(1..=MOST_BYTES).contains(&bytes) {
-            return refuse("a request has from 1 byte to 64MiB: change --size or --message".to_owned());
+            return refuse(
+                "a request has from 1 byte to 64MiB: change --size, --message or --payload".to_owned(),
+            );
         }
-        if self.duration.is_zero() {
+        if self.interval < SHORTEST_INTERVAL {
+            return refuse("--interval takes a time from 10ms".to_owned());
+        }
+        if self.is_open_loop()
+            && self.schedule(0, true, None).is_none_or(|schedule| schedule.count_by(f64::INFINITY) < 1.0)
+        {
+            return refuse("--stages that ask for nothing measure nothing: give a rate above 0".to_owned());
+        }
+        if self.length().is_zero() {
             return refuse("--duration 0s measures nothing: give a time such as 10s".to_owned());
         }
         if let Some(source) = self.source.iter().find(|source| source.is_ipv4() != self.address.is_ipv4()) {
@@ -156,46 +241,22 @@ impl LoadOptions {
     }
 }
 
-/// Reads a size in bytes from 1 to 64 MiB, such as `64`, `64KiB` or `1MB`.
-///
-/// # Errors
-/// A line that says what the option takes.
-pub fn parse_size(text: &str) -> Result<usize, String> {
-    match text.parse::<ByteSize>() {
-        Ok(ByteSize(bytes @ 1..=MOST_BYTES)) => Ok(usize::try_from(bytes).expect("64 MiB fit")),
-        _ => Err("takes a number of bytes from 1 to 64MiB, such as 64, 16KiB or 1MiB".to_owned()),
-    }
+/// The lines of a payload, each with its end.
+pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split_inclusive(|byte| *byte == b'\n')
 }
 
-/// Reads a number per second, above zero.
-fn parse_rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate <= MOST_PER_SECOND => Ok(rate),
-        _ => Err("takes a number per second above 0, such as 5000 or 0.5".to_owned()),
-    }
+fn parse_nonzero(text: &str) -> Result<NonZeroU64, String> {
+    parse_number(text).map(|number| NonZeroU64::new(number).expect("numbers are from 1"))
 }
 
-/// Reads a moment: RFC 3339, or seconds since 1970 began.
-fn parse_moment(text: &str) -> Result<SystemTime, String> {
-    let unix = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    let moment = match unix {
-        Some(since) => SystemTime::UNIX_EPOCH.checked_add(since),
-        None => humantime::parse_rfc3339_weak(text).ok(),
-    };
-    moment.ok_or_else(|| "takes a moment, such as 2026-01-31T12:00:00Z or 1769860800".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_take_units_and_refuse_nonsense() {
-        assert_eq!(parse_size("64"), Ok(64));
-        assert_eq!(parse_size("64 KiB"), Ok(65_536));
-        assert_eq!(parse_size("1MB"), Ok(1_000_000));
-        for nonsense in ["", "0", "KiB", "-1", "64 gallons", "65MiB", "99999999999999999999"] {
-            assert!(parse_size(nonsense).is_err(), "{nonsense:?} was taken");
-        }
+/// Reads a file of at most 64 MiB that is to be sent.
+fn read_payload(path: &str) -> Result<Arc<[u8]>, String> {
+    let path = Path::new(path);
+    let length = path.metadata().map_err(|error| error.to_string())?.len();
+    match length {
+        0 => Err("it is empty, and a request has from 1 byte to 64MiB".to_owned()),
+        1..=MOST_BYTES => Ok(std::fs::read(path).map_err(|error| error.to_string())?.into()),
+        _ => Err(format!("it has {length} bytes, and at most 64MiB are sent")),
     }
 }

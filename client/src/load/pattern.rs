@@ -7,7 +7,7 @@
 
 use std::io::IoSlice;
 
-use super::options::LoadOptions;
+use super::options::{LoadOptions, lines};
 
 /// Length of the pattern in bytes, a power of two. It fits the second-level cache together with its
 /// expected twin.
@@ -28,7 +28,10 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 pub struct Payload {
     sent: Vec<u8>,
     expected: Vec<u8>,
+    /// Bytes in each request; in the longest where they differ.
     size: usize,
+    /// Where each line begins and how long it is, if each request is one.
+    lines: Vec<(usize, usize)>,
     tag_bytes: usize,
     seed: u64,
     echo: bool,
@@ -39,31 +42,44 @@ pub struct Payload {
 pub struct Request {
     tag: [u8; TAG_BYTES],
     offset: usize,
+    size: usize,
 }
 
 impl Payload {
     /// The requests that `options` ask for.
     pub fn new(options: &LoadOptions) -> Self {
-        let sent = match &options.message {
-            Some(message) => message.clone().into_bytes(),
-            None => random_pattern(options.seed),
-        };
+        let sent = options.given_bytes().map_or_else(|| random_pattern(options.seed), <[u8]>::to_vec);
         let mut expected = sent.clone();
         if !options.echo {
             common::shout(&mut expected);
         }
         let size = options.request_bytes();
-        let tag_bytes = if options.message.is_some() { 0 } else { TAG_BYTES.min(size) };
-        Self { sent, expected, size, tag_bytes, seed: options.seed, echo: options.echo }
+        let tag_bytes = if options.given_bytes().is_some() { 0 } else { TAG_BYTES.min(size) };
+        let mut begin = 0;
+        let place = |line: &[u8]| {
+            begin += line.len();
+            (begin - line.len(), line.len())
+        };
+        let lines = if options.payload_lines { lines(&sent).map(place).collect() } else { Vec::new() };
+        Self { sent, expected, size, lines, tag_bytes, seed: options.seed, echo: options.echo }
     }
 
-    /// Bytes in each request.
-    pub(super) fn size(&self) -> usize {
+    /// Bytes in each request; in the longest where they differ.
+    pub(super) fn most_bytes(&self) -> usize {
         self.size
+    }
+
+    /// Bytes of one request.
+    #[inline]
+    pub(super) fn bytes_of(&self, key: u64, number: u64) -> usize {
+        if self.lines.is_empty() { self.size } else { self.request(key, number).size }
     }
 
     /// What sets a connection's requests apart; computed once for each connection.
     pub fn key(&self, connection: u64) -> u64 {
+        if !self.lines.is_empty() {
+            return connection;
+        }
         splitmix(self.seed ^ splitmix(connection))
     }
 
@@ -71,11 +87,14 @@ impl Payload {
     #[inline]
     pub fn request(&self, key: u64, number: u64) -> Request {
         if self.tag_bytes == 0 {
-            return Request { tag: [0; TAG_BYTES], offset: 0 };
+            let line = key.wrapping_add(number) % (self.lines.len() as u64).max(1);
+            let line = usize::try_from(line).ok().and_then(|line| self.lines.get(line));
+            let (offset, size) = line.copied().unwrap_or((0, self.size));
+            return Request { tag: [0; TAG_BYTES], offset, size };
         }
         let mixed = splitmix(key.wrapping_add(number));
         let offset = usize::try_from((mixed >> 20) % OFFSETS).unwrap_or_default();
-        Request { tag: mixed.to_le_bytes(), offset }
+        Request { tag: mixed.to_le_bytes(), offset, size: self.size }
     }
 
     /// The reply's tag, by the rule of the whole conversation.
@@ -91,22 +110,34 @@ impl Payload {
     /// The longest slice of a request that begins at byte `from` of it and lies in one piece of
     /// memory.
     #[inline]
-    fn piece<'a>(&self, pattern: &'a [u8], tag: &'a [u8; TAG_BYTES], offset: usize, from: usize) -> &'a [u8] {
+    fn piece<'a>(
+        &self,
+        pattern: &'a [u8],
+        tag: &'a [u8; TAG_BYTES],
+        request: &Request,
+        from: usize,
+    ) -> &'a [u8] {
         if from < self.tag_bytes {
             return &tag[from..self.tag_bytes];
         }
-        let mut start = offset + (from - self.tag_bytes);
+        let mut start = request.offset + (from - self.tag_bytes);
         if start >= pattern.len() {
             start %= pattern.len();
         }
-        let rest = (self.size - from).min(pattern.len() - start);
+        let rest = (request.size - from).min(pattern.len() - start);
         &pattern[start..start + rest]
+    }
+
+    /// Bytes of a request.
+    #[inline]
+    pub(super) fn size(request: &Request) -> usize {
+        request.size
     }
 
     /// Appends the request from byte `from` on.
     pub fn append(&self, request: &Request, mut from: usize, out: &mut Vec<u8>) {
-        while from < self.size {
-            let piece = self.piece(&self.sent, &request.tag, request.offset, from);
+        while from < request.size {
+            let piece = self.piece(&self.sent, &request.tag, request, from);
             out.extend_from_slice(piece);
             from += piece.len();
         }
@@ -122,8 +153,8 @@ impl Payload {
     ) -> (usize, usize) {
         let begin = from;
         let mut used = 0;
-        while from < self.size && used < slices.len() {
-            let piece = self.piece(&self.sent, &request.tag, request.offset, from);
+        while from < request.size && used < slices.len() {
+            let piece = self.piece(&self.sent, &request.tag, request, from);
             slices[used] = IoSlice::new(piece);
             used += 1;
             from += piece.len();
@@ -140,11 +171,11 @@ impl Payload {
     /// If `got` is longer than what is left of the reply.
     #[inline]
     pub fn check(&self, request: &Request, from: usize, got: &[u8]) -> Result<(), usize> {
-        assert!(got.len() <= self.size - from, "a reply is as long as its request");
+        assert!(got.len() <= request.size - from, "a reply is as long as its request");
         let tag = self.expected_tag(request);
         let mut checked = 0;
         while checked < got.len() {
-            let piece = self.piece(&self.expected, &tag, request.offset, from + checked);
+            let piece = self.piece(&self.expected, &tag, request, from + checked);
             let length = piece.len().min(got.len() - checked);
             let part = &got[checked..checked + length];
             if part != &piece[..length] {
@@ -159,8 +190,8 @@ impl Payload {
     /// What byte `position` of the reply must be, and what it was in the request: for a message.
     pub(super) fn bytes_at(&self, request: &Request, position: usize) -> (u8, u8) {
         let tag = self.expected_tag(request);
-        let expected = self.piece(&self.expected, &tag, request.offset, position)[0];
-        (expected, self.piece(&self.sent, &request.tag, request.offset, position)[0])
+        let expected = self.piece(&self.expected, &tag, request, position)[0];
+        (expected, self.piece(&self.sent, &request.tag, request, position)[0])
     }
 }
 
@@ -221,6 +252,29 @@ mod tests {
         all.sort();
         all.dedup();
         assert_eq!(all.len(), 10_000);
+    }
+
+    #[test]
+    fn lines_are_sent_in_turn_and_each_connection_begins_at_another() {
+        let mut options = LoadOptions::new("127.0.0.1:1".parse().unwrap());
+        options.payload = Some((*b"one\n\nlonger\nend").into());
+        options.payload_lines = true;
+        let payload = Payload::new(&options);
+        let line = |connection, number| {
+            let mut sent = Vec::new();
+            payload.append(&payload.request(payload.key(connection), number), 0, &mut sent);
+            assert_eq!(sent.len(), payload.bytes_of(payload.key(connection), number));
+            String::from_utf8(sent).unwrap()
+        };
+        assert_eq!(
+            [0, 1, 2, 3, 4].map(|number| line(0, number)),
+            ["one\n", "\n", "longer\n", "end", "one\n"]
+        );
+        assert_eq!([line(1, 0), line(3, 1)], ["\n", "one\n"]);
+        assert_eq!((payload.most_bytes(), options.request_bytes()), (7, 7));
+        let request = payload.request(payload.key(2), 0);
+        assert_eq!(payload.check(&request, 0, b"LONGER\n"), Ok(()));
+        assert_eq!(payload.check(&request, 3, b"GEr\n"), Err(2));
     }
 
     #[test]

@@ -3,13 +3,16 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow, bail};
 use serving::UsageError;
 use serving::limit::raise_descriptors;
 
 use super::options::LoadOptions;
+use super::{LOOK, StopHandle};
 use crate::connect::explain_connect;
 
 /// Descriptors for other things than connections: standard streams, files, and what the program
@@ -84,12 +87,21 @@ pub(super) fn sources(options: &LoadOptions) -> Result<(), UsageError> {
 /// Opens one connection and closes it, to know that there is a server.
 ///
 /// # Errors
-/// One line that says what to do.
-pub(super) fn server(address: SocketAddr, patience: Duration) -> anyhow::Result<()> {
-    match TcpStream::connect_timeout(&address, patience) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(anyhow!(explain_connect(address, &error))),
+/// One line that says what to do; also if somebody stops it meanwhile.
+pub(super) fn server(address: SocketAddr, patience: Duration, stop: &StopHandle) -> anyhow::Result<()> {
+    // In a thread of its own, since nothing else than time ends an attempt.
+    let (sender, receiver) = channel();
+    thread::Builder::new()
+        .spawn(move || sender.send(TcpStream::connect_timeout(&address, patience).map(drop)))
+        .context("cannot start a thread")?;
+    while !stop.is_stopped() {
+        match receiver.recv_timeout(LOOK) {
+            Ok(result) => return result.map_err(|error| anyhow!(explain_connect(address, &error))),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
     }
+    bail!("stopped before {address} had taken a connection")
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::recorder::histogram;
 use super::worker::WorkerResult;
+use crate::quota::Throttled;
 
 /// What went wrong with a connection, or with opening one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,21 +99,46 @@ impl Errors {
         ]
     }
 
-    /// All of them.
-    pub fn total(&self) -> u64 {
-        self.by_kind().iter().map(|(_, count)| count).sum()
+    /// Every kind with the name of its field, and its count.
+    pub(super) fn by_field(&self) -> [(&'static str, u64); 8] {
+        [
+            ("refused", self.refused),
+            ("reset", self.reset),
+            ("closed_early", self.closed_early),
+            ("timed_out", self.timed_out),
+            ("wrong_bytes", self.wrong_bytes),
+            ("no_port", self.no_port),
+            ("no_descriptor", self.no_descriptor),
+            ("other", self.other),
+        ]
     }
 
-    /// Adds another worker's.
-    pub(super) fn add(&mut self, other: &Self) {
-        self.refused += other.refused;
-        self.reset += other.reset;
-        self.closed_early += other.closed_early;
-        self.timed_out += other.timed_out;
-        self.wrong_bytes += other.wrong_bytes;
-        self.no_port += other.no_port;
-        self.no_descriptor += other.no_descriptor;
-        self.other += other.other;
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.by_field().iter().map(|(_, count)| count).sum()
+    }
+
+    /// Adds another worker's, or another load's.
+    pub(crate) fn add(&mut self, other: &Self) {
+        *self = self.with(other, u64::saturating_add);
+    }
+
+    /// What has come since there were only those.
+    pub(super) fn since(&self, before: &Self) -> Self {
+        self.with(before, u64::saturating_sub)
+    }
+
+    fn with(&self, other: &Self, combine: fn(u64, u64) -> u64) -> Self {
+        Self {
+            refused: combine(self.refused, other.refused),
+            reset: combine(self.reset, other.reset),
+            closed_early: combine(self.closed_early, other.closed_early),
+            timed_out: combine(self.timed_out, other.timed_out),
+            wrong_bytes: combine(self.wrong_bytes, other.wrong_bytes),
+            no_port: combine(self.no_port, other.no_port),
+            no_descriptor: combine(self.no_descriptor, other.no_descriptor),
+            other: combine(self.other, other.other),
+        }
     }
 }
 
@@ -130,17 +156,33 @@ impl fmt::Display for Errors {
 /// How often each value was recorded: a histogram in little space.
 pub type Counts = Vec<(u64, u64)>;
 
-/// One interval of the measurement, a second or the rest of one.
+/// One interval of the measurement, usually a second, or the rest of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interval {
-    /// Since the measurement began.
+    /// Since the measurement began. The last one may begin at its end: it has the answers that came
+    /// too late to count for the rate.
     pub start: Duration,
     /// How long the interval is.
     pub length: Duration,
+    /// Requests that were begun.
+    pub sent: u64,
+    /// What went wrong.
+    pub errors: Errors,
+    /// Connections that were open at its end.
+    pub open: u64,
+    /// Requests that were on their way at its end.
+    pub in_flight: u64,
     /// Response times in nanoseconds.
     pub response: Counts,
     /// Service times in nanoseconds, in an open loop.
     pub service: Option<Counts>,
+}
+
+impl Interval {
+    /// Whether anything was asked or answered, or went wrong.
+    pub fn has_something(&self) -> bool {
+        self.sent > 0 || !self.response.is_empty() || self.errors.total() > 0
+    }
 }
 
 /// What a load has shown.
@@ -156,7 +198,7 @@ pub struct Results {
     pub bytes: u64,
     /// Nanoseconds until the last byte of the reply. Closed loop: from when the request was sent.
     /// Open loop: from when it should have been sent. Requests that were sent within the
-    /// measurement and answered in the second after it are in here too.
+    /// measurement and answered after it, in time, are in here too.
     pub response: Histogram<u64>,
     /// Nanoseconds from when the request was sent; open loop only.
     pub service: Option<Histogram<u64>>,
@@ -165,18 +207,26 @@ pub struct Results {
     pub connect: Histogram<u64>,
     /// Errors by kind, in all phases.
     pub errors: Errors,
-    /// Requests of the measurement that were answered in the second after it.
+    /// Requests of the measurement that were answered after it, while the last were waited for.
     pub late: u64,
     /// Requests of the measurement that were still not answered then; in an open loop also those
     /// that were due and not sent.
     pub unanswered: u64,
+    /// Connections on which nothing was answered, although something was asked on them.
+    pub unserved: u64,
     /// CPU time of the generator's threads within the measurement.
     pub cpu: Duration,
     /// The generator's threads.
     pub threads: usize,
+    /// Whether this machine's clock followed another one; `None` if unknown.
+    pub clock_is_synchronised: Option<bool>,
+    /// How often a CPU quota held the generator back within the measurement.
+    pub throttled: Throttled,
+    /// By how much the load missed the moment at which it should have begun.
+    pub start_delay: Option<Duration>,
     /// What the first error was.
     pub first_error: Option<String>,
-    /// The seconds of the measurement, if they were asked for.
+    /// The intervals of the measurement, if they were asked for, and of what came late.
     pub intervals: Vec<Interval>,
 }
 
@@ -194,8 +244,12 @@ impl Results {
             errors: Errors::default(),
             late: 0,
             unanswered: 0,
+            unserved: 0,
             cpu: Duration::ZERO,
             threads: 0,
+            clock_is_synchronised: None,
+            throttled: Throttled::default(),
+            start_delay: None,
             first_error: None,
             intervals: Vec::new(),
         }
@@ -214,9 +268,11 @@ impl Results {
             all.add(one).expect(bounds);
         }
         self.requests += seen.requests;
+        self.bytes += seen.bytes;
         self.late += seen.late;
-        self.errors.add(&outcome.errors);
+        self.errors.add(outcome.failures.counts());
         self.unanswered += outcome.unanswered;
+        self.unserved += outcome.unserved;
         self.cpu += outcome.cpu;
     }
 

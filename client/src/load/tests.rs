@@ -97,7 +97,7 @@ fn a_message_is_sent_as_it_is_and_an_echo_is_expected_only_on_request() {
         io::copy(&mut reader, &mut stream).map(drop)
     });
     let mut options = options(echo);
-    (options.message, options.requests) = (Some("hello baby".to_owned()), Some(20));
+    (options.message, options.requests) = (Some("hello baby".into()), Some(20));
     let shouted = load(&options);
     assert!(!shouted.ok() && shouted.errors.wrong_bytes >= 4, "{shouted:?}");
     let first = shouted.first_error.unwrap();
@@ -342,7 +342,7 @@ fn contradictions_are_usage_errors() {
         change(&mut options);
         Load::connect(&options).unwrap_err().is::<serving::UsageError>()
     };
-    assert!(refused(|options| options.message = Some(String::new())));
+    assert!(refused(|options| options.message = Some(std::ffi::OsString::new())));
     assert!(refused(|options| options.size = 0));
     assert!(refused(|options| options.duration = Duration::ZERO));
     assert!(refused(|options| options.source = vec!["::1".parse().unwrap()]));
@@ -388,4 +388,100 @@ fn a_greeting_that_not_all_answer_ends_when_patience_does() {
     assert!(begun.elapsed() >= Duration::from_millis(100) && begun.elapsed() < Duration::from_secs(4));
     load.measure();
     assert!(load.finish().requests > 0);
+}
+
+#[test]
+fn connections_are_replaced_after_their_number_of_requests() {
+    let asked: Arc<std::sync::Mutex<Vec<u64>>> = Arc::default();
+    let seen = Arc::clone(&asked);
+    let address = server(move |_, stream| {
+        let mut answers = 0;
+        let result = answer(stream, |got| answers += got.len() as u64 / 64);
+        seen.lock().unwrap().push(answers);
+        result
+    });
+    for (rate, pipeline) in [(None, 1), (None, 4), (Some(400.0), 1)] {
+        asked.lock().unwrap().clear();
+        let mut options = options(address);
+        (options.rate, options.pipeline) = (rate, pipeline);
+        options.requests_per_connection = std::num::NonZeroU64::new(7);
+        (options.requests, options.duration) = (Some(98), Duration::from_secs(10));
+        let results = load(&options);
+        assert!(results.ok() && results.requests == 98, "{results:?}");
+        let mut asked = asked.lock().unwrap().clone();
+        asked.retain(|answers| *answers > 0);
+        assert_eq!(asked.iter().sum::<u64>(), 98, "{asked:?}");
+        assert!(asked.iter().all(|answers| *answers <= 7) && asked.len() >= 14, "{asked:?}");
+    }
+}
+
+#[test]
+fn a_connection_thinks_between_an_answer_and_its_next_request() {
+    let mut options = options(good_server());
+    (options.connections, options.threads) = (6, 2);
+    options.think_time = Some(Think::new(Duration::from_millis(20), Duration::from_millis(40)));
+    options.duration = Duration::from_millis(600);
+    let results = load(&options);
+    // 30 ms on average: 20 requests of each connection, and fewer on a machine that is busy.
+    assert!(results.ok() && (30..=150).contains(&results.requests), "{}", results.requests);
+}
+
+#[test]
+fn stages_change_the_rate_and_end_with_the_last_one() {
+    let mut options = options(good_server());
+    let stage = |milliseconds, from, to| Stage { length: Duration::from_millis(milliseconds), from, to };
+    options.stages = vec![stage(200, 100.0, 100.0), stage(200, 0.0, 0.0), stage(200, 0.0, 600.0)];
+    options.intervals = true;
+    options.interval = Duration::from_millis(200);
+    let results = load(&options);
+    assert!(results.ok() && results.requests + results.late == 80, "{results:?}");
+    let sent: Vec<u64> = results.intervals.iter().map(|interval| interval.sent).collect();
+    assert!(sent[0] >= 15 && sent[0] <= 21 && sent[1] <= 5 && sent[2] >= 45, "{sent:?}");
+    assert!(results.elapsed >= Duration::from_millis(600));
+}
+
+#[test]
+fn the_lines_of_a_file_are_asked_one_by_one() {
+    let lines: Arc<std::sync::Mutex<Vec<u8>>> = Arc::default();
+    let seen = Arc::clone(&lines);
+    let address = server(move |_, stream| answer(stream, |got| seen.lock().unwrap().extend(got.iter())));
+    let mut options = options(address);
+    options.connections = 1;
+    options.payload = Some((*b"alpha\nb\n\ngamma ray\n").into());
+    (options.payload_lines, options.pipeline, options.requests) = (true, 3, Some(8));
+    let results = load(&options);
+    assert!(results.ok() && results.bytes == 38, "{results:?}");
+    assert_eq!(String::from_utf8_lossy(&lines.lock().unwrap()), "ALPHA\nB\n\nGAMMA RAY\n".repeat(2));
+}
+
+#[test]
+fn connections_that_nobody_serves_are_a_doubt() {
+    let address = server(|number, stream| match number {
+        0..3 => answer(stream, |_| {}),
+        _ => io::copy(&mut &stream, &mut io::sink()).map(drop),
+    });
+    let mut options = options(address);
+    options.timeout = Duration::from_millis(50);
+    let results = load(&options);
+    assert_eq!((results.unserved, results.unanswered), (1, 1), "{results:?}");
+    assert!(results.doubts(&options).contains(&Doubt::Unserved(1)));
+}
+
+#[test]
+fn each_interval_is_told_while_the_load_goes_on() {
+    let mut options = options(good_server());
+    (options.intervals, options.interval) = (true, Duration::from_millis(100));
+    (options.threads, options.duration) = (2, Duration::from_millis(450));
+    let mut load = Load::connect(&options).unwrap();
+    let mut told = Vec::new();
+    load.measure_and_tell(&mut |_, interval| told.push(interval.clone()));
+    let results = load.finish();
+    assert!((3..=4).contains(&told.len()), "{}", told.len());
+    assert_eq!(told, results.intervals[..told.len()]);
+    assert!(
+        told.iter().all(|interval| interval.open == 4 && interval.length == options.interval),
+        "{told:?}"
+    );
+    let sent: u64 = results.intervals.iter().map(|interval| interval.sent).sum();
+    assert_eq!(sent, results.requests + results.late + results.unanswered);
 }

@@ -1,9 +1,12 @@
 //! One worker: a thread that drives its share of the connections with a poll of its own.
 //!
-//! It follows the phases that the main thread sets, and shares nothing with the other workers. The
-//! phases are in [`super::phases`], and what happens on a connection is in [`super::exchange`].
+//! It follows the phases that the main thread sets, and shares nothing with the other workers. Its
+//! parts know nothing of each other: its [`Connections`], its [`Pace`], its [`Course`], what it has
+//! seen ([`Recorder`]) and what went wrong ([`Failures`]). Here they meet, once per turn of the
+//! loop; what happens on a connection is in [`super::exchange`].
 
 use std::io;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
@@ -12,13 +15,15 @@ use std::time::Duration;
 use mio::{Events, Poll, Token, Waker};
 use nix::sched::{CloneFlags, unshare};
 
-use super::connection::{Connection, State};
-use super::opener::Opener;
+use super::connections::Connections;
+use super::course::Course;
+use super::failures::Failures;
 use super::options::LoadOptions;
+use super::pace::Pace;
 use super::pattern::Payload;
 use super::recorder::{Recorder, Second};
-use super::results::Errors;
-use super::schedule::{Alarm, Cursor, Schedule};
+use super::schedule::{Alarm, Schedule, nanos};
+use super::share::Share;
 use super::steer::{Counters, Phase, Shared};
 
 /// Bytes that one read can bring. More than a socket usually holds at a time, so that a short read
@@ -28,9 +33,6 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// Events that one poll can bring.
 const EVENTS: usize = 1024;
 
-/// Due requests that are released in one turn; then the events get theirs.
-const RELEASED_PER_TURN: usize = 1024;
-
 const WAKER: Token = Token(usize::MAX);
 const ALARM: Token = Token(usize::MAX - 1);
 
@@ -38,57 +40,41 @@ const ALARM: Token = Token(usize::MAX - 1);
 #[derive(Debug)]
 pub(super) struct WorkerResult {
     pub(super) recorder: Recorder,
-    pub(super) errors: Errors,
-    pub(super) first_error: Option<(u64, String)>,
+    pub(super) failures: Failures,
     pub(super) unanswered: u64,
+    /// Connections on which nothing was answered within the measurement.
+    pub(super) unserved: u64,
     pub(super) cpu: Duration,
     /// When this worker left the measurement, in nanoseconds of the clock.
     pub(super) ended: u64,
 }
 
-/// One worker. It has the connections `index`, `index + workers`, `index + 2 workers`, ... of the
-/// load.
+/// One worker.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) options: Arc<LoadOptions>,
     pub(super) payload: Arc<Payload>,
     pub(super) shared: Arc<Shared>,
     pub(super) counters: Arc<Counters>,
-    pub(super) poll: Poll,
-    pub(super) connections: Vec<Connection>,
-    pub(super) opener: Opener,
+    share: Share,
+    poll: Poll,
+    alarm: Option<Alarm>,
+    pub(super) connections: Connections,
+    pub(super) pace: Pace,
+    pub(super) course: Course,
     pub(super) recorder: Recorder,
-    pub(super) phase: Phase,
+    pub(super) failures: Failures,
+    /// The most requests on one connection.
+    pub(super) most_here: u64,
     pub(super) buffer: Vec<u8>,
     pub(super) scratch: Vec<u8>,
     /// Connections that have more to read than one turn allows, and whether the server has closed
     /// them.
     pub(super) unfinished: Vec<(usize, bool)>,
-    pub(super) schedule: Option<Schedule>,
-    /// Requests that are due and not begun, in an open loop.
-    pub(super) overdue: u64,
-    /// Requests that may still be begun in this phase of a closed loop.
-    pub(super) quota: u64,
-    /// Connections that are open now.
-    pub(super) open: usize,
-    pub(super) errors: Errors,
-    pub(super) first_error: Option<(u64, String)>,
-    pub(super) index: usize,
-    pub(super) workers: usize,
-    alarm: Option<Alarm>,
-    pub(super) cursor: Cursor,
-    released: Vec<usize>,
-    pub(super) announced: bool,
-    /// No answer is waited for any more.
-    pub(super) closing: bool,
-    pub(super) deadline: Option<u64>,
-    pub(super) cpu_began: Duration,
-    pub(super) cpu: Duration,
-    pub(super) ended: u64,
 }
 
 impl Worker {
-    /// Worker number `index` of `workers`, and what wakes it.
+    /// Worker number `index`, and what wakes it.
     ///
     /// # Errors
     /// If there are no descriptors for it.
@@ -99,56 +85,48 @@ impl Worker {
         index: usize,
         seconds: Option<Sender<Second>>,
     ) -> io::Result<(Self, Waker)> {
-        let workers = options.useful_threads();
-        let slots = (options.connections - index).div_ceil(workers);
+        let share = Share::new(index, options.useful_threads(), options.connections);
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
-        let open_loop = options.rate.is_some();
-        let alarm = if open_loop { Some(Alarm::new(poll.registry(), ALARM)?) } else { None };
+        let needs_alarm = options.is_open_loop() || options.think_time.is_some();
+        let alarm = needs_alarm.then(|| Alarm::new(poll.registry(), ALARM)).transpose()?;
         let worker = Self {
             options: Arc::clone(options),
             payload: Arc::clone(payload),
             shared: Arc::clone(shared),
             counters: Arc::default(),
+            share,
+            connections: Connections::new(options, payload, share, poll.registry().try_clone()?),
             poll,
-            connections: (0..slots).map(|slot| Connection::new(payload, index + slot * workers)).collect(),
-            opener: Opener::new(options.address, &options.source),
-            recorder: Recorder::new(open_loop, seconds),
-            phase: Phase::Connecting,
+            alarm,
+            pace: Pace::new(share, options.think_time, options.seed),
+            course: Course::new(nanos(options.timeout)),
+            recorder: Recorder::new(
+                options.is_open_loop(),
+                seconds.map(|sender| (sender, nanos(options.interval))),
+            ),
+            failures: Failures::default(),
+            most_here: options.requests_per_connection.map_or(u64::MAX, NonZeroU64::get),
             buffer: vec![0; BUFFER_BYTES],
             scratch: Vec::new(),
             unfinished: Vec::new(),
-            schedule: None,
-            overdue: 0,
-            quota: 0,
-            open: 0,
-            errors: Errors::default(),
-            first_error: None,
-            index,
-            workers,
-            alarm,
-            cursor: Cursor::new(index, workers, slots),
-            released: Vec::new(),
-            announced: false,
-            closing: false,
-            deadline: None,
-            cpu_began: Duration::ZERO,
-            cpu: Duration::ZERO,
-            ended: 0,
         };
         Ok((worker, waker))
-    }
-
-    /// The number in the load of the connection in `slot`.
-    pub(super) fn number(&self, slot: usize) -> usize {
-        self.index + slot * self.workers
     }
 
     /// Works until the load finishes.
     ///
     /// # Errors
     /// If the poll itself fails; errors of connections are counted instead.
-    pub(super) fn run(mut self) -> io::Result<WorkerResult> {
+    pub(super) fn run(self) -> io::Result<WorkerResult> {
+        let (counters, shared) = (Arc::clone(&self.counters), Arc::clone(&self.shared));
+        let result = self.work();
+        counters.enter(Phase::Quitting);
+        shared.stop.bell().ring();
+        result
+    }
+
+    fn work(mut self) -> io::Result<WorkerResult> {
         // The kernel finds a descriptor without an atomic operation where only one thread uses the
         // table of them, which saves 2 to 4 % of a request. What was open before is in both tables.
         // Where it fails, it only costs more.
@@ -159,6 +137,10 @@ impl Worker {
             match self.poll.poll(&mut events, self.timeout()) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
+            }
+            if self.options.intervals {
+                let (open, failures) = (self.connections.open(), &self.failures);
+                self.recorder.turn(self.shared.clock.now(), open, failures.counts());
             }
             self.follow_phase();
             for event in &events {
@@ -184,12 +166,11 @@ impl Worker {
             return;
         }
         let pace =
-            self.options.connect_rate.map(|rate| Schedule::new(self.shared.clock.now(), rate, 1, None));
-        for slot in 0..self.connections.len() {
-            let number = self.number(slot) as u64;
-            let moment = pace.and_then(|pace| pace.due(0, number)).unwrap_or_default();
-            self.connections[slot].state = State::Waiting;
-            self.opener.open_at(moment, slot);
+            self.options.connect_rate.map(|rate| Schedule::constant(self.shared.clock.now(), rate, 1, None));
+        for slot in 0..self.connections.count() {
+            let moment =
+                pace.as_ref().and_then(|pace| pace.due(0, self.share.number(slot))).unwrap_or_default();
+            self.connections.open_at(moment, slot);
         }
     }
 
@@ -199,97 +180,145 @@ impl Worker {
         if !self.unfinished.is_empty() {
             return Some(Duration::ZERO);
         }
-        let moment = [self.opener.wake_at(), self.deadline].into_iter().flatten().min()?;
+        let moment = [self.connections.wake_at(), self.course.wake_at()].into_iter().flatten().min()?;
         let left = moment.saturating_sub(self.shared.clock.now());
         Some(Duration::from_millis(left.div_ceil(1_000_000)))
     }
 
+    /// Does what a new phase asks for, if the main thread has set one.
+    fn follow_phase(&mut self) {
+        let phase = self.shared.phase();
+        if phase == self.course.phase() {
+            return;
+        }
+        let now = self.shared.clock.now();
+        if self.course.leave(now) == Phase::Measuring {
+            let connections = &self.connections;
+            self.pace.release_rest(now, |slot| connections[slot].begun_in_phase());
+            self.recorder.end_phase(connections.open(), self.failures.counts());
+        }
+        self.course.enter(phase, now);
+        self.counters.done.store(false, Ordering::Relaxed);
+        if phase.asks() {
+            self.begin_asking();
+        } else if phase == Phase::Finishing {
+            self.begin_finishing();
+        }
+        self.counters.enter(phase);
+        self.shared.stop.bell().ring();
+    }
+
+    fn begin_asking(&mut self) {
+        let phase = self.course.phase();
+        let (measuring, greeting) = (phase == Phase::Measuring, phase == Phase::Greeting);
+        let began = self.shared.phase_began();
+        let requests = self.options.requests.filter(|_| measuring);
+        self.recorder.begin_phase(measuring, began, self.failures.counts());
+        if measuring && self.options.new_connection_each {
+            self.recorder.connect.reset();
+        }
+        for connection in self.connections.iter_mut() {
+            connection.begin_phase();
+        }
+        match self.options.schedule(began, measuring, requests).filter(|_| !greeting) {
+            Some(schedule) => self.pace.follow(schedule),
+            None if greeting => self.pace.allow(self.connections.count() as u64),
+            None => {
+                self.pace.allow(requests.map_or(u64::MAX, |all| self.share.part_of(all)));
+                self.pace.spread(began);
+            }
+        }
+        for slot in 0..self.connections.count() {
+            self.proceed(slot);
+        }
+    }
+
+    fn begin_finishing(&mut self) {
+        self.connections.forget_waiting();
+        for slot in 0..self.connections.count() {
+            self.proceed(slot);
+            self.settle(slot);
+        }
+        if !self.options.new_connection_each {
+            self.connections.forget_connecting();
+        }
+    }
+
+    /// Whether all connections are closed, or have had the time for it.
+    fn is_finished(&mut self) -> bool {
+        if self.course.phase() != Phase::Finishing {
+            return self.course.phase() == Phase::Quitting;
+        }
+        self.connections.open() + self.connections.connecting() == 0
+            || self.course.is_over(self.shared.clock.now(), self.shared.stop.is_stopped())
+    }
+
     fn release_due(&mut self) {
-        if self.phase.asks() {
-            self.release_until(self.shared.clock.now(), RELEASED_PER_TURN);
-            let mut released = std::mem::take(&mut self.released);
-            for slot in released.drain(..) {
+        if self.course.phase().asks() {
+            self.pace.release(self.shared.clock.now());
+            while let Some(slot) = self.pace.next_released() {
                 self.proceed(slot);
             }
-            self.released = released;
         }
     }
 
-    /// Lets connections begin the requests that are due by `now`, at most so many.
-    fn release_until(&mut self, now: u64, most: usize) {
-        let Some(schedule) = self.schedule else { return };
-        for _ in 0..most {
-            if self.cursor.due(&schedule).is_none_or(|due| due > now) {
-                return;
+    /// Opens what is due to be opened.
+    fn open_due(&mut self) {
+        while let Some(slot) = self.connections.next_due(self.shared.clock.now()) {
+            // With a new connection for each request, an open one is only good for asking.
+            if self.options.new_connection_each {
+                self.proceed(slot);
+            } else {
+                self.open(slot);
             }
-            let slot = self.cursor.advance();
-            self.overdue += 1;
-            self.connections[slot].released += 1;
-            // One that is behind already is waiting for its pipeline or for its connection, or is
-            // in the list.
-            if self.connections[slot].overdue() == 1 {
-                self.released.push(slot);
-            }
-        }
-    }
-
-    /// Counts all requests that were due by `now` as such: they would have been the slowest, and
-    /// must not be missing.
-    pub(super) fn release_rest(&mut self, now: u64) {
-        let Some(schedule) = self.schedule else { return };
-        for slot in 0..self.connections.len() {
-            let due = schedule.due_by(self.number(slot) as u64, now);
-            let connection = &mut self.connections[slot];
-            self.overdue += due.saturating_sub(connection.released);
-            connection.released = connection.released.max(due);
         }
     }
 
     fn set_alarm(&mut self) -> io::Result<()> {
-        let Some(schedule) = self.schedule.filter(|_| self.phase.asks()) else { return Ok(()) };
-        match (self.cursor.due(&schedule), &mut self.alarm) {
-            (Some(due), Some(alarm)) => alarm.set(due, self.shared.clock.now()),
-            _ => Ok(()),
-        }
+        let Some(alarm) = self.alarm.as_mut().filter(|_| self.course.phase().asks()) else { return Ok(()) };
+        self.pace.wake_at().map_or(Ok(()), |due| alarm.set(due, self.shared.clock.now()))
     }
 
     /// Lets others see how far this worker has come; tells the main thread once when nothing is
     /// left to do in this phase.
     fn publish(&mut self) {
+        let (open, count) = (self.connections.open(), self.connections.count());
         self.counters.answered.store(self.recorder.answered, Ordering::Relaxed);
-        self.counters.errors.store(self.errors.total(), Ordering::Relaxed);
-        self.counters.open.store(self.open, Ordering::Relaxed);
-        let done = match self.phase {
-            Phase::Connecting => self.open == self.connections.len(),
-            Phase::Greeting => self.recorder.answered >= self.connections.len() as u64,
-            Phase::Measuring if self.options.requests.is_some() => {
-                let exhausted = match &self.schedule {
-                    Some(schedule) => self.cursor.due(schedule).is_none(),
-                    None => self.quota == 0,
-                };
-                exhausted && self.overdue == 0 && self.recorder.in_flight == 0
+        self.counters.errors.store(self.failures.counts().total(), Ordering::Relaxed);
+        self.counters.open.store(open, Ordering::Relaxed);
+        let done = match self.course.phase() {
+            Phase::Connecting => open == count,
+            Phase::Greeting => self.recorder.answered >= count as u64,
+            Phase::Measuring => {
+                self.options.requests.is_some() && self.pace.is_used_up() && self.recorder.in_flight == 0
             }
             _ => false,
         };
-        if done && !self.announced {
-            self.announced = true;
+        if self.course.announce(done) {
             self.counters.done.store(true, Ordering::Release);
             self.shared.stop.bell().ring();
         }
     }
 
     fn outcome(mut self) -> WorkerResult {
-        self.recorder.finish();
+        self.recorder.finish(self.failures.counts());
         // With a new connection for each request, one that could not even be opened is an
         // unanswered request.
-        let unopened = if self.options.new_connection_each { self.opener.connecting as u64 } else { 0 };
+        let unopened =
+            if self.options.new_connection_each { self.connections.connecting() as u64 } else { 0 };
+        let unserved = self.connections.iter_mut().filter(|connection| !connection.was_served()).count();
         WorkerResult {
-            unanswered: self.recorder.in_flight + self.overdue.max(unopened),
+            unanswered: self.recorder.in_flight + self.pace.overdue().max(unopened),
+            unserved: if self.options.new_connection_each { 0 } else { unserved as u64 },
             recorder: self.recorder,
-            errors: self.errors,
-            first_error: self.first_error,
-            cpu: self.cpu,
-            ended: self.ended,
+            failures: self.failures,
+            cpu: self.course.cpu(),
+            ended: self.course.ended(),
         }
+    }
+
+    /// The number in the load of the connection in `slot`.
+    pub(super) fn number(&self, slot: usize) -> u64 {
+        self.share.number(slot)
     }
 }

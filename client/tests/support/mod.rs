@@ -205,3 +205,44 @@ pub(crate) fn within_deadline<T>(result: Receiver<T>) -> T {
 pub(crate) fn assert_within(began: Instant, most: Duration) {
     assert!(began.elapsed() < most, "took {:?}, not {most:?}", began.elapsed());
 }
+
+/// A server for any number of clients; its threads end with the test.
+pub(crate) fn server() -> SocketAddr {
+    endless(shout)
+}
+
+/// A server that takes everything and says nothing.
+pub(crate) fn mute_server() -> SocketAddr {
+    endless(|mut stream| {
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    })
+}
+
+fn endless(serve: fn(TcpStream)) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            thread::spawn(move || serve(stream.unwrap()));
+        }
+    });
+    address
+}
+
+/// An address where somebody listens who accepts nobody, with a queue that is full; it is so until
+/// what comes with it is dropped.
+pub(crate) fn deaf_server() -> (SocketAddr, impl Drop) {
+    struct Full(#[allow(dead_code, reason = "held, not used")] TcpListener, Vec<TcpStream>);
+    impl Drop for Full {
+        fn drop(&mut self) {
+            self.1.clear();
+        }
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // A second call makes the queue as short as it can be (listen(2)).
+    nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let soon = Duration::from_millis(100);
+    let queued = (0..3).filter_map(|_| TcpStream::connect_timeout(&address, soon).ok()).collect();
+    (address, Full(listener, queued))
+}

@@ -10,7 +10,6 @@
 //! looked at, so a foreign server is measured like ours.
 #![forbid(unsafe_code)]
 
-pub mod cgroup;
 pub mod contender;
 pub mod interrupt;
 pub mod leash;
@@ -18,7 +17,6 @@ pub mod machine;
 pub mod models;
 pub mod page;
 pub mod pin;
-pub mod quota;
 pub mod sample;
 pub mod serve;
 pub mod server;
@@ -26,4 +24,4 @@ pub mod tail;
 pub mod text;
 pub mod troupe;
 
-pub use client::{clock, units};
+pub use client::{cgroup, clock, quota, units};

@@ -1,5 +1,5 @@
-//! Whether a CPU quota held this process and its children back: the lab may run in a container that
-//! has less than a core.
+//! Whether a CPU quota held this process and its children back: it may run in a container that has
+//! less than a core.
 
 use std::fs;
 use std::path::PathBuf;
