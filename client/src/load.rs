@@ -20,6 +20,7 @@ mod doubts;
 mod exchange;
 mod facts;
 mod failures;
+mod find;
 #[cfg(test)]
 mod invented;
 mod limit;

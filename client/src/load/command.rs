@@ -16,7 +16,7 @@ use super::limit::{Limit, parse_limit};
 use super::moment::Start;
 use super::rank::{Rank, RankOptions, file_of};
 use super::series::{Form, Series};
-use super::{Interval, Load, LoadOptions, Monitor, Results, StopHandle, report, series};
+use super::{Interval, Load, LoadOptions, Monitor, Results, StopHandle, find, report, series};
 use crate::hlog;
 use crate::latency::write_distribution;
 use crate::output::{self, Output};
@@ -66,6 +66,13 @@ pub struct LoadCommand {
     /// Exit with 1 if this holds, such as 'p99>5ms', 'errors>0' or 'rate<1000'; may be given again
     #[arg(long, value_name = "CONDITION", value_parser = parse_limit, help_heading = "Output")]
     pub fail_if: Vec<Limit>,
+
+    /// Find the highest rate that keeps this, such as 'p99<5ms': a dozen loads, each for --duration;
+    /// may be given again
+    #[arg(long, value_name = "CONDITION", value_parser = parse_limit, help_heading = "Requests")]
+    #[arg(conflicts_with_all = ["rate", "stages", "think_time", "requests", "hdr", "hgrm", "csv", "ndjson"])]
+    #[arg(conflicts_with_all = ["progress", "fail_if", "start_at", "start_in", "start_when"])]
+    pub find_rate: Vec<Limit>,
 }
 
 /// The files of one run, which could be written before it began.
@@ -102,6 +109,9 @@ pub fn run(command: &LoadCommand) -> Result<ExitCode> {
     options.intervals = command.progress || outputs.hdr.is_some() || csv.is_some() || ndjson.is_some();
     let stop = StopHandle::default();
     stop_on_signals(stop.clone())?;
+    if !command.find_rate.is_empty() {
+        return find::run(&options, &command.find_rate, outputs.json, &stop);
+    }
     let load = Load::connect_until(&options, stop.clone())?;
     let mut series = Vec::new();
     for (form, output) in [(Form::Csv, csv), (Form::Ndjson, ndjson)] {
@@ -120,12 +130,12 @@ pub fn run(command: &LoadCommand) -> Result<ExitCode> {
         report::write_text(out, &options, &results)
     })?;
     outputs.write(&facts, &results)?;
-    judge(&results)?;
     let broken: Vec<&Limit> = command.fail_if.iter().filter(|limit| limit.holds(&results)).collect();
     for limit in &broken {
         // Nobody may read it any more; the exit code tells.
         let _ = writeln!(io::stderr(), "error: {limit} (--fail-if): it is {}", limit.value(&results));
     }
+    judge(&results)?;
     Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
