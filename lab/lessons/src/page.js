@@ -15,9 +15,11 @@ const WORDS = {
     ready: 'ready', waits: (what) => `waits for ${what}`, sleeps: 'sleeps', ended: 'has ended',
     running: 'running', waiting: 'waiting', holding: 'holding', sleeping: 'sleeping', blocked: 'blocked',
     done: 'done', absent: 'not there yet', over: 'over', hand: (locks) => `with ${locks} in hand`, words: 'What the words mean',
-    meanings: { running: 'it computes on a core, or is ready for one, which a picture does not tell apart',
+    share: (time) => `${time} of it ready`, unknown: 'or ready, not known which',
+    meanings: { running: 'it computes on a processor; the hatched share of a bar is the time that it was only ready, by the kernel’s count, and when that was is not known',
+      ready: 'it could run, and has no processor: another has it',
       waiting: 'it waits for a lock, a place or a turn', holding: 'it has the lock or the place, whatever it does with it',
-      sleeping: 'it sleeps for a time that it chose', blocked: 'it waits for input or output, a queue, or the end of another',
+      sleeping: 'it sleeps for a time that it chose', blocked: 'it waits for input or output, a queue, or the end of another; with a processor it could do nothing',
       done: 'it has ended, and its parent has not asked how: a zombie' },
   },
   zh: {
@@ -29,12 +31,14 @@ const WORDS = {
     well: '都跑完了，没有出错。换个顺序试试。',
     never: (all) => `都跑完了，没有出错：全部 ${all} 种顺序都是这样。`,
     stuck: '谁也走不下去了。', held: (lock, who) => `${lock}：${who} 拿着`, free: (lock) => `${lock}：空闲`,
-    ready: '就绪', waits: (what) => `等 ${what}`, sleeps: '睡眠', ended: '已结束',
+    ready: '就绪态', waits: (what) => `等 ${what}`, sleeps: '睡眠', ended: '已结束',
     running: '运行态', waiting: '等锁', holding: '持有', sleeping: '睡眠', blocked: '阻塞态',
     done: '僵尸', absent: '还没开始', over: '已结束', hand: (locks) => `手里拿着 ${locks}`, words: '这些词的意思',
-    meanings: { running: '正在核上计算，或者已经就绪（就绪态），只等一个核：图里分不出这两种',
+    share: (time) => `其中 ${time} 处于就绪态`, unknown: '也可能是就绪态，分不清',
+    meanings: { running: '正在核上计算；条上画虚线的那一段，是按内核的记录只处于就绪态的时间，长短是量出来的，具体在什么时候不知道',
+      ready: '什么都不缺，只缺一个核：核正被别人占着',
       waiting: '在等一把锁、一个位子，或者轮到自己', holding: '锁或者位子在它手里，不管它拿着做什么',
-      sleeping: '按自己定的时间睡着', blocked: '在等输入输出、等队列，或者等别人结束',
+      sleeping: '按自己定的时间睡着', blocked: '在等输入输出、等队列，或者等别人结束：给它一个核也没用',
       done: '已经结束，父进程还没来问：僵尸进程' },
   },
 };
@@ -220,8 +224,8 @@ function replay(box, lanes) {
     list.replaceChildren(...lanes.map((lane) => {
       const span = lane.spans.find(([, , , from, to]) => from <= at && at < to), mark = lane.marks.findLast(([time]) => time <= at);
       const before = lane.spans.length === 0 || at < lane.spans[0][3];
-      const [state, what, holds] = span ?? [before ? 'absent' : 'over', '', []];
-      const words = [say(state), what && `(${what})`, holds.length > 0 && state !== 'holding' && say('hand', holds.join(', ')),
+      const [state, what, holds, , , ready, unknown] = span ?? [before ? 'absent' : 'over', '', []];
+      const words = [say(state), unknown && `(${say('unknown')})`, ready > 0 && `(${say('share', `${(ready / 1e6).toFixed(2)} ms`)})`, what && `(${what})`, holds.length > 0 && state !== 'holding' && say('hand', holds.join(', ')),
         holds.length > 0 && state === 'holding' && holds.join(', '), mark && `${say('last')}: ${mark[1]} ${mark[2]}`.trim()];
       return element('li', {}, element('b', { textContent: lane.name }), ` ${words.filter(Boolean).join(' ')}`);
     }));

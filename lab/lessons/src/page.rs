@@ -158,7 +158,8 @@ fn recorded(trace: &Trace) -> Value {
     let begin_ns = trace.bounds_ns().0;
     let lanes = trace.lanes.iter().map(|lane| {
         let spans = lane.spans.iter().map(|span| {
-            json!([span.state, span.what, span.holds, span.begin_ns - begin_ns, span.end_ns - begin_ns])
+            let (from_ns, to_ns) = (span.begin_ns - begin_ns, span.end_ns - begin_ns);
+            json!([span.state, span.what, span.holds, from_ns, to_ns, span.ready_ns, span.may_be_ready()])
         });
         let marks = lane.marks.iter().map(|mark| json!([mark.at_ns - begin_ns, mark.label, mark.value]));
         json!({ "name": lane.name, "spans": spans.collect::<Vec<_>>(), "marks": marks.collect::<Vec<_>>() })

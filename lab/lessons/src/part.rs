@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::trace::{Event, Lane, State, now_ns};
+use super::trace::{Event, Lane, State, Waited, clock};
 
 /// `lab act`
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ pub struct ActOptions {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Line {
     /// What its own lane records.
-    Event(u64, Event),
+    Event(u64, Option<Waited>, Event),
     /// The finished lane of one of its threads or tasks.
     Lane(Lane),
     /// A word to the experiment.
@@ -54,12 +54,12 @@ impl Part {
 
     /// From now on the process is in `state`, with `what`, such as the name of a lock.
     pub fn enter_with(&mut self, state: State, what: impl Into<Cow<'static, str>>) {
-        let _ = write_line(&Line::Event(now_ns(), Event::enter(state, what)));
+        let _ = write_event(Event::enter(state, what));
     }
 
     /// Something happens now. Few different labels: each gets a sign of its own.
     pub fn mark(&mut self, label: &'static str) {
-        let _ = write_line(&Line::Event(now_ns(), Event::mark(label)));
+        let _ = write_event(Event::mark(label));
     }
 
     /// The finished lane of one of this process's threads or tasks.
@@ -101,7 +101,13 @@ pub fn run(options: &ActOptions, act: fn(&str, &mut Part) -> Result<()>) -> Resu
     let mut part = Part(());
     part.enter(State::Running);
     act(&options.part, &mut part)?;
-    write_line(&Line::Event(now_ns(), Event::End))
+    write_event(Event::End)
+}
+
+/// With when it is, and what this thread has waited for processors: the part's own, all its life.
+fn write_event(event: Event) -> Result<()> {
+    let (at_ns, waited) = clock();
+    write_line(&Line::Event(at_ns, waited, event))
 }
 
 fn write_line(line: &Line) -> Result<()> {
