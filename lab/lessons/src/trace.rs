@@ -17,6 +17,7 @@ pub use harness::clock::now_ns;
 use serde::{Deserialize, Serialize};
 
 pub use recorder::{Event, Recorder};
+pub(crate) use run_queue::{Absence, Looker};
 pub use run_queue::{Waited, now as clock};
 
 /// Spans for which a lane has room before it has to grow.

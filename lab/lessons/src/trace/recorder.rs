@@ -7,12 +7,8 @@ use harness::clock::now_ns;
 use nix::unistd::{getpid, gettid};
 use serde::{Deserialize, Serialize};
 
-use super::run_queue::{self, Waited};
+use super::run_queue::{self, Absence, Looker, Waited};
 use super::{Kind, Lane, Mark, SHORTEST_KNOWN_NS, Span, State, USUAL_SPANS};
-
-/// A thread that computes is away for longer between two looks only if it has lost its processor,
-/// most likely: then it asks the kernel, in nanoseconds.
-const AWAY_NS: u64 = 200_000;
 
 /// What a lane is told; a process sends it to its parent as a line of JSON.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -54,22 +50,22 @@ pub struct Recorder {
     what: Cow<'static, str>,
     holds: Vec<Cow<'static, str>>,
     since_ns: u64,
-    /// What its thread had waited for processors by then, if that is known.
-    waited: Option<Waited>,
-    looked_ns: u64,
+    looker: Looker,
 }
 
 impl Recorder {
     /// A lane for the calling thread, which is running from now on.
     pub fn thread(name: impl Into<String>) -> Self {
         let (tid, (at_ns, waited)) = (gettid().as_raw(), run_queue::now());
-        Self { waited, ..Self::new(name.into(), Kind::Thread, getpid().as_raw(), Some(tid), at_ns) }
+        let looker = Looker::new(at_ns, waited);
+        Self { looker, ..Self::new(name.into(), Kind::Thread, getpid().as_raw(), Some(tid), at_ns) }
     }
 
     /// A lane for a task, which is running from now on.
     pub fn task(name: impl Into<String>) -> Self {
         let (at_ns, waited) = run_queue::now();
-        Self { waited, ..Self::new(name.into(), Kind::Task, getpid().as_raw(), None, at_ns) }
+        let looker = Looker::new(at_ns, waited);
+        Self { looker, ..Self::new(name.into(), Kind::Task, getpid().as_raw(), None, at_ns) }
     }
 
     /// A lane for the process `pid`, whose only or first thread it shows. It begins at
@@ -77,8 +73,8 @@ impl Recorder {
     /// another state.
     pub fn process(name: impl Into<String>, pid: i32, started_ns: u64) -> Self {
         let what = Cow::Borrowed("starting");
-        let waited = Some(Waited::not_yet(pid));
-        Self { what, waited, ..Self::new(name.into(), Kind::Process, pid, Some(pid), started_ns) }
+        let looker = Looker::new(started_ns, Some(Waited::not_yet(pid)));
+        Self { what, looker, ..Self::new(name.into(), Kind::Process, pid, Some(pid), started_ns) }
     }
 
     /// A lane for the thread `tid` of another process, which is running from `started_ns` on.
@@ -94,8 +90,7 @@ impl Recorder {
             what: Cow::Borrowed(""),
             holds: Vec::new(),
             since_ns,
-            waited: None,
-            looked_ns: since_ns,
+            looker: Looker::new(since_ns, None),
         }
     }
 
@@ -134,24 +129,13 @@ impl Recorder {
     /// a look at a clock. If it has been away for long, and was ready meanwhile, that was at the end
     /// of that time, give or take a step.
     pub fn look(&mut self) {
-        let before_ns = mem::replace(&mut self.looked_ns, now_ns());
-        if self.looked_ns - before_ns < AWAY_NS || before_ns < self.since_ns {
-            return;
-        }
-        let (at_ns, waited) = run_queue::now();
-        let Some(ready_ns) = self.waited.zip(waited).and_then(|(before, after)| after.since(before)) else {
-            return;
-        };
-        let begin_ns = at_ns.saturating_sub(ready_ns).max(before_ns);
-        if begin_ns < at_ns && matches!(self.state, State::Running | State::Holding) {
+        let Some(Absence { begin, end }) = self.looker.look() else { return };
+        if matches!(self.state, State::Running | State::Holding) {
             let (state, what, holds) = (self.state, self.what.clone(), self.holds.clone());
-            // What was waited before that, in short absences, is told of the span that ends there.
-            let before = waited.map(|waited| waited.less(at_ns - begin_ns));
             let ready = Event::Enter { state: State::Ready, what: what.clone(), holds: holds.clone() };
-            self.apply_knowing(begin_ns, before, ready);
-            self.apply_knowing(at_ns, waited, Event::Enter { state, what, holds });
+            self.apply_knowing(begin.0, begin.1, ready);
+            self.apply_knowing(end.0, end.1, Event::Enter { state, what, holds });
         }
-        self.looked_ns = at_ns;
     }
 
     /// The lane is over.
@@ -192,7 +176,7 @@ impl Recorder {
 
     // What took no time is nothing to see.
     fn close(&mut self, end_ns: u64, waited: Option<Waited>) {
-        let before = mem::replace(&mut self.waited, waited);
+        let before = mem::replace(&mut self.looker, Looker::new(end_ns, waited)).waited();
         let (what, holds) = (mem::take(&mut self.what), mem::take(&mut self.holds));
         if self.since_ns < end_ns {
             let (state, begin_ns) = (self.state, self.since_ns);

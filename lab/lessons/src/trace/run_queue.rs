@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::fs::File;
+use std::mem;
 use std::os::unix::fs::FileExt;
 
 use nix::unistd::gettid;
@@ -22,6 +23,55 @@ const ATTEMPTS: usize = 3;
 pub struct Waited {
     tid: i32,
     ns: u64,
+}
+
+/// A thread that computes is away for longer between two looks only if it has lost its processor,
+/// most likely: then it asks the kernel, in nanoseconds.
+const AWAY_NS: u64 = 50_000;
+
+/// Finds the times in which a thread that computes had no processor.
+#[derive(Debug)]
+pub(crate) struct Looker {
+    since_ns: u64,
+    looked_ns: u64,
+    waited: Option<Waited>,
+}
+
+/// A time without a processor.
+#[derive(Debug)]
+pub(crate) struct Absence {
+    /// When it began, and what had been waited by then.
+    pub(crate) begin: (u64, Option<Waited>),
+    /// When it was over, and what had been waited by then.
+    pub(crate) end: (u64, Option<Waited>),
+}
+
+impl Looker {
+    /// Whoever looks is, from then on, in another state.
+    pub(crate) fn new(since_ns: u64, waited: Option<Waited>) -> Self {
+        Self { since_ns, looked_ns: since_ns, waited }
+    }
+
+    /// What the thread had waited when its state began, if that is known.
+    pub(crate) fn waited(&self) -> Option<Waited> {
+        self.waited
+    }
+
+    /// Of a thread that computes, at every small step: it costs a look at a clock. An absence is at
+    /// the end of the time since the last look, give or take a step.
+    pub(crate) fn look(&mut self) -> Option<Absence> {
+        let before_ns = mem::replace(&mut self.looked_ns, now_ns());
+        if self.looked_ns.saturating_sub(before_ns) < AWAY_NS {
+            return None;
+        }
+        let (end_ns, waited) = now();
+        self.looked_ns = end_ns;
+        let ready_ns = waited?.since(self.waited?)?;
+        let begin_ns = end_ns.saturating_sub(ready_ns).max(before_ns).max(self.since_ns);
+        // What was waited before that, in short absences, is told of the span that ends there.
+        let begin = (begin_ns, waited.map(|waited| waited.less(end_ns - begin_ns)));
+        (begin_ns < end_ns).then_some(Absence { begin, end: (end_ns, waited) })
+    }
 }
 
 struct Counter {
