@@ -142,15 +142,26 @@ fn figure(body: &mut String, variant: &Variant, key: &Key<'_>) {
 fn script(body: &mut String, lessons: &[Lesson]) {
     let traces = lessons.iter().flat_map(|lesson| &lesson.outcome.variants).map(|variant| &variant.trace);
     let lanes: Vec<Value> = traces.map(recorded).collect();
+    let codes: Vec<Value> = lessons.iter().flat_map(codes).collect();
     let plays = lessons.iter().map(|lesson| lesson.entry.name);
     let plays: Map<String, Value> =
         plays.filter_map(|name| Some((name.to_owned(), json!(programs::of(name)?)))).collect();
     // In a script element a `<` could end it.
-    let data = json!({ "lanes": lanes, "plays": plays }).to_string().replace('<', "\\u003c");
+    let data = json!({ "lanes": lanes, "codes": codes, "plays": plays }).to_string().replace('<', "\\u003c");
     let _ = writeln!(
         body,
         "<script type=\"application/json\" id=\"data\">{data}</script>\n<script>{SCRIPT}</script>"
     );
+}
+
+/// For each variant what its lanes do, if that is a program that can be played.
+fn codes(lesson: &Lesson) -> Vec<Value> {
+    let recorded = programs::of(lesson.entry.name).map_or_else(Vec::new, |play| play.recorded);
+    let code = |variant: &Variant| {
+        let its = recorded.iter().find(|its| its.variant == variant.name);
+        its.map_or(Value::Null, |its| json!({ "lesson": lesson.entry.name, "recorded": its }))
+    };
+    lesson.outcome.variants.iter().map(code).collect()
 }
 
 /// The lanes of a picture, with times from its beginning.
