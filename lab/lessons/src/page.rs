@@ -25,7 +25,7 @@ button:disabled{color:var(--faint);cursor:default;border-style:dashed}#language{
 .board{background:var(--panel);border:1px solid var(--rule);border-radius:6px;padding:.3rem 1rem}\
 .threads{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,12rem),1fr));gap:1rem}\
 .thread ol{padding-left:1.6rem}.thread li{padding:.1rem .3rem;border-left:4px solid transparent;white-space:pre-wrap}\
-.thread code{font-size:.85rem}.thread li[aria-current]{border-color:var(--blue);font-weight:600}.thread span{display:block}\
+.thread code{font-size:.85rem}.thread li[aria-current]{border-color:var(--blue);font-weight:600}.thread span{display:block;font-weight:400}\
 .shared{font-variant-numeric:tabular-nums;white-space:pre-wrap;min-height:1.5em}.outcome{min-height:1.5em;font-weight:600}\
 input{font:inherit;color:inherit;background:var(--paper);border:1px solid var(--faint);border-radius:6px;max-width:100%}\
 input[type=number]{width:7rem;padding:.2rem .4rem}input[type=range]{vertical-align:middle;width:14rem}\
