@@ -1,5 +1,7 @@
 //! Which cores the server may use and which the generator, so that neither takes the other's time.
 
+use std::marker::PhantomData;
+
 use anyhow::{Context, Result};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -23,9 +25,7 @@ impl Pins {
     /// more than half of them, and the rest for the server. `None` where there is only one, or the
     /// system does not say.
     pub fn divide(generator_threads: usize) -> Option<Self> {
-        let allowed = sched_getaffinity(THIS_THREAD).ok()?;
-        let all: Vec<usize> =
-            (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or(false)).collect();
+        let all = allowed().ok()?;
         if all.len() < 2 {
             return None;
         }
@@ -45,6 +45,42 @@ impl Pins {
     /// The cores for a server: its own, or all.
     pub fn of_server(&self, pinned: bool) -> &[usize] {
         if pinned { &self.server } else { &self.all }
+    }
+}
+
+/// The cores that this thread may use.
+///
+/// # Errors
+/// If the system does not say.
+fn allowed() -> Result<Vec<usize>> {
+    let set = sched_getaffinity(THIS_THREAD).context("cannot ask which cores may be used")?;
+    Ok((0..CpuSet::count()).filter(|core| set.is_set(*core).unwrap_or(false)).collect())
+}
+
+/// While this lives, the thread that has made it, and all that it starts, runs on one core.
+#[derive(Debug)]
+pub struct OnOne {
+    before: Vec<usize>,
+    /// The cores are those of the thread: it must not be dropped in another.
+    _stays: PhantomData<*const ()>,
+}
+
+impl OnOne {
+    /// On the first of the cores that this thread may use.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn begin() -> Result<Self> {
+        let before = allowed()?;
+        run_on(before.get(..1).context("no core may be used")?)?;
+        Ok(Self { before, _stays: PhantomData })
+    }
+}
+
+impl Drop for OnOne {
+    fn drop(&mut self) {
+        // They were allowed before.
+        let _ = run_on(&self.before);
     }
 }
 
@@ -86,6 +122,15 @@ mod tests {
         assert_eq!(together, pins.all);
         let greedy = Pins::divide(usize::MAX).unwrap();
         assert!(!greedy.server.is_empty() && greedy.server.len() >= greedy.generator.len());
+    }
+
+    #[test]
+    fn on_one_core_is_also_what_is_started_there_and_afterwards_all_are_back() {
+        let before = allowed().unwrap();
+        let on_one = OnOne::begin().unwrap();
+        assert_eq!(std::thread::spawn(|| allowed().unwrap()).join().unwrap(), before[..1]);
+        drop(on_one);
+        assert_eq!(allowed().unwrap(), before);
     }
 
     #[test]

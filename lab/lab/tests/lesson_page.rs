@@ -3,11 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod browser;
+mod lesson;
 
 use std::io::Write;
 
-use lessons::play::{Moment, Program, programs};
-use lessons::trace::{Event, Recorder, State, Trace, now_ns};
+use lessons::play::{Code, Moment, Program, Recorded, programs};
+use lessons::trace::{Event, Lane, Recorder, State, Trace, now_ns};
 use lessons::verdict::{Claim, Observation, Variant, Verdict};
 use lessons::{EXPERIMENTS, Lesson, page};
 use serde_json::{Map, Value, json};
@@ -154,4 +155,154 @@ fn every_task_can_be_solved_and_the_page_counts_as_the_models_do() {
             "{seen}"
         );
     }
+}
+
+/// Moments of a recording at which it is looked who is at which line, from the first to the last.
+const MOMENTS: u64 = 25;
+
+/// A lesson as it was recorded, without what was claimed.
+fn recorded(arguments: &[&str]) -> Lesson {
+    let seen = lesson::lesson(arguments);
+    let variant = |name: &&str| Variant {
+        name: (*name).to_owned(),
+        about: String::new(),
+        trace: seen.trace(name),
+        figures: Vec::new(),
+    };
+    let variants = seen.variants().iter().map(variant).collect();
+    let outcome = Observation { variants, drawings: Vec::new(), claims: Vec::new() };
+    let entry = EXPERIMENTS.into_iter().find(|entry| entry.name == arguments[0]).unwrap();
+    Lesson { entry, verdict: Verdict::of(&[]), outcome }
+}
+
+fn six_lessons() -> Vec<Lesson> {
+    let arguments: [&[&str]; 6] =
+        [&["counter", "--workers=3"], &["tickets"], &["deadlock"], &["semaphore"], &["event"], &["queue"]];
+    arguments.into_iter().map(recorded).collect()
+}
+
+/// What of these lessons is a program's, with its lanes.
+fn bound(lessons: &[Lesson]) -> Vec<(&str, Recorded, Program, &[Lane])> {
+    let mut bound = Vec::new();
+    for lesson in lessons {
+        let play = programs::of(lesson.entry.name).unwrap();
+        for variant in &lesson.outcome.variants {
+            if let Some(its) = play.recorded.iter().find(|its| its.variant == variant.name) {
+                let program = if its.is_right { &play.right } else { &play.wrong };
+                bound.push((lesson.entry.name, *its, program.clone(), &variant.trace.lanes[..]));
+            }
+        }
+    }
+    bound
+}
+
+fn lines_in(code: &Code, program: &Program) -> usize {
+    code.threads.iter().map(|thread| program.threads[*thread].steps.len()).sum()
+}
+
+#[test]
+fn every_lane_of_a_program_goes_through_its_lines_and_none_is_left_out() {
+    let lessons = six_lessons();
+    let bound = bound(&lessons);
+    let names: Vec<_> = bound.iter().map(|(lesson, its, ..)| format!("{lesson} {}", its.variant)).collect();
+    let declared = programs::all().iter().map(|(_, play)| play.recorded.len()).sum::<usize>();
+    assert_eq!(names.len(), declared, "a variant has another name: {names:?}");
+    for (lesson, its, program, lanes) in bound {
+        for code in its.codes {
+            let all = lines_in(code, &program);
+            let ours: Vec<&Lane> = lanes.iter().filter(|lane| lane.name.starts_with(code.lanes)).collect();
+            assert!(!ours.is_empty(), "{lesson} {}: no lane is called {}", its.variant, code.lanes);
+            for lane in ours {
+                let (begin, end) = (lane.spans[0].begin_ns, lane.spans.last().unwrap().end_ns);
+                assert_eq!(code.lines(lane, begin - 1), None);
+                let mut times: Vec<u64> = lane.spans.iter().map(|span| span.begin_ns).collect();
+                times.extend(lane.marks.iter().map(|mark| mark.at_ns).chain([end]));
+                times.sort_unstable();
+                let lines: Vec<_> = times.iter().map(|at| code.lines(lane, *at).unwrap()).collect();
+                let what = || format!("{lesson} {}, {}: {lines:?} {lane:?}", its.variant, lane.name);
+                assert!(lines.iter().all(|(first, end)| first <= end && *end <= all), "{}", what());
+                assert!(lines.windows(2).any(|two| two[0] != two[1]), "it does not move: {}", what());
+                if lesson == "queue" || lane.name == "light" {
+                    continue;
+                }
+                // No loops: forwards only, and to the end.
+                assert!(lines.windows(2).all(|two| two[0].0 <= two[1].0), "{}", what());
+                assert_eq!(lines.last(), Some(&(all, all)), "{}", what());
+            }
+        }
+    }
+}
+
+/// Moves the sliders, and tells who is at which line.
+const LINES: &str = r#"<script>
+addEventListener('load', () => {
+  const found = { faults: window.faults, languages: {} };
+  for (const language of ['en', 'zh']) {
+    found.languages[language] = [...document.querySelectorAll('.replay')].filter((box) => box.querySelector('.code')).map((box) => {
+      const slider = box.querySelector('input');
+      box.querySelector('details').open = true;
+      const moments = [];
+      for (let moment = 0; moment <= MOMENTS; moment += 1) {
+        slider.value = moment * 1000 / MOMENTS;
+        slider.dispatchEvent(new Event('input'));
+        moments.push([...box.querySelectorAll('.live .thread')].map((list) => [...list.querySelectorAll('li')].map((line) => line.dataset.who)));
+      }
+      return { moments, titles: [...box.querySelectorAll('.code h4, .code h3')].map((title) => title.textContent),
+        other: box.querySelector('.board:not(.live)').querySelectorAll('li').length };
+    });
+    document.getElementById('language').click();
+  }
+  found.width = document.documentElement.clientWidth;
+  found.content = document.documentElement.scrollWidth;
+  parent.document.title = JSON.stringify(found);
+});
+</script>"#;
+
+#[test]
+fn a_replay_shows_the_line_that_each_lane_is_at_and_the_other_way_beside_it() {
+    let Some(browser) = browser::browser() else {
+        let _ = writeln!(std::io::stderr(), "skipped: chromium is not installed");
+        return;
+    };
+    let lessons = six_lessons();
+    let driver = LINES.replace("MOMENTS", &MOMENTS.to_string());
+    let page = page::html(&lessons).replacen("<head>", &format!("<head>{WATCH}"), 1);
+    let page = page.replacen("</body>", &format!("{driver}</body>"), 1);
+    let folder = tempfile::tempdir().unwrap();
+    for width in [390, 1280] {
+        let seen = browser::answer_of(&browser, folder.path(), &page, width);
+        assert_eq!(seen["faults"], json!([]), "{seen}");
+        assert!(seen["content"].as_u64() <= seen["width"].as_u64(), "wider than the screen");
+        for (language, titles) in
+            [("en", ["Without protection", "With protection"]), ("zh", ["没有保护", "有保护"])]
+        {
+            let replays = seen["languages"][language].as_array().unwrap();
+            let bound = bound(&lessons);
+            assert_eq!(replays.len(), bound.len());
+            for (replay, (lesson, its, program, lanes)) in replays.iter().zip(bound) {
+                assert_eq!(replay["titles"], json!(titles), "{lesson}");
+                assert!(replay["other"].as_u64() > Some(0), "{lesson}: the other way is not shown");
+                let of_lesson = lessons.iter().find(|one| one.entry.name == lesson).unwrap();
+                let traces = || of_lesson.outcome.variants.iter().map(|variant| &variant.trace);
+                let length_ns = traces().map(Trace::length_ns).max().unwrap();
+                let begin_ns = Trace::new(lanes.to_vec()).bounds_ns().0;
+                for moment in 0..=MOMENTS {
+                    let at_ns = begin_ns + length_ns * moment / MOMENTS;
+                    let expected: Vec<Vec<String>> =
+                        its.codes.iter().map(|code| who_is_where(code, &program, lanes, at_ns)).collect();
+                    let shown = &replay["moments"][usize::try_from(moment).unwrap()];
+                    assert_eq!(shown, &json!(expected), "{lesson} {} at {moment}", its.variant);
+                }
+            }
+        }
+    }
+}
+
+fn who_is_where(code: &Code, program: &Program, lanes: &[Lane], at_ns: u64) -> Vec<String> {
+    let ours = || lanes.iter().filter(|lane| lane.name.starts_with(code.lanes));
+    let is_at =
+        |lane: &Lane, line| code.lines(lane, at_ns).is_some_and(|(first, end)| (first..end).contains(&line));
+    let names =
+        |line| ours().filter(|lane| is_at(lane, line)).map(|lane| lane.name.clone()).collect::<Vec<_>>();
+    (0..lines_in(code, program)).map(|line| names(line).join(",")).collect()
 }

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use procfs::process::Process;
 
-use lesson::{Lab, descendants, lesson, wait_until};
+use lesson::{Lab, descendants, lab, lesson, wait_until};
 
 const SMALL: [&str; 3] = ["threads", "--children=3", "--delay=10ms"];
 
@@ -96,6 +96,53 @@ fn an_orphan_outlives_its_parent_gets_another_and_is_reaped() {
     assert!(parent.has("killed") && ended_ns(parent) + 10_000_000 <= ended_ns(child), "{trace:?}");
     assert!(child.has("reaped"));
     assert!(!is_left(parent.pid) && !is_left(child.pid));
+}
+
+#[test]
+fn who_is_terminated_leaves_its_file_and_who_ends_itself_does_not() {
+    let ended = lab(&[&["run"], &SMALL[..], &["--only=terminate"]].concat());
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stderr, ended.stdout);
+    // Before the start, at work, ended by itself, terminated.
+    let answers = ended.stdout.lines().filter(|line| line.contains("p.is_alive()"));
+    let answers: Vec<_> = answers.map(|line| line.split_whitespace().last().unwrap()).collect();
+    assert_eq!(answers, ["no", "yes", "no", "no"], "{}", ended.stdout);
+    let lesson = only("terminate");
+    assert_eq!(lesson.figure("terminate", "exit_code"), "-15");
+    assert_eq!(lesson.count("terminate", "files_left"), 1);
+    let trace = lesson.trace("terminate");
+    assert!(trace.lanes[1].has("cleans up") && !trace.lanes[1].has("killed"), "{trace:?}");
+    assert!(trace.lanes[2].has("killed") && !trace.lanes[2].has("cleans up"), "{trace:?}");
+}
+
+#[test]
+fn a_daemon_ends_with_its_parent_and_an_orphan_does_not() {
+    let lesson = only("daemon-child");
+    assert_eq!(lesson.figure("daemon-child", "ended_by"), "SIGTERM");
+    assert_eq!(lesson.count("daemon-child", "left"), 0);
+    let trace = lesson.trace("daemon-child");
+    let (parent, child) = (&trace.lanes[0], &trace.lanes[1]);
+    assert!(!parent.has("killed") && child.has("reaped"), "{trace:?}");
+    assert!(!is_left(parent.pid) && !is_left(child.pid));
+}
+
+#[test]
+fn what_a_view_has_started_goes_on_when_it_has_answered() {
+    let page_and_log = |way: &str| {
+        let lesson = lesson(&["threads", "--delay=300ms", "--only", way]);
+        let trace = lesson.trace(way);
+        let log_at = trace.lanes.iter().find(|lane| lane.has("log written")).unwrap().name.clone();
+        let took_ns = lesson.count(way, "page_after_ns");
+        (at_ns(&trace, "client", "has the page"), at_ns(&trace, &log_at, "log written"), took_ns, trace)
+    };
+    let (page, log, took_ns, _) = page_and_log("request-alone");
+    assert!(log < page && took_ns >= 300_000_000);
+    for (way, kind) in [("request-thread", Kind::Thread), ("request-process", Kind::Process)] {
+        let (page, log, took_ns, trace) = page_and_log(way);
+        let returned = at_ns(&trace, "server", "returns");
+        assert!(page < log && returned < log && took_ns < 300_000_000, "{trace:?}");
+        let writer = trace.lanes.iter().find(|lane| lane.has("log written")).unwrap();
+        assert_eq!((writer.kind, writer.pid == trace.lanes[1].pid), (kind, kind == Kind::Thread));
+    }
 }
 
 #[test]

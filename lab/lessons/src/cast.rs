@@ -172,8 +172,12 @@ impl Recorded {
     /// Records what was heard; a word is for the experiment.
     fn record(&mut self, heard: troupe::Heard<Line>) -> Option<Value> {
         match heard.line {
-            Some(Line::Event(at_ns, Event::End)) => (self.has_ended_itself, self.ended_ns) = (true, at_ns),
-            Some(Line::Event(at_ns, event)) => self.own.apply(at_ns, event),
+            Some(Line::Event(at_ns, waited, event)) => {
+                if matches!(event, Event::End) {
+                    (self.has_ended_itself, self.ended_ns) = (true, at_ns);
+                }
+                self.own.apply_knowing(at_ns, waited, event);
+            }
             Some(Line::Lane(lane)) => self.others.push(lane),
             Some(Line::Word(word)) => return Some(word),
             None if self.has_ended_itself => {}

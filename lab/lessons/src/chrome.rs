@@ -73,6 +73,9 @@ fn events(events: &mut Vec<Value>, lane: &Lane, tid: i32, category: &str, begin_
         } else if !span.what.is_empty() {
             event["args"] = json!({ "with": span.what });
         }
+        if let Some(ready_ns) = span.ready_ns {
+            event["args"]["ready_ns"] = ready_ns.into();
+        }
         timed.push((begin, event));
     }
     for mark in &lane.marks {

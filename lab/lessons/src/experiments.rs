@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
+use nix::time::{ClockId, clock_gettime};
 
 use super::executor::Alarms;
 use super::trace::{Event, Lane, Recorder, State, now_ns};
@@ -53,6 +54,24 @@ pub fn compute(time: Duration) {
     while Instant::now() < end {
         std::hint::spin_loop();
     }
+}
+
+/// Computes until the calling thread has had a processor for so long; the lane shows when it had
+/// none meanwhile.
+///
+/// # Errors
+/// If the system does not say what a thread has had.
+pub fn work(me: &mut Recorder, time: Duration) -> Result<()> {
+    let had = || {
+        let had = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).context("cannot read a thread's clock")?;
+        anyhow::Ok(Duration::from(had))
+    };
+    let end = had()?.saturating_add(time);
+    while had()? < end {
+        me.look();
+        std::hint::spin_loop();
+    }
+    Ok(())
 }
 
 /// Runs `work` on `count` threads, which begin when all of them exist, and returns their lanes.

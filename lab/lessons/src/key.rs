@@ -1,7 +1,10 @@
 //! What all pictures of a lesson have in common, so that they can be compared: one time axis, one
 //! sign for each mark, one colour for each lock.
 
-use super::trace::{Band, Lane, Span, Trace};
+use super::trace::{Band, Lane, Span, State, Trace};
+
+/// What the legend says of a span of which a known part was only ready.
+pub const PARTLY_READY: &str = "a part of it ready (not known when)";
 
 /// The common measure and legend of several pictures.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,6 +15,8 @@ pub struct Key<'a> {
     pub labels: Vec<&'a str>,
     /// The most that any band shows; at least 1.
     pub most: u64,
+    /// Whether a lane runs anywhere of which it is not known whether it was only ready.
+    pub may_be_ready: bool,
     /// The names of all locks that are told apart, in the order of the alphabet.
     pub locks: Vec<&'a str>,
 }
@@ -23,9 +28,10 @@ impl<'a> Key<'a> {
         for trace in traces {
             key.length_ns = key.length_ns.max(trace.length_ns());
             key.most = trace.bands.iter().map(Band::most).fold(key.most, u64::max);
+            let spans = || trace.lanes.iter().flat_map(|lane| &lane.spans);
+            key.may_be_ready |= spans().any(Span::may_be_ready);
             key.add_labels(&trace.lanes);
-            let spans = trace.lanes.iter().flat_map(|lane| &lane.spans);
-            key.locks.extend(spans.flat_map(|span| &span.holds).map(|lock| &**lock));
+            key.locks.extend(spans().flat_map(|span| &span.holds).map(|lock| &**lock));
         }
         key.locks.sort_unstable();
         key.locks.dedup();
@@ -39,6 +45,14 @@ impl<'a> Key<'a> {
             if !self.labels.contains(&&*mark.label) {
                 self.labels.push(&mark.label);
             }
+        }
+    }
+
+    /// What the legend calls a state.
+    pub fn state(&self, state: State) -> &'static str {
+        match state {
+            State::Running if self.may_be_ready => "running or ready (not known which)",
+            state => state.name(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Lanes over time for the terminal.
 
-use super::key::Key;
+use super::key::{Key, PARTLY_READY};
 use super::trace::{Band, Lane, State, Trace};
 use super::verdict::time;
 
@@ -53,6 +53,7 @@ impl Look {
     fn state_sign(&self, state: State) -> char {
         let (block, letter) = match state {
             State::Running => ('▆', 'r'),
+            State::Ready => ('▃', 'y'),
             State::Waiting => ('░', '.'),
             State::Holding => ('█', 'H'),
             State::Sleeping => ('▁', '_'),
@@ -67,6 +68,8 @@ impl Look {
         match (cell, self.ascii) {
             (Cell::Nothing, _) => ' ',
             (Cell::State(state), _) => self.state_sign(state),
+            (Cell::PartlyReady, false) => '▅',
+            (Cell::PartlyReady, true) => 'Y',
             (Cell::Lock(lock), false) => one(&LOCKS, lock),
             (Cell::Lock(lock), true) => one(&ASCII_LOCKS, lock),
             (Cell::HoldAndWait(lock), false) => one(&HOLD_AND_WAIT, lock),
@@ -83,6 +86,7 @@ impl Look {
         match cell {
             Cell::Nothing | Cell::Word(_) => NO_COLOUR,
             Cell::State(State::Running) => "\x1b[38;5;32m",
+            Cell::State(State::Ready) | Cell::PartlyReady => "\x1b[38;5;117m",
             Cell::State(State::Waiting) => "\x1b[38;5;214m",
             Cell::State(State::Holding) => LOCK_COLOURS[0],
             Cell::State(State::Sleeping | State::Done) => "\x1b[38;5;245m",
@@ -98,6 +102,8 @@ impl Look {
 enum Cell {
     Nothing,
     State(State),
+    /// Running or holding, and a part of it only ready, nobody knows when.
+    PartlyReady,
     /// Holding the lock of this number, where there are several.
     Lock(usize),
     /// Waiting, with the lock of this number in hand.
@@ -215,7 +221,9 @@ fn cells<'a>(lane: &'a Lane, key: &Key<'_>, scale: &Scale) -> Vec<(Cell, &'a str
         let locks = key.locks(span);
         let cell = match (span.state, locks.last()) {
             (State::Waiting, Some(lock)) => Cell::HoldAndWait(*lock),
+            (State::Ready, _) => Cell::State(State::Ready),
             (_, Some(lock)) => Cell::Lock(*lock),
+            (_, None) if span.is_partly_ready() => Cell::PartlyReady,
             (state, None) => Cell::State(state),
         };
         let (first, last) = (scale.column(span.begin_ns), scale.column(span.end_ns));
@@ -299,7 +307,8 @@ fn band_row(band: &Band, most: u64, scale: &Scale, look: &Look) -> String {
 
 /// What is drawn, each with its sign, in as many lines as it takes.
 fn legend(drawn: &[Cell], key: &Key<'_>, look: &Look) -> String {
-    let states = State::ALL.into_iter().map(|state| (Cell::State(state), state.name().to_owned()));
+    let states = State::ALL.into_iter().map(|state| (Cell::State(state), key.state(state).to_owned()));
+    let states = states.chain([(Cell::PartlyReady, PARTLY_READY.to_owned())]);
     let locks =
         key.locks.iter().enumerate().map(|(number, name)| (Cell::Lock(number), format!("holding {name}")));
     let both = key

@@ -15,9 +15,12 @@ const WORDS = {
     ready: 'ready', waits: (what) => `waits for ${what}`, sleeps: 'sleeps', ended: 'has ended',
     running: 'running', waiting: 'waiting', holding: 'holding', sleeping: 'sleeping', blocked: 'blocked',
     done: 'done', absent: 'not there yet', over: 'over', hand: (locks) => `with ${locks} in hand`, words: 'What the words mean',
-    meanings: { running: 'it computes on a core, or is ready for one, which a picture does not tell apart',
+    live: 'What was recorded here, and who is at which line', other: 'The other way, for comparison', more: (count) => `and ${count} more`,
+    share: (time) => `${time} of it ready`, unknown: 'or ready, not known which',
+    meanings: { running: 'it computes on a processor; the hatched share of a bar is the time that it was only ready, by the kernel’s count, and when that was is not known',
+      ready: 'it could run, and has no processor: another has it',
       waiting: 'it waits for a lock, a place or a turn', holding: 'it has the lock or the place, whatever it does with it',
-      sleeping: 'it sleeps for a time that it chose', blocked: 'it waits for input or output, a queue, or the end of another',
+      sleeping: 'it sleeps for a time that it chose', blocked: 'it waits for input or output, a queue, or the end of another; with a processor it could do nothing',
       done: 'it has ended, and its parent has not asked how: a zombie' },
   },
   zh: {
@@ -29,12 +32,15 @@ const WORDS = {
     well: '都跑完了，没有出错。换个顺序试试。',
     never: (all) => `都跑完了，没有出错：全部 ${all} 种顺序都是这样。`,
     stuck: '谁也走不下去了。', held: (lock, who) => `${lock}：${who} 拿着`, free: (lock) => `${lock}：空闲`,
-    ready: '就绪', waits: (what) => `等 ${what}`, sleeps: '睡眠', ended: '已结束',
+    ready: '就绪态', waits: (what) => `等 ${what}`, sleeps: '睡眠', ended: '已结束',
     running: '运行态', waiting: '等锁', holding: '持有', sleeping: '睡眠', blocked: '阻塞态',
     done: '僵尸', absent: '还没开始', over: '已结束', hand: (locks) => `手里拿着 ${locks}`, words: '这些词的意思',
-    meanings: { running: '正在核上计算，或者已经就绪（就绪态），只等一个核：图里分不出这两种',
+    live: '这次录下的就是它：谁走到了哪一行', other: '另一种写法，供对照', more: (count) => `等，还有 ${count} 个`,
+    share: (time) => `其中 ${time} 处于就绪态`, unknown: '也可能是就绪态，分不清',
+    meanings: { running: '正在核上计算；条上画虚线的那一段，是按内核的记录只处于就绪态的时间，长短是量出来的，具体在什么时候不知道',
+      ready: '什么都不缺，只缺一个核：核正被别人占着',
       waiting: '在等一把锁、一个位子，或者轮到自己', holding: '锁或者位子在它手里，不管它拿着做什么',
-      sleeping: '按自己定的时间睡着', blocked: '在等输入输出、等队列，或者等别人结束',
+      sleeping: '按自己定的时间睡着', blocked: '在等输入输出、等队列，或者等别人结束：给它一个核也没用',
       done: '已经结束，父进程还没来问：僵尸进程' },
   },
 };
@@ -187,7 +193,51 @@ function playground(section, play) {
 
 // What was recorded, moment by moment.
 
-function replay(box, lanes) {
+// The lines that a lane is at, from the first to before the other; the rules are those of
+// recorded.rs.
+function linesOf(code, lane, at) {
+  if (lane.spans.length === 0 || at < lane.spans[0][3]) return null;
+  const facts = lane.spans.map(([state, what, , from]) => [from, state, what]).concat(lane.marks.map(([time, label]) => [time, null, label]))
+    .filter(([time]) => time <= at).sort(([one], [other]) => one - other);
+  return facts.reduce((lines, [, state, what]) => {
+    const rule = code.rules.find(({ from, fact }) => from[0] <= lines[0] && lines[0] < from[1] && (fact.mark !== undefined
+      ? state === null && fact.mark === what : state === fact.is[0] && (fact.is[1] ?? what) === what));
+    return rule === undefined ? lines : rule.to;
+  }, [0, 1]);
+}
+
+// The wrong and the right program side by side; in the one that was recorded, who is at which line.
+function listing({ lesson, recorded }, lanes) {
+  const most = 6, drawn = [];
+  const boards = ['wrong', 'right'].map((way) => {
+    const live = recorded.is_right === (way === 'right'), { threads } = data.plays[lesson][way];
+    const title = element(`h${level + 1}`), note = element('p', { className: 'faint' });
+    const lists = live ? recorded.codes.map((code) => {
+      const lines = code.threads.flatMap((thread) => threads[thread].steps.map(([text]) => {
+        const who = element('span', { className: 'faint' });
+        return { who, line: element('li', {}, element('code', { textContent: text }), who) };
+      }));
+      drawn.push((at) => {
+        const places = lanes.filter((lane) => lane.name.startsWith(code.lanes)).map((lane) => [lane.name, linesOf(code, lane, at)]);
+        lines.forEach(({ line, who }, number) => {
+          const here = places.filter(([, place]) => place !== null && place[0] <= number && number < place[1]).map(([name]) => name);
+          line.toggleAttribute('aria-current', here.length > 0);
+          who.textContent = here.slice(0, most).join(', ') + (here.length > most ? ` ${say('more', here.length - most)}` : '');
+          line.dataset.who = here.join();
+        });
+      });
+      return lines.map(({ line }) => line);
+    }) : [...new Map(threads.map(({ steps }) => [JSON.stringify(steps), steps])).values()]
+      .map((steps) => steps.map(([text]) => element('li', {}, element('code', { textContent: text }))));
+    const box = element('div', { className: live ? 'board live' : 'board' }, title, note,
+      element('div', { className: 'threads' }, ...lists.map((lines) => element('div', { className: 'thread' }, element('ol', {}, ...lines)))));
+    drawn.push(() => { title.textContent = say(way); note.textContent = say(live ? 'live' : 'other'); });
+    return box;
+  });
+  return { box: element('div', { className: 'boards code' }, ...boards), draw: (at) => drawn.forEach((draw) => draw(at)) };
+}
+
+function replay(box, lanes, code) {
   const svg = box.parentElement.querySelector('svg'), { left, width, length, bottom } = box.dataset;
   const times = [...new Set(lanes.flatMap((lane) => [...lane.spans.flatMap(([, , , from, to]) => [from, to]), ...lane.marks.map(([at]) => at)]))]
     .sort((one, other) => one - other);
@@ -201,6 +251,8 @@ function replay(box, lanes) {
   const next = button(() => go(times.find((time) => time > at) ?? Number(length)));
   const clock = element('output'), list = element('ul', { className: 'now' });
   const details = element('details', {}, element('summary'), element('p', {}, play, ' ', back, ' ', next, ' ', slider, ' ', clock), list);
+  const shown = code && listing(code, lanes);
+  if (shown) details.append(shown.box);
   function start() {
     if (at >= length) at = 0;
     timer = setInterval(() => { go(at + length / 200); if (at >= length) stop(); }, 50);
@@ -215,13 +267,14 @@ function replay(box, lanes) {
     next.textContent = say('next');
     slider.setAttribute('aria-label', say('moment'));
     clock.textContent = `${(at / 1e6).toFixed(2)} ms`;
+    if (shown) shown.draw(at);
     const x = Number(left) + at / length * width;
     for (const end of ['x1', 'x2']) line.setAttribute(end, x);
     list.replaceChildren(...lanes.map((lane) => {
       const span = lane.spans.find(([, , , from, to]) => from <= at && at < to), mark = lane.marks.findLast(([time]) => time <= at);
       const before = lane.spans.length === 0 || at < lane.spans[0][3];
-      const [state, what, holds] = span ?? [before ? 'absent' : 'over', '', []];
-      const words = [say(state), what && `(${what})`, holds.length > 0 && state !== 'holding' && say('hand', holds.join(', ')),
+      const [state, what, holds, , , ready, unknown] = span ?? [before ? 'absent' : 'over', '', []];
+      const words = [say(state), unknown && `(${say('unknown')})`, ready > 0 && `(${say('share', `${(ready / 1e6).toFixed(2)} ms`)})`, what && `(${what})`, holds.length > 0 && state !== 'holding' && say('hand', holds.join(', ')),
         holds.length > 0 && state === 'holding' && holds.join(', '), mark && `${say('last')}: ${mark[1]} ${mark[2]}`.trim()];
       return element('li', {}, element('b', { textContent: lane.name }), ` ${words.filter(Boolean).join(' ')}`);
     }));
@@ -232,7 +285,7 @@ function replay(box, lanes) {
 }
 
 const data = JSON.parse(document.getElementById('data').textContent);
-document.querySelectorAll('.replay').forEach((box, index) => replay(box, data.lanes[index]));
+document.querySelectorAll('.replay').forEach((box, index) => replay(box, data.lanes[index], data.codes[index]));
 document.querySelectorAll('.play').forEach((section) => playground(section, data.plays[section.dataset.lesson]));
 function glossary() {
   const details = element('details', { id: 'glossary' }, element('summary'), element('dl'));

@@ -25,7 +25,7 @@ button:disabled{color:var(--faint);cursor:default;border-style:dashed}#language{
 .board{background:var(--panel);border:1px solid var(--rule);border-radius:6px;padding:.3rem 1rem}\
 .threads{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,12rem),1fr));gap:1rem}\
 .thread ol{padding-left:1.6rem}.thread li{padding:.1rem .3rem;border-left:4px solid transparent;white-space:pre-wrap}\
-.thread code{font-size:.85rem}.thread li[aria-current]{border-color:var(--blue);font-weight:600}.thread span{display:block}\
+.thread code{font-size:.85rem}.thread li[aria-current]{border-color:var(--blue);font-weight:600}.thread span{display:block;font-weight:400}\
 .shared{font-variant-numeric:tabular-nums;white-space:pre-wrap;min-height:1.5em}.outcome{min-height:1.5em;font-weight:600}\
 input{font:inherit;color:inherit;background:var(--paper);border:1px solid var(--faint);border-radius:6px;max-width:100%}\
 input[type=number]{width:7rem;padding:.2rem .4rem}input[type=range]{vertical-align:middle;width:14rem}\
@@ -142,15 +142,26 @@ fn figure(body: &mut String, variant: &Variant, key: &Key<'_>) {
 fn script(body: &mut String, lessons: &[Lesson]) {
     let traces = lessons.iter().flat_map(|lesson| &lesson.outcome.variants).map(|variant| &variant.trace);
     let lanes: Vec<Value> = traces.map(recorded).collect();
+    let codes: Vec<Value> = lessons.iter().flat_map(codes).collect();
     let plays = lessons.iter().map(|lesson| lesson.entry.name);
     let plays: Map<String, Value> =
         plays.filter_map(|name| Some((name.to_owned(), json!(programs::of(name)?)))).collect();
     // In a script element a `<` could end it.
-    let data = json!({ "lanes": lanes, "plays": plays }).to_string().replace('<', "\\u003c");
+    let data = json!({ "lanes": lanes, "codes": codes, "plays": plays }).to_string().replace('<', "\\u003c");
     let _ = writeln!(
         body,
         "<script type=\"application/json\" id=\"data\">{data}</script>\n<script>{SCRIPT}</script>"
     );
+}
+
+/// For each variant what its lanes do, if that is a program that can be played.
+fn codes(lesson: &Lesson) -> Vec<Value> {
+    let recorded = programs::of(lesson.entry.name).map_or_else(Vec::new, |play| play.recorded);
+    let code = |variant: &Variant| {
+        let its = recorded.iter().find(|its| its.variant == variant.name);
+        its.map_or(Value::Null, |its| json!({ "lesson": lesson.entry.name, "recorded": its }))
+    };
+    lesson.outcome.variants.iter().map(code).collect()
 }
 
 /// The lanes of a picture, with times from its beginning.
@@ -158,7 +169,8 @@ fn recorded(trace: &Trace) -> Value {
     let begin_ns = trace.bounds_ns().0;
     let lanes = trace.lanes.iter().map(|lane| {
         let spans = lane.spans.iter().map(|span| {
-            json!([span.state, span.what, span.holds, span.begin_ns - begin_ns, span.end_ns - begin_ns])
+            let (from_ns, to_ns) = (span.begin_ns - begin_ns, span.end_ns - begin_ns);
+            json!([span.state, span.what, span.holds, from_ns, to_ns, span.ready_ns, span.may_be_ready()])
         });
         let marks = lane.marks.iter().map(|mark| json!([mark.at_ns - begin_ns, mark.label, mark.value]));
         json!({ "name": lane.name, "spans": spans.collect::<Vec<_>>(), "marks": marks.collect::<Vec<_>>() })

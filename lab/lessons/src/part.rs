@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::trace::{Event, Lane, State, now_ns};
+use super::trace::{Absence, Event, Lane, Looker, State, Waited, clock, now_ns};
 
 /// `lab act`
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ pub struct ActOptions {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Line {
     /// What its own lane records.
-    Event(u64, Event),
+    Event(u64, Option<Waited>, Event),
     /// The finished lane of one of its threads or tasks.
     Lane(Lane),
     /// A word to the experiment.
@@ -44,7 +44,10 @@ pub(super) enum Line {
 /// Its recording is not as cheap as a thread's: each event is a write to a pipe. A parent that has
 /// gone is no error: its processes are about to be killed.
 #[derive(Debug)]
-pub struct Part(());
+pub struct Part {
+    looker: Looker,
+    now: Event,
+}
 
 impl Part {
     /// From now on the process is in `state`.
@@ -54,12 +57,25 @@ impl Part {
 
     /// From now on the process is in `state`, with `what`, such as the name of a lock.
     pub fn enter_with(&mut self, state: State, what: impl Into<Cow<'static, str>>) {
-        let _ = write_line(&Line::Event(now_ns(), Event::enter(state, what)));
+        self.now = Event::enter(state, what);
+        let (at_ns, waited) = clock();
+        self.looker = Looker::new(at_ns, waited);
+        let _ = write_line(&Line::Event(at_ns, waited, self.now.clone()));
+    }
+
+    /// What [`Recorder::look`](super::trace::Recorder::look) is to a thread.
+    pub fn look(&mut self) {
+        let Some(Absence { begin, end }) = self.looker.look() else { return };
+        self.looker = Looker::new(end.0, end.1);
+        if matches!(self.now, Event::Enter { state: State::Running | State::Holding, .. }) {
+            let _ = write_line(&Line::Event(begin.0, begin.1, Event::enter(State::Ready, "")));
+            let _ = write_line(&Line::Event(end.0, end.1, self.now.clone()));
+        }
     }
 
     /// Something happens now. Few different labels: each gets a sign of its own.
     pub fn mark(&mut self, label: &'static str) {
-        let _ = write_line(&Line::Event(now_ns(), Event::mark(label)));
+        let _ = write_line(&Line::Event(now_ns(), None, Event::mark(label)));
     }
 
     /// The finished lane of one of this process's threads or tasks.
@@ -98,10 +114,11 @@ pub fn run(options: &ActOptions, act: fn(&str, &mut Part) -> Result<()>) -> Resu
     leash::attach(options.dies_with)?;
     // The name by which `top` and `ps` show the process.
     prctl::set_name(c"lab-act")?;
-    let mut part = Part(());
+    let mut part = Part { looker: Looker::new(now_ns(), None), now: Event::End };
     part.enter(State::Running);
     act(&options.part, &mut part)?;
-    write_line(&Line::Event(now_ns(), Event::End))
+    let (at_ns, waited) = clock();
+    write_line(&Line::Event(at_ns, waited, Event::End))
 }
 
 fn write_line(line: &Line) -> Result<()> {

@@ -7,7 +7,7 @@ use std::ops::Range;
 use harness::page::{COLOURS, escape};
 
 use super::Lesson;
-use super::key::Key;
+use super::key::{Key, PARTLY_READY};
 use super::lanes::round_step;
 use super::trace::{Band, Lane, Mark, Span, State, Trace};
 use super::verdict::time;
@@ -46,11 +46,11 @@ const MOST_WITH_VALUES: usize = 24;
 /// be read without colours.
 pub(super) const STYLE: &str = "\
 .l text{font:12px system-ui,sans-serif;fill:var(--ink)}.l .faint{fill:var(--faint)}.l line{stroke:var(--rule)}\
-.l .running{fill:var(--blue)}.l .waiting{fill:var(--orange)}.l .holding{fill:var(--green)}.l .sleeping{fill:var(--grey)}\
+.l .running{fill:var(--blue)}.l .ready{fill:var(--blue);opacity:.4}.l .waiting{fill:var(--orange)}.l .holding{fill:var(--green)}.l .sleeping{fill:var(--grey)}\
 .l .blocked{fill:var(--pink)}.l .done{fill:var(--rule)}.l .mark{fill:var(--red);stroke:var(--panel)}\
 .l .mark1{fill:var(--sky)}.l .mark2{fill:var(--ink)}.l .mark3{fill:var(--violet)}.l .mark4{fill:var(--green)}.l .mark5{fill:var(--pink)}\
 .l .lock0{fill:var(--green)}.l .lock1{fill:var(--violet)}.l .lock2{fill:var(--sky)}\
-.l .band{fill:var(--sky)}.l .in{font-size:10px;paint-order:stroke;stroke:var(--panel);stroke-width:3px;stroke-linejoin:round}.l .ground{fill:var(--panel)}.l .title{font-weight:600;font-size:14px}";
+.l .partly{stroke:var(--panel);stroke-width:5;stroke-dasharray:2 2}.l .band{fill:var(--sky)}.l .in{font-size:10px;paint-order:stroke;stroke:var(--panel);stroke-width:3px;stroke-linejoin:round}.l .ground{fill:var(--panel)}.l .title{font-weight:600;font-size:14px}";
 
 /// All pictures of these lessons, one below the other, as an SVG that needs nothing else.
 pub(super) fn svg(lessons: &[Lesson]) -> String {
@@ -180,12 +180,12 @@ fn name(svg: &mut String, lane: &Lane, top: f64) {
 /// One bar; with locks in hand one for each, and below them one for what the lane waits for.
 #[allow(clippy::cast_precision_loss, reason = "a number of bars")]
 fn bars(svg: &mut String, lane: &Lane, span: &Span, top: f64, scale: &Scale, key: &Key<'_>) {
-    let Span { state, what, holds, begin_ns, end_ns } = span;
+    let Span { state, what, holds, begin_ns, end_ns, ready_ns } = span;
     let less = match state {
         _ if !holds.is_empty() => 0.0,
         State::Holding => 0.0,
         State::Running => 2.0,
-        State::Waiting | State::Blocked => 4.0,
+        State::Ready | State::Waiting | State::Blocked => 4.0,
         State::Sleeping | State::Done => 5.0,
     };
     let mut classes: Vec<String> =
@@ -199,8 +199,9 @@ fn bars(svg: &mut String, lane: &Lane, span: &Span, top: f64, scale: &Scale, key
     } else {
         format!(", with {} in hand", escape(&holds.join(" and ")))
     };
+    let ready = ready_ns.map_or_else(String::new, |ready_ns| format!(", {} of it ready", time(ready_ns)));
     let title = format!(
-        "{}: {}{with}{hand}, from {} for {}",
+        "{}: {}{with}{hand}, from {} for {}{ready}",
         escape(&lane.name),
         state.name(),
         time(begin_ns - scale.begin_ns),
@@ -216,6 +217,15 @@ fn bars(svg: &mut String, lane: &Lane, span: &Span, top: f64, scale: &Scale, key
             svg,
             "<rect class=\"{class}\" x=\"{x:.2}\" y=\"{y:.1}\" width=\"{width_drawn:.2}\" height=\"{height:.1}\">\
              <title>{title}</title></rect>"
+        );
+    }
+    if let Some(ready_ns) = ready_ns.filter(|_| span.is_partly_ready()) {
+        // As wide as it was long; where in the span it was, nobody knows.
+        let width = scale.width(ready_ns);
+        let _ = writeln!(
+            svg,
+            "<path class=\"partly\" d=\"M{x:.2} {:.1}h{width:.2}\"><title>{title}</title></path>",
+            top + 2.0 + BAR / 2.0
         );
     }
     say(svg, what, &free(lane, span, scale), top);
@@ -299,6 +309,7 @@ enum Entry<'a> {
     State(State),
     Lock(usize, &'a str),
     Mark(usize, &'a str),
+    PartlyReady,
 }
 
 /// The entries of the legend of what occurs in this picture, each with its place from the left and
@@ -312,6 +323,7 @@ fn entries<'a>(trace: &'a Trace, key: &Key<'a>) -> (Vec<(f64, f64, Entry<'a>)>, 
         spans().any(|span| span.state == *state && (span.holds.is_empty() || *state != State::Holding))
     };
     let states = State::ALL.into_iter().filter(occurs).map(Entry::State);
+    let partly = spans().any(Span::is_partly_ready).then_some(Entry::PartlyReady);
     let locks = key.locks.iter().enumerate().map(|(number, name)| Entry::Lock(number, name));
     let locks = locks.filter(|entry| match entry {
         Entry::Lock(_, name) => spans().any(|span| span.holds.iter().any(|its| its == name)),
@@ -322,8 +334,8 @@ fn entries<'a>(trace: &'a Trace, key: &Key<'a>) -> (Vec<(f64, f64, Entry<'a>)>, 
     let marks = marks.map(|(number, label)| Entry::Mark(number, label));
     let (mut x, mut y) = (NAMES, 0.0);
     let mut placed = Vec::new();
-    for entry in states.chain(locks).chain(marks) {
-        let width = SIGN + entry.words().chars().count() as f64 * LEGEND_CHARACTER;
+    for entry in states.chain(locks).chain(marks).chain(partly) {
+        let width = SIGN + entry.words(key).chars().count() as f64 * LEGEND_CHARACTER;
         if x + width > WIDTH && x > NAMES {
             (x, y) = (NAMES, y + LEGEND);
         }
@@ -334,9 +346,10 @@ fn entries<'a>(trace: &'a Trace, key: &Key<'a>) -> (Vec<(f64, f64, Entry<'a>)>, 
 }
 
 impl Entry<'_> {
-    fn words(&self) -> String {
+    fn words(&self, key: &Key<'_>) -> String {
         match self {
-            Self::State(state) => state.name().to_owned(),
+            Self::State(state) => key.state(*state).to_owned(),
+            Self::PartlyReady => PARTLY_READY.to_owned(),
             Self::Lock(_, name) => format!("with {name} in hand"),
             Self::Mark(_, label) => (*label).to_owned(),
         }
@@ -347,10 +360,11 @@ impl Entry<'_> {
 fn legend(svg: &mut String, trace: &Trace, key: &Key<'_>) {
     let top = bottom(trace) - 2.0 + AXIS + 14.0;
     for (x, y, entry) in entries(trace, key).0 {
-        let (y, words) = (top + y, escape(&entry.words()));
+        let (y, words) = (top + y, escape(&entry.words(key)));
         let class = match entry {
             Entry::State(state) => state.name().to_owned(),
             Entry::Lock(lock, _) => format!("lock{}", lock.min(LOCKS - 1)),
+            Entry::PartlyReady => "running".to_owned(),
             Entry::Mark(number, _) => {
                 sign(svg, number, x + 6.0, y - 5.0, &words);
                 String::new()
@@ -362,6 +376,9 @@ fn legend(svg: &mut String, trace: &Trace, key: &Key<'_>) {
                 "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"12\" height=\"10\"/>",
                 y - 10.0
             );
+        }
+        if matches!(entry, Entry::PartlyReady) {
+            let _ = writeln!(svg, "<path class=\"partly\" d=\"M{x:.2} {:.1}h12\"/>", y - 5.0);
         }
         let _ = writeln!(svg, "<text x=\"{:.1}\" y=\"{y:.1}\">{words}</text>", x + 17.0);
     }

@@ -9,10 +9,13 @@
 //! Deliberately absent: memory models. A step is one action that all threads see at once.
 
 pub mod programs;
+mod recorded;
 
 use std::collections::HashMap;
 
 use serde::Serialize;
+
+pub use recorded::{Code, Fact, Lines, Recorded, Rule};
 
 /// A few words in each language of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -34,6 +37,8 @@ pub struct Play {
     pub wrong: Program,
     /// The right way, in which it cannot be brought about.
     pub right: Program,
+    /// The variants of the lesson that do it.
+    pub recorded: Vec<Recorded>,
 }
 
 /// Threads that take steps one after the other, in any order.

@@ -9,6 +9,7 @@
 //! the recording did overlap.
 
 mod recorder;
+mod run_queue;
 
 use std::borrow::Cow;
 
@@ -16,16 +17,26 @@ pub use harness::clock::now_ns;
 use serde::{Deserialize, Serialize};
 
 pub use recorder::{Event, Recorder};
+pub(crate) use run_queue::{Absence, Looker};
+pub use run_queue::{Waited, now as clock};
 
 /// Spans for which a lane has room before it has to grow.
 const USUAL_SPANS: usize = 16;
+
+/// Of a shorter span nobody says how long it was ready, in nanoseconds: to read the count takes a
+/// microsecond or two itself.
+const SHORTEST_KNOWN_NS: u64 = 100_000;
 
 /// What a lane is busy with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// It runs, or could.
+    /// It runs. How much of the time it was only ready is the span's `ready_ns`; where that is not
+    /// known, it ran or was ready.
     Running,
+    /// It could run, and has no processor: another has it. Recorded where a thread that computes has
+    /// [looked](Recorder::look) often enough to know when that was.
+    Ready,
     /// It waits for a lock, a place or a signal.
     Waiting,
     /// It has the lock or the place, whatever it does with it.
@@ -40,13 +51,14 @@ pub enum State {
 
 impl State {
     /// All, in the order of the legend.
-    pub const ALL: [Self; 6] =
-        [Self::Running, Self::Waiting, Self::Holding, Self::Sleeping, Self::Blocked, Self::Done];
+    pub const ALL: [Self; 7] =
+        [Self::Running, Self::Ready, Self::Waiting, Self::Holding, Self::Sleeping, Self::Blocked, Self::Done];
 
     /// What the legend calls it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Ready => "ready",
             Self::Waiting => "waiting",
             Self::Holding => "holding",
             Self::Sleeping => "sleeping",
@@ -84,6 +96,11 @@ pub struct Span {
     pub begin_ns: u64,
     /// Not before `begin_ns`.
     pub end_ns: u64,
+    /// For how many of its nanoseconds a span in which the lane runs or holds was only ready,
+    /// without a processor, by the kernel's own count; when, within the span, is not known. None
+    /// where that is not known either, and in a span that is too short to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_ns: Option<u64>,
 }
 
 /// An instant worth a sign in the picture.
@@ -101,7 +118,22 @@ pub struct Mark {
 impl Span {
     /// One without a lock in hand.
     pub fn new(state: State, what: impl Into<Cow<'static, str>>, begin_ns: u64, end_ns: u64) -> Self {
-        Self { state, what: what.into(), holds: Vec::new(), begin_ns, end_ns }
+        Self { state, what: what.into(), holds: Vec::new(), begin_ns, end_ns, ready_ns: None }
+    }
+
+    /// In nanoseconds.
+    pub fn length_ns(&self) -> u64 {
+        self.end_ns - self.begin_ns
+    }
+
+    /// Whether so much of it was only ready that it is to be seen: a tenth.
+    pub fn is_partly_ready(&self) -> bool {
+        self.ready_ns.is_some_and(|ready_ns| ready_ns > self.length_ns() / 10)
+    }
+
+    /// Whether it may have been only ready for a time that nobody knows.
+    pub fn may_be_ready(&self) -> bool {
+        self.state == State::Running && self.ready_ns.is_none() && self.length_ns() >= SHORTEST_KNOWN_NS
     }
 }
 
@@ -137,7 +169,13 @@ impl Lane {
 
     /// Nanoseconds in `state`, all its spans together.
     pub fn total_ns(&self, state: State) -> u64 {
-        self.spans.iter().filter(|span| span.state == state).map(|span| span.end_ns - span.begin_ns).sum()
+        self.spans.iter().filter(|span| span.state == state).map(Span::length_ns).sum()
+    }
+
+    /// Nanoseconds in which it was known to be ready: at known times, and within other spans.
+    pub fn ready_ns(&self) -> u64 {
+        let within: u64 = self.spans.iter().filter_map(|span| span.ready_ns).sum();
+        self.total_ns(State::Ready) + within
     }
 }
 

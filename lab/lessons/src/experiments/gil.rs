@@ -4,8 +4,9 @@
 //! The course: twelve workers on twelve CPUs compute the product 1*2*...*100000, 5.67 s in
 //! processes, 30.2 s in threads; a hundred workers sleep for 2 s, and threads win. Rust has no such
 //! lock, so threads win at both; with the lock of `gil/lock.rs` around every step they behave as
-//! Python's. Where there is a Python, its own do the same beside them. Times include the creation
-//! of the workers, as the course's do.
+//! Python's. Everything is done on all processors and on one, to which the workers are bound, as in
+//! the course's four cases. Where there is a Python, its own do the same beside them. Times include
+//! the creation of the workers, as the course's do.
 
 mod lock;
 mod ran;
@@ -15,23 +16,24 @@ mod work;
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::{Args, ValueEnum as _};
+use harness::pin::OnOne;
 use serving::UsageError;
 use serving::options::{parse_count, parse_duration};
 
-use super::{on_threads, ways};
+use super::{name, on_threads, ways};
 use crate::cast::{Cast, Heard};
 use crate::part::Part;
 use crate::stage::Stage;
-use crate::trace::{Recorder, Trace, now_ns};
-use crate::verdict::{Claim, Observation};
+use crate::trace::{Recorder, Trace, Waited, now_ns};
+use crate::verdict::{Claim, Observation, time};
 use crate::{Experiment, show};
 
 use self::lock::InterpreterLock;
-use self::ran::{Ran, cpu_ns, faster, find};
+use self::ran::{Ran, cpu_ns, faster, find, gains_nothing};
 use self::way::{Way, Who};
 use self::work::Work;
 
@@ -44,10 +46,16 @@ const MOST_N: usize = 1_000_000;
 /// How often everything is measured again when it is not as expected.
 const REPETITIONS: usize = 2;
 
+/// What has taken longer is not measured again.
+const LONG: Duration = Duration::from_secs(15);
+
 /// The course's computer had so many CPUs, and there were as many workers.
 const COURSE_CPUS: usize = 12;
 
-/// A run of Python that is shorter says little about its threads, in nanoseconds.
+/// What CPython's builds without the lock are called.
+const FREE_PYTHONS: [&str; 2] = ["python3.14t", "python3.13t"];
+
+/// A run that is shorter says little about its threads, in nanoseconds.
 const SHORT_NS: u64 = 100_000_000;
 
 /// `lab run gil`
@@ -77,6 +85,11 @@ pub struct Gil {
     #[arg(long, value_name = "PROGRAM", default_value = "python3")]
     python: String,
 
+    /// A Python without the lock (free-threaded, PEP 703) [default: python3.14t, python3.13t, or
+    /// that of --python if it is one]
+    #[arg(long, value_name = "PROGRAM")]
+    free_python: Option<String>,
+
     /// Only one way
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
@@ -92,34 +105,54 @@ impl Experiment for Gil {
         if !has_python {
             show::note(&format!("there is no {} here: gil does without", self.python));
         }
+        let free = match &self.free_python {
+            Some(named) => real::free([named.as_str()]),
+            None => real::free(FREE_PYTHONS.into_iter().chain([self.python.as_str()])),
+        };
+        if free.is_none() {
+            let sought = self.free_python.clone().unwrap_or_else(|| FREE_PYTHONS.join(", "));
+            show::note(&format!("there is no Python without the lock here ({sought}): gil does without"));
+        }
         if !self.can_compute_together() {
             show::note("with one CPU or one worker nothing can be computed at the same time: gil shows less");
         }
-        let mut ran = Vec::new();
+        let begun = Instant::now();
+        let (mut ran, mut missing) = (Vec::new(), Vec::new());
         for way in ways(self.only, Way::value_variants()) {
-            if has_python || !way.who().is_python() {
-                ran.push(self.one(way)?);
+            let python = match way.who() {
+                Who::FreePython => free,
+                who if who.is_python() => has_python.then_some(self.python.as_str()),
+                _ => Some(""),
+            };
+            match python {
+                Some(python) => ran.push((self.one(way, python)?, python)),
+                None if !missing.contains(&way.who()) => missing.push(way.who()),
+                None => {}
             }
         }
+        if ran.is_empty() && missing == [Who::FreePython] {
+            bail!("there is no Python without the lock: name one by --free-python");
+        }
         ensure!(!ran.is_empty(), "there is no {}: name another by --python", self.python);
+        let (mut ran, pythons): (Vec<_>, Vec<_>) = ran.into_iter().unzip();
         for _ in 0..REPETITIONS {
-            if self.claims(&ran).iter().all(|claim| claim.holds) {
+            if begun.elapsed() > LONG || self.claims(&ran).iter().all(|claim| claim.holds) {
                 break;
             }
             show::note("gil measures again and takes the faster of each: the machine seems to be busy");
-            for best in &mut ran {
-                let again = self.one(best.way)?;
+            for (best, python) in ran.iter_mut().zip(&pythons) {
+                let again = self.one(best.way, python)?;
                 if again.time_ns < best.time_ns {
                     *best = again;
                 }
             }
         }
-        let (claims, drawings) = (self.believed(&ran), vec![ran::table(&ran)]);
+        let (claims, drawings) = (self.believed(&ran), vec![ran::table(&ran, &missing)]);
         Ok(Observation { variants: ran.into_iter().map(Ran::variant).collect(), drawings, claims })
     }
 
     fn act(part: &str, me: &mut Part) -> Result<()> {
-        serde_json::from_str::<Work>(part)?.plainly(|state, what| me.enter_with(state, what))
+        serde_json::from_str::<Work>(part)?.plainly(me)
     }
 }
 
@@ -143,10 +176,11 @@ impl Gil {
         }
     }
 
-    fn one(&self, way: Way) -> Result<Ran> {
+    fn one(&self, way: Way, python: &str) -> Result<Ran> {
         let (count, share) = self.share(way);
+        let _on_one = if way.is_on_one() { Some(OnOne::begin()?) } else { None };
         let (begun_ns, cpu_begun_ns) = (now_ns(), cpu_ns()?);
-        let mut ran = self.have_it_done(way, count, share)?;
+        let mut ran = self.have_it_done(way, python, count, share)?;
         if !way.who().is_python() {
             // Python measures itself, without its own start.
             ran.time_ns = now_ns() - begun_ns;
@@ -155,13 +189,13 @@ impl Gil {
         Ok(ran)
     }
 
-    fn have_it_done(&self, way: Way, count: usize, share: Work) -> Result<Ran> {
+    fn have_it_done(&self, way: Way, python: &str, count: usize, share: Work) -> Result<Ran> {
         let ran = |trace, turns: Option<u64>| Ran::new(way, trace, turns);
         match way.who() {
             Who::One => {
                 let mut me = Recorder::thread("thread 1");
                 for _ in 0..count {
-                    share.plainly(|state, what| me.enter_with(state, what))?;
+                    share.plainly(&mut me)?;
                 }
                 Ok(ran(Trace::new(vec![me.end()]), None))
             }
@@ -170,13 +204,10 @@ impl Gil {
                 let trace = threads(count, |me| share.under(&lock, me))?;
                 Ok(ran(trace, Some(lock.turns())))
             }
-            Who::Threads => {
-                let plainly = |me: &mut Recorder| share.plainly(|state, what| me.enter_with(state, what));
-                Ok(ran(threads(count, plainly)?, None))
-            }
+            Who::Threads => Ok(ran(threads(count, |me| share.plainly(me))?, None)),
             Who::Processes => Ok(ran(processes(count, share)?, None)),
-            Who::PythonThreads => real::run(&self.python, way, "threads", count, share),
-            Who::PythonProcesses => real::run(&self.python, way, "processes", count, share),
+            Who::PythonThreads | Who::FreePython => real::run(python, way, "threads", count, share),
+            Who::PythonProcesses => real::run(python, way, "processes", count, share),
         }
     }
 
@@ -196,6 +227,7 @@ impl Gil {
 
     fn claims(&self, ran: &[Ran]) -> Vec<Claim> {
         let mut claims = self.computing(ran);
+        claims.extend(self.on_one(ran));
         if self.waiters > 1 {
             let why = "A thread that waits gives the lock away, so all wait together.";
             claims.extend(faster(ran, Way::WaitGil, Way::WaitOne, why));
@@ -207,7 +239,39 @@ impl Gil {
                 Way::WaitPythonProcesses,
                 "So it is in Python.",
             ));
+            let why = "On one processor too.";
+            claims.extend(faster(ran, Way::WaitGilOnOne, Way::WaitProcessesOnOne, why));
         }
+        claims
+    }
+
+    /// On one processor nothing is computed at the same time, with a lock or without.
+    fn on_one(&self, ran: &[Ran]) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        for way in [Way::ComputeThreadsOnOne, Way::ComputeProcessesOnOne] {
+            let Some(one) = find(ran, way).filter(|one| one.time_ns >= SHORT_NS) else { continue };
+            let (at_once, ready_ns) = (one.at_once(), one.ready_ns());
+            let is_known = Waited::until_now().is_some();
+            let count = self.share(way).0;
+            claims.push(Claim::new(
+                at_once <= 1 && (ready_ns > 0 || count == 1) || !is_known,
+                format!("{}: one computes at a time, and the others are ready", name(way)),
+                if is_known {
+                    format!("{at_once} at once on average, {} ready in all", time(ready_ns))
+                } else {
+                    "how long they were ready is not known here".to_owned()
+                },
+                "One processor runs one; the others lack nothing but a processor.",
+            ));
+        }
+        let why = "Where there is one processor to share, more interpreters gain nothing.";
+        claims.extend(gains_nothing(ran, Way::ComputeProcessesOnOne, Way::ComputeGilOnOne, why));
+        claims.extend(gains_nothing(
+            ran,
+            Way::ComputePythonProcessesOnOne,
+            Way::ComputePythonThreadsOnOne,
+            why,
+        ));
         claims
     }
 
@@ -252,6 +316,8 @@ impl Gil {
             if find(ran, Way::ComputePythonThreads).is_some_and(|one| one.has_lock) {
                 let why = "Python's threads share one lock, its processes have one each.";
                 claims.extend(faster(ran, Way::ComputePythonProcesses, Way::ComputePythonThreads, why));
+                let why = "Without the lock Python's threads use all processors.";
+                claims.extend(faster(ran, Way::ComputeFreePython, Way::ComputePythonThreads, why));
             }
         }
         claims

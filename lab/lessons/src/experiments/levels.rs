@@ -17,7 +17,7 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serving::options::{parse_count, parse_duration};
 
-use super::{compute, name, sleep, ways};
+use super::{name, sleep, ways, work};
 use crate::Experiment;
 use crate::cast::Cast;
 use crate::executor::{Alarms, Stuck, Task, run};
@@ -46,7 +46,7 @@ pub struct Levels {
     #[arg(long, value_name = "TIME", default_value = "60ms", value_parser = parse_time)]
     wait: Duration,
 
-    /// Then it computes for this long
+    /// Then it computes for this long, of a processor's time
     #[arg(long, value_name = "TIME", default_value = "3ms", value_parser = parse_time)]
     compute: Duration,
 
@@ -145,7 +145,7 @@ impl Levels {
                 is_complete && computing <= self.processes && processes.len() == 1,
                 format!("on {} threads so many can compute at once, in one process", self.processes),
                 observed,
-                "Each thread runs its own coroutines, and the kernel gives the threads the cores that there are.",
+                "Each thread runs its own coroutines, and the kernel gives the threads the cores that there are: who gets none is ready.",
             ),
             Way::Processes => Claim::new(
                 is_complete && processes.len() == self.processes.min(self.clients),
@@ -194,16 +194,16 @@ impl Share {
         if let Err(Stuck { tasks }) = run(&alarms, tasks) {
             bail!("{tasks} clients wait for what nobody does");
         }
-        Ok(lanes.into_inner())
+        lanes.into_inner().into_iter().collect()
     }
 
-    async fn client(self, number: usize, thread: usize, alarms: &Alarms, lanes: &RefCell<Vec<Lane>>) {
+    async fn client(self, number: usize, thread: usize, alarms: &Alarms, lanes: &RefCell<Vec<Result<Lane>>>) {
         let mut me = Recorder::task(format!("client {}", number + 1));
         me.enter_with(State::Sleeping, format!("on thread {thread}"));
         sleep(&mut me, alarms, self.wait, "").await;
         me.enter(State::Holding);
-        compute(self.compute);
-        lanes.borrow_mut().push(me.end());
+        let worked = work(&mut me, self.compute);
+        lanes.borrow_mut().push(worked.map(|()| me.end()));
     }
 }
 
@@ -225,6 +225,7 @@ fn variant(way: Way, trace: Trace) -> Variant {
         ("clients", Figure::count(trace.lanes.iter().filter(|lane| lane.kind == Kind::Task).count())),
         ("most waiting at once", Figure::count(trace.most_at_once(State::Sleeping))),
         ("most computing at once", Figure::count(trace.most_at_once(State::Holding))),
+        ("ready", Figure::Time(trace.lanes.iter().map(Lane::ready_ns).sum())),
         ("time", Figure::Time(trace.length_ns())),
     ];
     Variant { name: name(way), about: about.to_owned(), trace, figures }

@@ -3,7 +3,8 @@
 //!
 //! The course: threads of one pid with names of their own, `active_count()`, the global `money`
 //! that a thread changes for all and a process for itself; `join`; `t1.daemon = True`; zombies and
-//! orphans. In Rust every thread is a daemon: when main returns, the process ends. What Python does
+//! orphans; `terminate`, `is_alive`; a web server's view that answers while a thread that it has
+//! started still works. In Rust every thread is a daemon: when main returns, the process ends. What Python does
 //! for other threads, join them at the end, is to be written down.
 //!
 //! What may cross to a thread is in its type. What belongs to one thread only is not `Send`, so this
@@ -25,8 +26,10 @@
 //! Between processes only bytes cross: what cannot be written as such (Python: pickled), as a lock or
 //! a socket, stays behind.
 
+mod ended;
 mod family;
 mod kin;
+mod request;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,6 +52,7 @@ use crate::trace::{Recorder, State, Trace};
 use crate::verdict::{Claim, Figure, Observation, Variant};
 
 use self::kin::{GoOn, Kin, Seen, Word};
+use self::request::Writer;
 
 /// The most children.
 const MOST: usize = 100;
@@ -94,6 +98,16 @@ enum Way {
     Zombie,
     /// A process is killed, and its child lives on
     Orphan,
+    /// A child that is terminated, and one that ends itself
+    Terminate,
+    /// A child process that ends with its parent
+    DaemonChild,
+    /// A request whose slow work is done before the answer
+    RequestAlone,
+    /// A request whose slow work a thread does, after the answer
+    RequestThread,
+    /// A request whose slow work a process does, after the answer
+    RequestProcess,
 }
 
 impl Way {
@@ -107,6 +121,11 @@ impl Way {
             Self::NoDaemon => "the main thread of a process joins the other before it ends",
             Self::Zombie => "a process has ended, and its parent does not ask how",
             Self::Orphan => "a process is killed, and its child lives on",
+            Self::Terminate => "a child that ends itself, and one that is terminated at its work",
+            Self::DaemonChild => "a process ends, and its child with it",
+            Self::RequestAlone => "who answers a request writes the log itself, before",
+            Self::RequestThread => "who answers a request starts a thread that writes the log",
+            Self::RequestProcess => "who answers a request starts a process that writes the log",
         }
     }
 }
@@ -123,8 +142,8 @@ impl Experiment for Threads {
     const QUESTION: &'static str =
         "What do threads share that processes do not, and what outlives its parent?";
 
-    fn run(&self, _stage: &Stage) -> Result<Observation> {
-        let (mut variants, mut claims) = (Vec::new(), Vec::new());
+    fn run(&self, stage: &Stage) -> Result<Observation> {
+        let (mut variants, mut claims, mut drawings) = (Vec::new(), Vec::new(), Vec::new());
         for way in ways(self.only, Way::value_variants()) {
             let Scene { trace, figures, claim } = match way {
                 Way::Shared => self.shared()?,
@@ -135,11 +154,20 @@ impl Experiment for Threads {
                 Way::NoDaemon => family::main_ends(self.delay, true)?,
                 Way::Zombie => family::zombie(self.delay)?,
                 Way::Orphan => family::orphan(self.delay)?,
+                Way::Terminate => {
+                    let (scene, words) = ended::terminate(self.delay, &stage.folder("threads")?)?;
+                    drawings.push(words);
+                    scene
+                }
+                Way::DaemonChild => ended::daemon_child(self.delay)?,
+                Way::RequestAlone => request::request(Writer::Itself, self.delay)?,
+                Way::RequestThread => request::request(Writer::Thread, self.delay)?,
+                Way::RequestProcess => request::request(Writer::Process, self.delay)?,
             };
             variants.push(Variant { name: name(way), about: way.about().to_owned(), trace, figures });
             claims.push(claim);
         }
-        Ok(Observation { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings, claims })
     }
 
     fn act(part: &str, me: &mut Part) -> Result<()> {

@@ -25,10 +25,11 @@ const LETTERS: Look = Look { columns: 44, ascii: true, colour: false };
 
 #[test]
 fn a_picture_is_lanes_a_time_axis_and_a_legend() {
-    let trace = Trace::new(vec![
+    let mut trace = Trace::new(vec![
         lane("a", &[(State::Holding, 1000, 1020), (State::Running, 1020, 1040)], &[(1030, "sold")]),
         lane("bb", &[(State::Waiting, 1000, 1020), (State::Holding, 1020, 1030)], &[]),
     ]);
+    trace.lanes[0].spans[1].ready_ns = Some(0);
     let expected = [
         "a  HHHHHHHHHHHHHHHHHHHHrrrrrrrrrr*rrrrrrrrrr",
         "bb ....................HHHHHHHHHH",
@@ -102,4 +103,19 @@ fn who_waits_with_a_lock_in_hand_looks_otherwise_and_words_stand_where_there_is_
     let row = text.lines().next().unwrap();
     assert!(row.starts_with("a bbb") && row.contains("bb A bb") && row.contains("AA*100AA"), "\n{text}");
     assert!(text.contains("A holding A  b waiting with B in hand\n* read"), "\n{text}");
+}
+
+#[test]
+fn ready_has_a_sign_and_what_is_not_known_has_words() {
+    let mut known = lane("a", &[(State::Running, 0, 50), (State::Ready, 50, 100)], &[]);
+    known.spans[0].ready_ns = Some(0);
+    let mut partly = lane("b", &[(State::Running, 0, 100)], &[]);
+    partly.spans[0].ready_ns = Some(40_000_000);
+    let trace = Trace::new(vec![known, partly]);
+    let text = alone(&trace, &LETTERS);
+    assert!(text.starts_with("a rrr") && text.contains("yyy\nb YYY"), "\n{text}");
+    assert!(text.contains("r running  y ready\nY a part of it ready"), "\n{text}");
+    // A span of which nobody has asked.
+    let unknown = alone(&Trace::new(vec![lane("a", &[(State::Running, 0, 50)], &[])]), &LETTERS);
+    assert!(unknown.contains("r running or ready (not known which)"), "\n{unknown}");
 }

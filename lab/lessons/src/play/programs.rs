@@ -1,4 +1,6 @@
-//! The programs that can be played, each by the name of its lesson.
+//! The programs that can be played, each by the name of its lesson, and what was recorded of them.
+
+mod lines;
 
 use super::Step::{
     Acquire, Add, Compute, IfPositive, Lock, Read, Sleep, UnlessPositive, Unlock, Wait, Wake, Write,
@@ -52,6 +54,7 @@ fn counter() -> Play {
         happened: Text { en: "An update is lost: num is 1.", zh: "丢了一次更新：num 是 1。" },
         wrong: program(RACE, &[]),
         right: program(LOCKED, &["lock"]),
+        recorded: lines::counter(),
     }
 }
 
@@ -83,6 +86,7 @@ fn tickets() -> Play {
         happened: Text { en: "The ticket is sold twice.", zh: "同一张票卖了两次。" },
         wrong: program(LOOK, &[]),
         right: program(LOCKED, &["lock"]),
+        recorded: lines::tickets(),
     }
 }
 
@@ -113,6 +117,7 @@ fn deadlock() -> Play {
         happened: Text { en: "Deadlock: nobody can go on.", zh: "死锁：谁也走不下去了。" },
         wrong: program(B_THEN_A),
         right: program(A_THEN_B),
+        recorded: lines::deadlock(),
     }
 }
 
@@ -147,6 +152,7 @@ fn semaphore() -> Play {
         },
         wrong: program(LOOK),
         right: program(ACQUIRE),
+        recorded: lines::semaphore(),
     }
 }
 
@@ -188,6 +194,7 @@ fn event() -> Play {
         },
         wrong: program(LOOK_THEN_SLEEP, TURN, &[]),
         right: program(WAIT, TURN_LOCKED, &["cond"]),
+        recorded: lines::event(),
     }
 }
 
@@ -209,5 +216,6 @@ fn queue() -> Play {
         },
         wrong: program(LOOK_THEN_TAKE),
         right: program(TAKE),
+        recorded: lines::queue(),
     }
 }

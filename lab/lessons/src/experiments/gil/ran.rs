@@ -7,7 +7,7 @@ use nix::sys::time::TimeValLike;
 use super::way::{Way, Who};
 use super::work::COMPUTING;
 use crate::experiments::name;
-use crate::trace::{State, Trace};
+use crate::trace::{Lane, Span, State, Trace};
 use crate::verdict::{Claim, Drawing, Figure, Variant, time};
 
 /// Who got less than this part of the CPUs that it could have used was kept from them by others.
@@ -39,25 +39,30 @@ impl Ran {
         if !self.way.computes() {
             return self.trace.most_at_once(State::Sleeping);
         }
-        if self.way.who().is_python() {
-            // What a thread sees of itself by its own clock has not the edges that a count needs.
+        if self.way.who().is_python() || self.way.is_on_one() {
+            // When a thread has lost its processor it knows only to a step: not the edges that a
+            // count needs.
             return self.computing_on_average();
         }
         let mut computing = self.trace.clone();
         for span in computing.lanes.iter_mut().flat_map(|lane| &mut lane.spans) {
-            let is_computing = span.state == State::Holding || span.what == COMPUTING;
-            span.state = if is_computing { State::Holding } else { State::Done };
+            span.state = if is_computing(span) { State::Holding } else { State::Done };
         }
         computing.most_at_once(State::Holding)
     }
 
-    /// How many computed at one time, on average and rounded.
+    /// How many computed at one time, on average and rounded; one, if anything was computed.
     fn computing_on_average(&self) -> usize {
-        let lanes = self.trace.lanes.iter();
-        let computed: u64 =
-            lanes.map(|lane| lane.total_ns(State::Holding) + lane.total_ns(State::Running)).sum();
+        let spans = self.trace.lanes.iter().flat_map(|lane| &lane.spans).filter(|span| is_computing(span));
+        let computed: u64 = spans.map(|span| span.length_ns() - span.ready_ns.unwrap_or(0)).sum();
         let length = self.trace.length_ns().max(1);
-        usize::try_from((computed + length / 2) / length).unwrap_or(usize::MAX)
+        let rounded = ((computed + length / 2) / length).max(u64::from(computed > 0));
+        usize::try_from(rounded).unwrap_or(usize::MAX)
+    }
+
+    /// How long all together were ready, as far as that is known.
+    pub(super) fn ready_ns(&self) -> u64 {
+        self.trace.lanes.iter().map(Lane::ready_ns).sum()
     }
 
     #[allow(clippy::cast_precision_loss, reason = "a ratio of times of some seconds")]
@@ -71,9 +76,10 @@ impl Ran {
     pub(super) fn was_deprived(&self, could: usize) -> bool {
         let could = match self.way.who() {
             Who::One | Who::Gil => 1,
+            Who::Threads | Who::Processes if self.way.is_on_one() => 1,
             Who::Threads | Who::Processes => could,
             // It computes little until its workers exist.
-            Who::PythonThreads | Who::PythonProcesses => return false,
+            Who::PythonThreads | Who::PythonProcesses | Who::FreePython => return false,
         };
         self.way.computes() && self.cpus() < FAIR * could as f64
     }
@@ -85,17 +91,29 @@ impl Ran {
             Who::Gil => format!("threads {verb} under one lock, handed over when asked and while they wait"),
             who => format!("{} {verb}", who.name()),
         };
+        let place = if self.way.is_on_one() { ", on one processor" } else { "" };
+        let about = format!("{about}{place}");
         let what = if self.way.computes() { "computing at once" } else { "waiting at once" };
         let mut figures = vec![
             ("time", Figure::Time(self.time_ns)),
             ("cpu time", Figure::Time(self.cpu_ns)),
             (what, Figure::count(self.at_once())),
         ];
+        // A Python's thread under the lock does not tell its wait for a processor from that for the
+        // lock.
+        if self.way.computes() && !(self.way.who().is_python() && self.has_lock) {
+            figures.push(("ready", Figure::Time(self.ready_ns())));
+        }
         if let Some(turns) = self.turns {
             figures.push(("turns", Figure::Count(turns)));
         }
         Variant { name: name(self.way), about, trace: self.trace, figures }
     }
+}
+
+fn is_computing(span: &Span) -> bool {
+    matches!(span.state, State::Running | State::Holding)
+        && (span.state == State::Holding || span.what == COMPUTING)
 }
 
 /// Nanoseconds that this process, and every one that it has waited for, spent on a CPU until now.
@@ -124,18 +142,112 @@ pub(super) fn faster(ran: &[Ran], fast: Way, slow: Way, why: &str) -> Option<Cla
     ))
 }
 
-/// The course's two-by-two: computing and waiting, by who does it.
-pub(super) fn table(ran: &[Ran]) -> Drawing {
-    let mut text = format!("{:24}{:>12}{:>12}\n", "", "computing", "waiting");
-    for who in Who::ALL {
-        let cell = |computes| {
-            let found = ran.iter().find(|ran| ran.way.who() == who && ran.way.computes() == computes);
-            found.map_or_else(|| "-".to_owned(), |ran| time(ran.time_ns).replace('\u{b5}', "u"))
+/// The course's table: on one processor and on several, computing and waiting, by who does it. A
+/// row that is `missing` says so.
+pub(super) fn table(ran: &[Ran], missing: &[Who]) -> Drawing {
+    let mut text = format!("{:26}{:>12}{:>12}\n", "", "computing", "waiting");
+    for (title, on_one) in [("one processor", true), ("all processors", false)] {
+        let of = |who, computes| {
+            ran.iter().find(|ran| {
+                ran.way.who() == who && ran.way.computes() == computes && ran.way.is_on_one() == on_one
+            })
         };
-        let (computing, waiting) = (cell(true), cell(false));
-        if computing != "-" || waiting != "-" {
-            text.push_str(&format!("{:24}{computing:>12}{waiting:>12}\n", who.name()));
+        let mut rows = String::new();
+        for who in Who::ALL {
+            let cell = |computes| {
+                of(who, computes)
+                    .map_or_else(|| "-".to_owned(), |ran| time(ran.time_ns).replace('\u{b5}', "u"))
+            };
+            let (computing, waiting) = (cell(true), cell(false));
+            if computing != "-" || waiting != "-" {
+                rows.push_str(&format!("  {:24}{computing:>12}{waiting:>12}\n", who.name()));
+            } else if missing.contains(&who) && !on_one {
+                rows.push_str(&format!("  {:24}{:>12}\n", who.name(), "not found"));
+            }
+        }
+        for (name, processes, threads) in [
+            ("faster", Who::Processes, Who::Gil),
+            ("faster in python", Who::PythonProcesses, Who::PythonThreads),
+        ] {
+            let better = |computes| match (of(processes, computes), of(threads, computes)) {
+                (Some(processes), Some(threads)) => better(processes.time_ns, threads.time_ns),
+                _ => "-",
+            };
+            let (computing, waiting) = (better(true), better(false));
+            if computing != "-" || waiting != "-" {
+                rows.push_str(&format!("  {name:24}{computing:>12}{waiting:>12}\n"));
+            }
+        }
+        if !rows.is_empty() {
+            text.push_str(&format!("{title}\n{rows}"));
         }
     }
     Drawing { title: "Time until all have done it".to_owned(), text, svg: None }
+}
+
+/// Which of two is faster; nobody, if they differ by less than a tenth.
+fn better(processes_ns: u64, threads_ns: u64) -> &'static str {
+    if is_alike(processes_ns, threads_ns) {
+        "equal"
+    } else if processes_ns < threads_ns {
+        "processes"
+    } else {
+        "threads"
+    }
+}
+
+/// Whether two times differ by less than a tenth.
+fn is_alike(one_ns: u64, other_ns: u64) -> bool {
+    one_ns.abs_diff(other_ns) < one_ns.max(other_ns) / 10
+}
+
+/// Where both were done on one processor: that processes gain nothing there over threads.
+pub(super) fn gains_nothing(ran: &[Ran], processes: Way, threads: Way, why: &str) -> Option<Claim> {
+    let (processes_ns, threads_ns) = (find(ran, processes)?.time_ns, find(ran, threads)?.time_ns);
+    Some(Claim::new(
+        processes_ns > threads_ns || is_alike(processes_ns, threads_ns),
+        format!("{} is not faster than {}", name(processes), name(threads)),
+        format!("{} against {}", time(processes_ns), time(threads_ns)),
+        why,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ran(way: Way, time_ns: u64) -> Ran {
+        Ran { time_ns, ..Ran::new(way, Trace::default(), None) }
+    }
+
+    #[test]
+    fn the_table_has_the_four_cases_says_who_is_faster_and_what_is_not_found() {
+        let all = [
+            ran(Way::ComputeGilOnOne, 100_000_000),
+            ran(Way::ComputeProcessesOnOne, 105_000_000),
+            ran(Way::WaitGilOnOne, 10_000_000),
+            ran(Way::WaitProcessesOnOne, 80_000_000),
+            ran(Way::ComputeGil, 100_000_000),
+            ran(Way::ComputeProcesses, 50_000_000),
+        ];
+        let text = table(&all, &[Who::FreePython]).text;
+        let (one, several) = text.split_once("all processors").unwrap();
+        let faster = |part: &str| {
+            let line = part.lines().find(|line| line.trim().starts_with("faster")).unwrap();
+            line.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(faster(one), ["equal", "threads"], "{text}");
+        assert_eq!(faster(several), ["processes", "-"], "{text}");
+        assert!(several.contains("free python's threads") && several.contains("not found"), "{text}");
+        assert!(!one.contains("not found") && !text.contains("python's processes"), "{text}");
+    }
+
+    #[test]
+    fn processes_that_are_faster_on_one_processor_are_not_what_was_expected() {
+        let claim = |processes_ns| {
+            let all = [ran(Way::ComputeProcessesOnOne, processes_ns), ran(Way::ComputeGilOnOne, 100)];
+            gains_nothing(&all, Way::ComputeProcessesOnOne, Way::ComputeGilOnOne, "").unwrap().holds
+        };
+        assert_eq!([claim(50), claim(95), claim(200)], [false, true, true]);
+    }
 }

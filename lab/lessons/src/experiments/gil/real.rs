@@ -45,6 +45,16 @@ pub(super) fn exists(python: &str) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
+/// A Python whose threads do without the lock (PEP 703): the first of these that is one.
+pub(super) fn free<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const HAS_NO_LOCK: &str = "import sys; sys.exit(getattr(sys, '_is_gil_enabled', lambda: True)())";
+    names.into_iter().find(|python| {
+        let mut command = Command::new(python);
+        command.args(["-c", HAS_NO_LOCK]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    })
+}
+
 /// Has `count` workers of a Python do it, as `threads` or `processes`.
 ///
 /// # Errors
@@ -79,17 +89,20 @@ pub(super) fn run(python: &str, way: Way, how: &str, count: usize, share: Work) 
     Ok(Ran { time_ns, has_lock, ..Ran::new(way, Trace::new(lanes), None) })
 }
 
-/// The turns of one worker, and between them its waits: for the lock where there is one, and for a
-/// processor.
+/// The turns of one worker, and between them its waits: for the lock and a processor where there is
+/// a lock, and else for a processor alone, since it computes and waits for nothing.
 fn computing(turns: &[(u64, u64)], has_lock: bool) -> Vec<Span> {
-    let state = if has_lock { State::Holding } else { State::Running };
+    let (state, pause) =
+        if has_lock { (State::Holding, State::Waiting) } else { (State::Running, State::Ready) };
     let mut spans: Vec<Span> = Vec::new();
     for (begin_ns, end_ns) in turns {
         if let Some(before) = spans.last().map(|span| span.end_ns).filter(|before| before < begin_ns) {
-            spans.push(Span::new(State::Waiting, "", before, *begin_ns));
+            spans.push(Span::new(pause, "", before, *begin_ns));
         }
         if begin_ns < end_ns {
-            spans.push(Span::new(state, if has_lock { "" } else { COMPUTING }, *begin_ns, *end_ns));
+            let what = if has_lock { "" } else { COMPUTING };
+            // It has looked often: what it was ready for longer than a moment is told apart.
+            spans.push(Span { ready_ns: Some(0), ..Span::new(state, what, *begin_ns, *end_ns) });
         }
     }
     spans

@@ -8,6 +8,7 @@ use num_bigint::BigUint;
 use serde::{Deserialize, Serialize};
 
 use super::lock::InterpreterLock;
+use crate::part::Part;
 use crate::trace::{Recorder, State};
 
 /// What the lanes call the work, so that nothing else is taken for it.
@@ -25,23 +26,51 @@ pub(super) enum Work {
     Wait(Duration),
 }
 
+/// Who works: a thread or a process, which shows what it does.
+pub(super) trait Worker {
+    /// From now on it is in `state`, with `what`.
+    fn enter(&mut self, state: State, what: &'static str);
+    /// It still computes.
+    fn look(&mut self);
+}
+
+impl Worker for Recorder {
+    fn enter(&mut self, state: State, what: &'static str) {
+        self.enter_with(state, what);
+    }
+
+    fn look(&mut self) {
+        Self::look(self);
+    }
+}
+
+impl Worker for Part {
+    fn enter(&mut self, state: State, what: &'static str) {
+        self.enter_with(state, what);
+    }
+
+    fn look(&mut self) {
+        Self::look(self);
+    }
+}
+
 impl Work {
-    /// As it is, with the computing or sleeping told to `enter`.
+    /// As it is.
     ///
     /// # Errors
     /// If the product is wrong.
-    pub(super) fn plainly(self, mut enter: impl FnMut(State, &'static str)) -> Result<()> {
+    pub(super) fn plainly(self, me: &mut impl Worker) -> Result<()> {
         match self {
             Self::Compute(n) => {
-                enter(State::Running, COMPUTING);
-                let product = product(n, || ());
-                enter(State::Running, "");
+                me.enter(State::Running, COMPUTING);
+                let product = product(n, || me.look());
+                me.enter(State::Running, "");
                 check(n, remainder(&product))
             }
             Self::Wait(time) => {
-                enter(State::Sleeping, "");
+                me.enter(State::Sleeping, "");
                 thread::sleep(time);
-                enter(State::Running, "");
+                me.enter(State::Running, "");
                 Ok(())
             }
         }
@@ -59,6 +88,7 @@ impl Work {
         match self {
             Self::Compute(n) => {
                 let product = product(n, || {
+                    me.look();
                     if turn.is_asked() {
                         // Recorded as given back before it is: what overlaps in the recording has
                         // overlapped.

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(1);
 
 /// What /proc calls the state of a zombie.
-const ZOMBIE: char = 'Z';
+pub(super) const ZOMBIE: char = 'Z';
 
 /// A process whose main thread works for so long and ends, or joins its other thread before.
 pub(super) fn main_ends(works: Duration, joins: bool) -> Result<Scene> {
@@ -111,10 +111,10 @@ pub(super) fn zombie(delay: Duration) -> Result<Scene> {
 
 /// While this lives, who loses his parent becomes a child of the lab instead of process 1, which in
 /// a container may not reap.
-struct Adopter(());
+pub(super) struct Adopter(());
 
 impl Adopter {
-    fn begin() -> Result<Self> {
+    pub(super) fn begin() -> Result<Self> {
         set_child_subreaper(true).context("cannot adopt orphans")?;
         Ok(Self(()))
     }
@@ -176,12 +176,12 @@ fn who(pid: i32, lab: i32) -> &'static str {
     if pid == lab { "the lab" } else { "not the lab" }
 }
 
-fn gone(is_left: bool) -> &'static str {
+pub(super) fn gone(is_left: bool) -> &'static str {
     if is_left { "something is left of it" } else { "nothing is left of it" }
 }
 
 /// Takes the status of a child that has ended.
-fn reap(pid: i32) -> Result<WaitStatus> {
+pub(super) fn reap(pid: i32) -> Result<WaitStatus> {
     wait_until("the orphan is reaped", || match waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG)) {
         Ok(WaitStatus::StillAlive) => None,
         other => Some(other.context("cannot reap an orphan")),
@@ -189,11 +189,11 @@ fn reap(pid: i32) -> Result<WaitStatus> {
 }
 
 /// The state letter of a process or thread; `None` if there is none.
-fn state(pid: i32) -> Option<char> {
+pub(super) fn state(pid: i32) -> Option<char> {
     Process::new(pid).and_then(|process| process.stat()).ok().map(|stat| stat.state)
 }
 
-fn is_zombie(pid: i32) -> bool {
+pub(super) fn is_zombie(pid: i32) -> bool {
     state(pid) == Some(ZOMBIE)
 }
 
@@ -201,7 +201,7 @@ fn parent(pid: i32) -> Option<i32> {
     Process::new(pid).and_then(|process| process.stat()).ok().map(|stat| stat.ppid)
 }
 
-fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> Result<T> {
+pub(super) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> Result<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(seen) = look() {

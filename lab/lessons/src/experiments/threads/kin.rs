@@ -1,6 +1,8 @@
 //! The processes of this experiment, from inside.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{self, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
@@ -10,9 +12,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 use harness::leash;
 use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
 use nix::unistd::{getpid, getppid, gettid};
 use serde::{Deserialize, Serialize};
 
+use super::request::WRITTEN;
 use super::{AFTER, MONEY, Threads};
 use crate::Experiment;
 use crate::part::{Line, Part};
@@ -35,6 +39,14 @@ pub(super) enum Kin {
     Parent,
     /// Is left alone by its parent, and lives until the lab hangs up or ends.
     Orphan,
+    /// Starts a `DaemonChild`, works for so long, and ends.
+    DaemonParent { works: Duration },
+    /// Gets SIGTERM when its parent ends.
+    DaemonChild,
+    /// Has a file, which it removes at its end; when it is told, it works for so long and ends.
+    Careful { file: PathBuf, works: Duration },
+    /// Writes a log, which takes so long.
+    Writer { delay: Duration },
 }
 
 /// What a process says.
@@ -83,8 +95,17 @@ impl Kin {
             Self::Isolated { changes, delay } => isolated(changes, delay, me),
             Self::Main { works, joins } => main(works, joins, me),
             Self::ShortLived => Ok(()),
-            Self::Parent => parent(me),
-            Self::Orphan => orphan(me),
+            Self::Parent => parent(&Self::Orphan, FOR_EVER, me),
+            Self::Orphan => lives_on(None, me),
+            Self::DaemonParent { works } => parent(&Self::DaemonChild, works, me),
+            Self::DaemonChild => lives_on(Some(Signal::SIGTERM), me),
+            Self::Careful { file, works } => careful(&file, works, me),
+            Self::Writer { delay } => {
+                me.enter_with(State::Sleeping, "writes the log");
+                thread::sleep(delay);
+                me.mark(WRITTEN);
+                Ok(())
+            }
         }
     }
 }
@@ -129,8 +150,8 @@ fn main(works: Duration, joins: bool, me: &mut Part) -> Result<()> {
     Ok(())
 }
 
-fn parent(me: &mut Part) -> Result<()> {
-    let part = serde_json::to_string(&Kin::Orphan)?;
+fn parent(of: &Kin, works: Duration, me: &mut Part) -> Result<()> {
+    let part = serde_json::to_string(of)?;
     let arguments = ["act", "--dies-with", &getpid().to_string(), Threads::NAME, &part];
     let mut command = leash::this_program(&arguments);
     // Its stdin is this process's own: the lab holds the other end, so the child ends at the latest
@@ -149,13 +170,26 @@ fn parent(me: &mut Part) -> Result<()> {
     }
     me.tell(&Word::ChildLives(child.id().cast_signed(), started_ns))?;
     me.enter_with(State::Sleeping, "work");
-    thread::sleep(FOR_EVER);
+    thread::sleep(works);
     Ok(())
 }
 
-fn orphan(me: &mut Part) -> Result<()> {
-    // It is to live on when its parent dies.
-    set_pdeathsig(None).context("cannot take the leash off")?;
+fn careful(file: &Path, works: Duration, me: &mut Part) -> Result<()> {
+    fs::write(file, "in use").context("cannot make a file")?;
+    me.enter_with(State::Blocked, "until it is told");
+    me.tell(&Word::Ready)?;
+    ensure!(me.hear::<GoOn>()?.is_some(), "the lab has left");
+    me.enter_with(State::Sleeping, "work");
+    thread::sleep(works);
+    me.enter(State::Running);
+    fs::remove_file(file).context("cannot remove a file")?;
+    me.mark("cleans up");
+    Ok(())
+}
+
+/// Lives until the lab hangs up, or its parent ends if it then gets a `signal`.
+fn lives_on(signal: Option<Signal>, me: &mut Part) -> Result<()> {
+    set_pdeathsig(signal).context("cannot take the leash off")?;
     me.tell(&Word::Ready)?;
     while me.hear::<GoOn>()?.is_some() {}
     // Nobody reads any more what it would say at a usual end.
