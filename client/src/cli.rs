@@ -11,12 +11,22 @@ use crate::pipe::PipeOptions;
 use crate::talk::TalkOptions;
 use crate::{hold, load, merge, pipe, talk};
 
+/// Commands that a shell takes as they are.
+const EXAMPLES: &str = "\
+Examples:
+  client --message 'good morning' --count 3  # to 127.0.0.1:8080
+  client pipe < book.txt > BOOK.txt  # gigabytes too, in constant memory
+  client load --connections 100 --duration 2s --hdr here.hlog  # every byte is checked
+  client load --rate 2000 --size 1KiB --duration 1s  # what users of a busy service feel
+  client merge here.hlog  # the logs of many clients make one result
+  client hold --connections 100 --duration 1s  # many that are silent";
+
 /// The repeating client: sends bytes to a server and checks that they come back with a-z turned to
 /// A-Z.
 ///
 /// Without a command it talks: `client 127.0.0.1:8080` is `client talk 127.0.0.1:8080`.
 #[derive(Debug, Parser)]
-#[command(name = "client", version, args_conflicts_with_subcommands = true)]
+#[command(name = "client", version, after_long_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

@@ -5,7 +5,7 @@ use serving::ServerOptions;
 
 /// Serves every client in a process of its own: what it sends comes back upper-cased.
 #[derive(Debug, Parser)]
-#[command(name = "server-fork", version, about)]
+#[command(name = "server-fork", version, about, after_long_help = serving::examples!("server-fork"))]
 pub struct Options {
     /// What every server can be told.
     #[command(flatten)]

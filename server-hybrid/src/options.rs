@@ -5,7 +5,7 @@ use serving::ServerOptions;
 
 /// Serves all clients in event loops of many processes: what they send comes back upper-cased.
 #[derive(Debug, Parser)]
-#[command(name = "server-hybrid", version, about)]
+#[command(name = "server-hybrid", version, about, after_long_help = serving::examples!("server-hybrid"))]
 pub struct Options {
     /// What every server can be told.
     #[command(flatten)]

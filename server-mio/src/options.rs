@@ -5,7 +5,7 @@ use serving::ServerOptions;
 
 /// Serves all clients in one event loop: what it sends comes back upper-cased.
 #[derive(Debug, Parser)]
-#[command(name = "server-mio", version, about)]
+#[command(name = "server-mio", version, about, after_long_help = serving::examples!("server-mio"))]
 pub struct Options {
     /// What every server can be told.
     #[command(flatten)]

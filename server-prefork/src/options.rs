@@ -5,7 +5,7 @@ use serving::ServerOptions;
 
 /// Serves each client in one of a fixed pool of processes: what it sends comes back upper-cased.
 #[derive(Debug, Parser)]
-#[command(name = "server-prefork", version, about)]
+#[command(name = "server-prefork", version, about, after_long_help = serving::examples!("server-prefork"))]
 pub struct Options {
     /// What every server can be told.
     #[command(flatten)]

@@ -5,7 +5,7 @@ use serving::ServerOptions;
 
 /// Serves every client in a task of its own: what it sends comes back upper-cased.
 #[derive(Debug, Parser)]
-#[command(name = "server-tokio", version, about)]
+#[command(name = "server-tokio", version, about, after_long_help = serving::examples!("server-tokio"))]
 pub struct Options {
     /// What every server can be told.
     #[command(flatten)]

@@ -13,6 +13,7 @@ pub mod exit;
 pub mod limit;
 pub mod listen;
 pub mod logging;
+mod manager;
 pub mod options;
 pub mod pause;
 pub mod process;

@@ -1,18 +1,14 @@
 //! The listening socket, and the words that tell others about it.
 
-use std::ffi::OsStr;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
 
 use anyhow::{Context, Result, ensure};
 use listenfd::ListenFd;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::{ServerOptions, silence};
+use crate::{ServerOptions, manager, silence};
 
 /// Opens the listening socket, non-blocking: one that a service manager hands over, or a new one on
 /// `--listen`.
@@ -99,7 +95,7 @@ pub fn announce(listener: &impl AsFd) -> Result<()> {
     // Nobody may be reading: `println` would panic then, and the server serves all the same.
     let mut stdout = io::stdout();
     let _ = writeln!(stdout, "listening on {address}").and_then(|()| stdout.flush());
-    notify("READY=1");
+    manager::notify("READY=1");
     log::debug!("listening on {address}, no-delay {}", listener.tcp_nodelay().unwrap_or(false));
     Ok(())
 }
@@ -107,29 +103,5 @@ pub fn announce(listener: &impl AsFd) -> Result<()> {
 /// Says `STOPPING=1` to the service manager, if there is one.
 pub fn announce_stopping() {
     log::info!("stopping: finishing the open conversations");
-    notify("STOPPING=1");
-}
-
-/// Tells the service manager that the environment names (sd_notify(3)), if it names one. Never
-/// waits for it.
-fn notify(state: &str) {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()) else { return };
-    match send_to_manager(&path, state) {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => {
-            log::warn!("cannot tell the service manager {state}: it reads nothing");
-        }
-        Err(error) => log::warn!("cannot tell the service manager {state}: {error}"),
-        Ok(()) => {}
-    }
-}
-
-fn send_to_manager(path: &OsStr, state: &str) -> io::Result<()> {
-    let manager = match path.as_bytes() {
-        [b'@', name @ ..] => UnixAddress::from_abstract_name(name)?,
-        _ => UnixAddress::from_pathname(path)?,
-    };
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
-    socket.send_to_addr(state.as_bytes(), &manager)?;
-    Ok(())
+    manager::notify("STOPPING=1");
 }

@@ -2,10 +2,11 @@
 
 use std::env;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::Resettable;
-use clap::{Args, ColorChoice, Parser};
+use clap::{Args, ColorChoice, Command, Parser};
 
 use crate::logging::LogOptions;
 use crate::terminal;
@@ -57,11 +58,47 @@ pub struct ServerOptions {
     pub log: LogOptions,
 }
 
+/// What the long help of a server ends with: commands that a shell takes as they are.
+#[macro_export]
+macro_rules! examples {
+    ($server:literal) => {
+        concat!(
+            "Examples:\n  ",
+            $server,
+            "  # on 127.0.0.1:8080, until Ctrl-C\n  ",
+            $server,
+            " --listen '[::]:0' -v  # for all the world, on a free port, which it tells\n  ",
+            $server,
+            " --idle-timeout 5m --drain-timeout 30s 2>> server.log\n  ",
+            "env SHOUT_LISTEN=127.0.0.1:8081 ",
+            $server,
+            "  # each option is a variable too"
+        )
+    };
+}
+
+/// The same command for a program that is installed under another name, which its examples then
+/// say.
+pub fn renamed(command: Command, name: &str) -> Command {
+    let Some(examples) = command.get_after_long_help().map(ToString::to_string) else { return command };
+    let own = command.get_name().to_owned();
+    // A name at a word's beginning that is followed by a word: not the one in a file's name.
+    let lines = examples.lines().map(|line| line.replacen(&format!(" {own} "), &format!(" {name} "), 1));
+    command.after_long_help(lines.collect::<Vec<_>>().join("\n"))
+}
+
 /// Reads the command line and the environment of a program. A variable that is empty counts as one
 /// that is not set.
 pub fn parse<T: Parser>() -> T {
     let is_empty = |name: &std::ffi::OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
-    let mut command = T::command().mut_args(|arg| match arg.get_env() {
+    let called = env::args_os().next().map(PathBuf::from);
+    let called = called.as_deref().and_then(|path| path.file_name()?.to_str());
+    let command = T::command();
+    let command = match called {
+        Some(called) => renamed(command, called),
+        None => command,
+    };
+    let mut command = command.mut_args(|arg| match arg.get_env() {
         Some(name) if is_empty(name) => arg.env(Resettable::Reset),
         _ => arg,
     });

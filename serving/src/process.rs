@@ -7,6 +7,7 @@ use std::ffi::CStr;
 use std::fs;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -24,10 +25,14 @@ pub const FAILED: i32 = 1;
 
 /// What a child leaves to its parent. Ctrl-C reaches the whole process group: the parent decides
 /// what it means.
-const PARENTS_SIGNALS: [Signal; 4] = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD];
+const PARENTS_SIGNALS: [Signal; 5] =
+    [Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGALRM, Signal::SIGCHLD];
 
 /// The longest name that the kernel keeps for a process, in bytes (PR_SET_NAME, prctl(2)).
 const NAME_BYTES: usize = 15;
+
+/// Whether this process makes children of its own.
+static FORKS: AtomicBool = AtomicBool::new(false);
 
 /// Which of the two processes the caller is in after a [`fork`].
 #[derive(Debug)]
@@ -46,6 +51,7 @@ pub enum Forked {
 pub fn require_one_thread() -> Result<()> {
     let threads = fs::read_dir("/proc/self/task").context("cannot count this process's threads")?.count();
     ensure!(threads == 1, "a process with {threads} threads cannot fork safely");
+    FORKS.store(true, Ordering::Relaxed);
     Ok(())
 }
 
@@ -194,6 +200,14 @@ pub fn reap() -> Option<(Pid, Outcome)> {
         }
         // None has ended, or there is none.
         Ok(_) | Err(_) => None,
+    }
+}
+
+/// In a process that makes no children: collects those that it was given. The first process of a
+/// container is the parent of all whose own parent has ended.
+pub(crate) fn reap_strangers() {
+    if !FORKS.load(Ordering::Relaxed) {
+        while reap().is_some() {}
     }
 }
 

@@ -12,11 +12,11 @@ use std::time::Instant;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
-use crate::Tally;
+use crate::{Tally, manager, process};
 
 /// The signals that stop a server.
 pub const STOP_SIGNALS: [i32; 3] = [SIGTERM, SIGINT, SIGHUP];
@@ -38,18 +38,21 @@ impl Signals {
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         write.set_nonblocking(true)?;
-        let watched = STOP_SIGNALS.into_iter().chain([SIGUSR1, SIGCHLD]);
-        Ok(Self { delivery: SignalDelivery::with_pipe(read, write, SignalOnly, watched)?, stops: 0 })
+        let watched = STOP_SIGNALS.into_iter().chain([SIGUSR1, SIGALRM, SIGCHLD]);
+        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, watched)?;
+        manager::tell_changes();
+        Ok(Self { delivery, stops: 0 })
     }
 
     /// Takes what has arrived since the last call, and says whether the server is to stop; never
-    /// waits. The status line, for SIGUSR1, is logged here. SIGCHLD only wakes: look for the
-    /// children afterwards, not before.
+    /// waits. The status line is logged here, for SIGUSR1, and told to a service manager. SIGCHLD
+    /// only wakes a server that makes children: look for them afterwards, not before.
     pub fn ask_to_stop(&mut self, tally: &Tally) -> bool {
         for signal in self.delivery.pending() {
             match signal {
                 SIGUSR1 => tally.log(),
-                SIGCHLD => {}
+                SIGALRM => manager::tell_status(tally),
+                SIGCHLD => process::reap_strangers(),
                 _ => self.stops = self.stops.saturating_add(1),
             }
         }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use common::Turn;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use signal_hook::consts::SIGUSR1;
+use signal_hook::consts::{SIGALRM, SIGUSR1};
 use socket2::SockRef;
 
 use crate::signals::STOP_SIGNALS;
@@ -203,7 +203,7 @@ impl Drop for Current<'_> {
 /// # Errors
 /// If a handler cannot be installed.
 pub fn wake_on_signals() -> io::Result<()> {
-    for signal in STOP_SIGNALS.into_iter().chain([SIGUSR1]) {
+    for signal in STOP_SIGNALS.into_iter().chain([SIGUSR1, SIGALRM]) {
         // SAFETY: the action only touches atomics and calls fcntl, which is async-signal-safe.
         unsafe { signal_hook::low_level::register(signal, wake) }?;
     }

@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 use std::{fmt, io};
 
+use crate::manager;
 use crate::tcp::Info;
 
 /// How one conversation ended.
@@ -40,6 +41,7 @@ impl Tally {
     /// Counts a new conversation.
     pub fn accept(&mut self) {
         self.accepted += 1;
+        manager::changed();
     }
 
     /// Counts the end of a conversation; call it when its socket is closed, not before.
@@ -53,6 +55,7 @@ impl Tally {
             Outcome::Failed => self.failed += 1,
             Outcome::TimedOut => self.timed_out += 1,
         }
+        manager::changed();
     }
 
     /// Counts all that is still open as failed: the drain timeout has passed, and they are cut.

@@ -16,6 +16,7 @@
 
 pub mod client;
 pub mod launch;
+pub mod load;
 pub mod log;
 pub mod model;
 pub mod processes;
@@ -26,10 +27,11 @@ pub mod wait;
 
 pub use client::{Client, shouted};
 pub use launch::Launch;
+pub use load::Load;
 pub use model::{Kind, Model};
 pub use random::Random;
 pub use server::{Exit, Server, Tally};
-pub use skip::skip;
+pub use skip::{skip, skip_without};
 pub use wait::{DEADLINE, eventually, uninterrupted};
 
 pub use nix::sys::signal::Signal;

@@ -4,6 +4,7 @@
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tests::{Client, DEADLINE, Launch, Model, promises};
@@ -13,6 +14,7 @@ promises!(
     a_socket_that_is_meant_for_another_process_is_left_alone,
     something_else_than_a_listening_socket_is_refused,
     the_manager_is_told_when_clients_can_connect_and_when_the_server_stops,
+    the_manager_is_told_the_tally_once_a_second_and_only_when_it_has_changed,
     a_manager_that_is_not_there_harms_nobody,
     a_manager_that_does_not_listen_holds_nobody_up,
     a_second_socket_that_is_handed_over_is_refused,
@@ -78,6 +80,11 @@ fn manager() -> (UnixDatagram, String, TempDir) {
     (socket, path.to_str().expect("the path is text").to_owned(), directory)
 }
 
+/// The next datagram about the server's state, whatever is told of its tally meanwhile.
+fn told_state(manager: &UnixDatagram) -> String {
+    std::iter::repeat_with(|| told(manager)).find(|words| !words.starts_with("STATUS=")).expect("it goes on")
+}
+
 /// The next datagram.
 fn told(manager: &UnixDatagram) -> String {
     let mut bytes = [0; 4096];
@@ -89,18 +96,48 @@ fn told(manager: &UnixDatagram) -> String {
 fn the_manager_is_told_when_clients_can_connect_and_when_the_server_stops(model: Model) {
     let (manager, path, _directory) = manager();
     let server = Launch::of(model).variable("NOTIFY_SOCKET", &path).start();
-    assert_eq!(told(&manager).trim(), "READY=1");
+    assert_eq!(told(&manager), "READY=1");
     // Held open, so that it can be seen that the word of stopping does not wait for the end of the
     // last conversation.
     let client = Client::connect_small(server.address());
     client.send(&[b'x'; 300_000]);
     client.wait_arrived();
     server.begin_stop();
-    assert_eq!(told(&manager).trim(), "STOPPING=1");
+    assert_eq!(told_state(&manager), "STOPPING=1");
     assert_eq!(client.receive_to_end().len(), 300_000);
     server.stopped();
     manager.set_nonblocking(true).expect("it can be looked at without waiting");
-    assert!(manager.recv(&mut [0; 10]).is_err(), "told more than that");
+    let mut bytes = [0; 100];
+    while let Ok(count) = manager.recv(&mut bytes) {
+        assert!(bytes[..count].starts_with(b"STATUS="), "told more than that");
+    }
+}
+
+fn the_manager_is_told_the_tally_once_a_second_and_only_when_it_has_changed(model: Model) {
+    let (manager, path, _directory) = manager();
+    let server = Launch::of(model).variable("NOTIFY_SOCKET", &path).start();
+    assert_eq!(told(&manager), "READY=1");
+    let begin = Instant::now();
+    for _ in 0..20 {
+        let client = Client::connect(server.address());
+        client.ask(b"hello");
+        client.finish();
+    }
+    // While a conversation goes on, also where it is the only one that is looked at.
+    let client = Client::connect(server.address());
+    client.ask(b"hello");
+    let mut count = 0;
+    let mut tallies = std::iter::repeat_with(|| told(&manager)).inspect(|_| count += 1);
+    let last = tallies.find(|words| words.starts_with("STATUS=open=1 accepted=21 completed=20 "));
+    drop(tallies);
+    assert!(last.is_some_and(|words| words.ends_with(" failed=0 timed_out=0")));
+    assert!(Instant::now() >= begin + count * Duration::from_millis(900), "{count} times");
+    // Nothing changes, and nothing is told.
+    manager.set_read_timeout(Some(Duration::from_millis(1_200))).expect("a deadline can be set");
+    let silence = tests::uninterrupted(|| manager.recv(&mut [0; 100]));
+    assert!(silence.is_err(), "told again what was told");
+    client.finish();
+    server.stop();
 }
 
 fn a_manager_that_is_not_there_harms_nobody(model: Model) {

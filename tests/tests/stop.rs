@@ -374,27 +374,21 @@ fn a_server_that_has_ended_has_left_its_port(model: Model) {
     }
 }
 
-/// What must be here for a peer at a distance: a name space of the network, and a device that
-/// delays packets.
-fn distance_is_missing() -> Option<&'static str> {
-    let succeeds = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output();
-        output.is_ok_and(|output| output.status.success())
-    };
-    let needed = [
-        ("unshare", &["-n", "true"][..], "no network namespace can be made"),
-        ("python3", &["--version"], "there is no python3"),
-        ("ip", &["-V"], "there is no ip (iproute2)"),
-        ("test", &["-w", "/dev/net/tun"], "/dev/net/tun cannot be opened"),
-    ];
-    needed.iter().find(|(program, arguments, _)| !succeeds(program, arguments)).map(|(.., missing)| *missing)
+/// Whether something is missing for a peer at a distance: a name space of the network, and a device
+/// that delays packets.
+fn distance_is_missing() -> bool {
+    tests::skip_without(&[
+        (&["unshare", "-n", "true"], "no network namespace can be made"),
+        (&["python3", "--version"], "there is no python3"),
+        (&["ip", "-V"], "there is no ip (iproute2)"),
+        (&["test", "-w", "/dev/net/tun"], "/dev/net/tun cannot be opened"),
+    ])
 }
 
 /// It is as slow as one that is cut off here (see
 /// [`a_client_that_pauses_for_less_than_a_moment_is_not_cut_off`]).
 fn a_client_that_is_far_away_has_more_time_to_pause(model: Model) {
-    if let Some(missing) = distance_is_missing() {
-        tests::skip(missing);
+    if distance_is_missing() {
         return;
     }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/programs/far.py");

@@ -13,11 +13,20 @@ use compare::choose::{self, ChooseOptions};
 use compare::options::CompareOptions;
 use harness::{leash, serve};
 
+/// Commands that a shell takes as they are.
+const EXAMPLES: &str = "\
+Examples:
+  lab compare --models mio,thread --scenarios churn --time 5s --json churn.json
+  lab report churn.json --report churn.html  # kept results, with charts
+  lab list  # the experiments of the course
+  lab run deadlock --report deadlock.html  # a page that replays what happened
+  lab million --plan  # what a million conversations would take here";
+
 /// Runs every server under the same load and shows what each model costs.
 ///
 /// Without a command: `lab compare`, with its defaults.
 #[derive(Debug, Parser)]
-#[command(name = "lab", version, about)]
+#[command(name = "lab", version, about, after_long_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
