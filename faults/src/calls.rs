@@ -223,7 +223,7 @@ fn each<T: Sync, R: Send>(
                     let Some(item) = items.get(index) else { break };
                     match work(item) {
                         Ok(result) => {
-                            results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result))
+                            results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
                         }
                         Err(error) => *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
                     }

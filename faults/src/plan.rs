@@ -34,7 +34,9 @@ pub fn rows(subject: &Subject, wanted: &Wanted, profile: impl Fn(&str) -> Profil
             for &phase in &wanted.phases {
                 let reached = |nth: u32| nth <= profile.most(phase, call.name) || wanted.unreached;
                 for &nth in wanted.nths.iter().filter(|&&nth| reached(nth)) {
-                    for &ever in wanted.spans.iter().filter(|&&ever| !(ever && meaning == Meaning::Again)) {
+                    // Nothing interrupts for ever, and no pipe or eventfd is wrong for ever.
+                    let is_momentary = meaning == Meaning::Again || call.name == "read";
+                    for &ever in wanted.spans.iter().filter(|&&ever| !(ever && is_momentary)) {
                         rows.push(Row {
                             server: subject.name.clone(),
                             call: call.name,

@@ -91,7 +91,7 @@ impl Profile {
             };
             match phase {
                 None if call == "prctl" && arguments.starts_with("PR_SET_PDEATHSIG") => {
-                    phase = Some(Phase::Start)
+                    phase = Some(Phase::Start);
                 }
                 None => *profile.before.entry(call.to_owned()).or_default() += 1,
                 Some(now) => *counts.entry((now, thread, call)).or_default() += 1,

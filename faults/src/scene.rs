@@ -28,6 +28,10 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client waits where it must be served.
 const PATIENCE: Duration = Duration::from_secs(4);
 
+/// How long it waits where a worker may have died again and again: its successor comes after five
+/// seconds at the most.
+const BACK_OFF: Duration = Duration::from_secs(9);
+
 /// How long it waits where nobody promises anything, because calls fail for ever.
 const LITTLE_PATIENCE: Duration = Duration::from_millis(250);
 
@@ -144,6 +148,9 @@ pub fn play(row: &Row, subject: &Subject, before: u32, folder: &Path) -> Result<
     let mut server = Server::start(subject, &options(row.call), &traced)?;
     let mut seen = Observation::default();
     let played = act(row, subject, &mut server, &log, &mut injected, &mut seen);
+    if server.ended().is_some() {
+        server.wait_log();
+    }
     seen.injected = injected.count();
     server.processes();
     seen.log_lines = server.log_lines();
@@ -192,10 +199,11 @@ fn act(
         seen.ended_early = server.ended();
         if let Some(tracer) = tracer.take() {
             tracer.detach()?;
-            let waiter = waiter.as_mut().filter(|(sent, _)| *sent == Said::Served);
-            let waited = waiter.map(|(_, client)| client.receive());
+            let waited = waiter.take().filter(|(sent, _)| *sent == Said::Served);
+            // Gone before the next one comes: some serve one at a time.
+            let waited = waited.map(|(_, mut client)| client.receive());
             waited.into_iter().for_each(|said| note_afterwards(said, seen));
-            afterwards(address, &mut cast, seen);
+            afterwards(address, &mut cast, subject, seen);
         }
     }
     seen.ended_early = seen.ended_early.or(server.ended());
@@ -223,13 +231,14 @@ fn note_afterwards(said: Said, seen: &mut Observation) {
 }
 
 /// What becomes of those who come, or go on, when nothing fails any more.
-fn afterwards(address: SocketAddr, cast: &mut Cast, seen: &mut Observation) {
+fn afterwards(address: SocketAddr, cast: &mut Cast, subject: &Subject, seen: &mut Observation) {
+    let patience = if subject.has_workers() { BACK_OFF } else { PATIENCE };
     if let Some(client) = &mut cast.bystander {
         client.have_patience(PATIENCE);
         note_afterwards(client.ask(100), seen);
     }
     for seed in 100..103 {
-        let said = match Client::connect(address, seed, PATIENCE) {
+        let said = match Client::connect(address, seed, patience) {
             Ok(mut client) => match client.ask(LARGE_BYTES) {
                 Said::Served => client.finish(),
                 said => said,

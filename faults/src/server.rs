@@ -26,7 +26,15 @@ pub const LOOK: Duration = Duration::from_millis(5);
 
 /// The lines of one stream so far.
 #[derive(Debug, Clone, Default)]
-struct Lines(Arc<Mutex<(Vec<String>, usize)>>);
+struct Lines(Arc<Mutex<Written>>);
+
+#[derive(Debug, Default)]
+struct Written {
+    lines: Vec<String>,
+    count: usize,
+    /// Whether nobody can write any more.
+    is_over: bool,
+}
 
 impl Lines {
     fn collect(stream: impl Read + Send + 'static) -> Result<Self> {
@@ -38,19 +46,24 @@ impl Lines {
             while stream.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
                 let text = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
                 line.clear();
-                let mut kept = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-                kept.1 += 1;
-                if kept.0.len() < MOST_LINES {
-                    kept.0.push(text);
-                }
+                shared.write(|written| {
+                    written.count += 1;
+                    if written.lines.len() < MOST_LINES {
+                        written.lines.push(text);
+                    }
+                });
             }
+            shared.write(|written| written.is_over = true);
         })?;
         Ok(lines)
     }
 
-    fn read<T>(&self, read: impl FnOnce(&[String], usize) -> T) -> T {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        read(&kept.0, kept.1)
+    fn write(&self, write: impl FnOnce(&mut Written)) {
+        write(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Written) -> T) -> T {
+        read(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -119,7 +132,7 @@ impl Server {
         let deadline = Instant::now() + START_TIMEOUT;
         while Instant::now() < deadline && server.address.is_none() && server.ended().is_none() {
             thread::sleep(LOOK);
-            let first = server.stdout.read(|lines, _| lines.first().cloned());
+            let first = server.stdout.read(|written| written.lines.first().cloned());
             server.address = first.and_then(|line| line.strip_prefix("listening on ")?.parse().ok());
         }
         Ok(server)
@@ -201,12 +214,20 @@ impl Server {
 
     /// How many lines it has logged.
     pub fn log_lines(&self) -> usize {
-        self.log.read(|_, count| count)
+        self.log.read(|written| written.count)
+    }
+
+    /// Waits until nobody can write to its log any more, but not for long.
+    pub fn wait_log(&self) {
+        let deadline = Instant::now() + Duration::from_millis(500);
+        while !self.log.read(|written| written.is_over) && Instant::now() < deadline {
+            thread::sleep(LOOK);
+        }
     }
 
     /// The first lines of its log.
     pub fn log(&self) -> Vec<String> {
-        self.log.read(|lines, _| lines.to_vec())
+        self.log.read(|written| written.lines.clone())
     }
 
     /// The most lines that its log may have by now: ten, and three a second from each of its
@@ -220,23 +241,8 @@ impl Server {
     pub fn counted(&self, name: &str) -> Option<u64> {
         let log = self.log();
         let status = log.iter().rev().find_map(|line| line.split_once("status: "))?.1.to_owned();
-        let of =
-            |field: &str| Some(field.split_once('=').filter(|(found, _)| *found == name)?.1.parse().ok()?);
+        let of = |field: &str| field.split_once('=').filter(|(found, _)| *found == name)?.1.parse().ok();
         status.split(' ').find_map(of)
-    }
-
-    /// Asks for its status, and waits for the line.
-    pub fn status(&mut self, name: &str) -> Option<u64> {
-        let lines = self.log_lines();
-        self.signal(Signal::SIGUSR1);
-        let deadline = Instant::now() + START_TIMEOUT;
-        while self.log.read(|log, _| log.iter().skip(lines).all(|line| !line.contains("status: "))) {
-            if Instant::now() > deadline || self.ended().is_some() {
-                return None;
-            }
-            thread::sleep(LOOK);
-        }
-        self.counted(name)
     }
 }
 

@@ -191,10 +191,8 @@ fn check_stopped(server: &mut Server, weather: &mut Weather) {
         return;
     }
     let deadline = Instant::now() + DEADLINE;
+    server.wait_log();
     let of = |name| server.counted(name).unwrap_or(u64::MAX);
-    while server.counted("accepted").is_none() && Instant::now() < deadline {
-        std::thread::sleep(crate::server::LOOK);
-    }
     let counted = [of("open"), of("completed"), of("failed"), of("timed_out")];
     if counted.iter().fold(0_u64, |sum, count| sum.saturating_add(*count)) != of("accepted")
         || counted[0] != 0

@@ -80,7 +80,7 @@ impl Subject {
                 match model {
                     _ if !self.is_shaped => {}
                     Model::Prefork | Model::Pool | Model::TokioWorkers => {
-                        words.push(format!("--workers={WORKERS}"))
+                        words.push(format!("--workers={WORKERS}"));
                     }
                     Model::Hybrid => words.extend(["--threads=2", "--processes=2"].map(str::to_owned)),
                     _ => {}

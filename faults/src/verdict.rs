@@ -125,6 +125,15 @@ fn runtime_aborts(row: &Row) -> bool {
     }
 }
 
+/// Whether it was busy in the quiet second, and how.
+fn spun(row: &Row, seen: &Observation) -> Option<String> {
+    let skips = (row.call == "accept4" && row.meaning() == Meaning::Peer) || row.errno == "EPERM";
+    let most_calls = if skips { MOST_BROKEN } else { MOST_QUIET_CALLS };
+    let is_busy = seen.quiet_cpu > MOST_QUIET_CPU || seen.quiet_injected > most_calls;
+    let (cpu, calls) = (seen.quiet_cpu, seen.quiet_injected);
+    is_busy.then(|| format!("{cpu:?} of CPU time and {calls} failed calls in a quiet second"))
+}
+
 /// What was seen, judged: the worst first. `allowed` is how long a stop may take.
 pub fn judge(row: &Row, seen: &Observation, has_one_thread: bool, allowed: Duration) -> (Verdict, String) {
     let said = |what: &str| match seen.last_words.as_str() {
@@ -160,13 +169,7 @@ pub fn judge(row: &Row, seen: &Observation, has_one_thread: bool, allowed: Durat
         let verdict = if gave_up(Some(end)) { Verdict::GaveUp } else { Verdict::Died };
         return (verdict, said(&format!("{end:?}")));
     }
-    let skips = row.call == "accept4" && row.meaning() == Meaning::Peer || row.errno == "EPERM";
-    let most_calls = if skips { MOST_BROKEN } else { MOST_QUIET_CALLS };
-    if seen.quiet_cpu > MOST_QUIET_CPU || seen.quiet_injected > most_calls {
-        let what = format!(
-            "{:?} of CPU time and {} failed calls in a quiet second",
-            seen.quiet_cpu, seen.quiet_injected
-        );
+    if let Some(what) = spun(row, seen) {
         return (Verdict::Spun, what);
     }
     if let Some(not) = seen.afterwards.iter().find(|said| **said != Said::Served) {
