@@ -1,5 +1,5 @@
-//! A server that behaves until `accept` fails, and then does wrong what `MISBEHAVE` says. It knows no
-//! option, and no stop either: it ends at once.
+//! A server that behaves until `accept` fails, and then does wrong what `MISBEHAVE` says. It knows
+//! no option, and a stop ends it at once.
 #![forbid(unsafe_code)]
 
 use std::io::{Read, Write, stderr, stdout};

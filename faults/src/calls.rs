@@ -201,8 +201,8 @@ fn in_parallel(
     Ok(found)
 }
 
-/// Calls `work` for each item, in that order, on so many threads, and begins no more when the time is
-/// over or one has failed. The servers that a thread starts die with it: each outlives its own.
+/// Calls `work` for each item, in that order, on so many threads, and begins no more when the time
+/// is over or one has failed. The servers that a thread starts die with it: each outlives its own.
 fn each<T: Sync, R: Send>(
     items: &[T],
     jobs: usize,
@@ -239,7 +239,7 @@ fn each<T: Sync, R: Send>(
     Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
-/// What a clock found bad while others ran is done again alone, twice: it is bad if it is bad again.
+/// What a clock found bad while others ran is done again alone, twice: it is bad if it is so again.
 fn repeat_alone(found: &mut [Found], experiment: &impl Fn(&Row) -> Result<(Verdict, String)>) -> Result<()> {
     let doubtful = found.iter_mut().filter(|found| found.verdict.is_a_matter_of_time());
     for found in doubtful.take(MOST_REPEATED) {

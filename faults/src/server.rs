@@ -219,7 +219,7 @@ impl Server {
 
     /// Waits until nobody can write to its log any more, but not for long.
     pub fn wait_log(&self) {
-        let deadline = Instant::now() + Duration::from_millis(500);
+        let deadline = Instant::now() + Duration::from_secs(3);
         while !self.log.read(|written| written.is_over) && Instant::now() < deadline {
             thread::sleep(LOOK);
         }

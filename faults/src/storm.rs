@@ -121,7 +121,9 @@ pub fn run(options: &StormOptions) -> Result<bool> {
     for (number, (kind, subject)) in pairs.iter().enumerate() {
         let left = u32::try_from(pairs.len() - number)?;
         let time = all.saturating_sub(begun.elapsed()) / left;
-        let mut random = Random::new(seed ^ (number as u64) << 32);
+        // The same one when this storm is repeated alone.
+        let own = subject.name.bytes().fold(*kind as u64, |own, byte| own << 5 ^ u64::from(byte));
+        let mut random = Random::new(seed ^ own);
         let weather = match kind {
             Kind::Kills => kills::storm(subject, time, &mut random),
             Kind::Stops => stops::storm(subject, time, &mut random),

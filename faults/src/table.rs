@@ -112,8 +112,9 @@ calls! {
     "getsockopt" conversation: Lack [ENOMEM ENOBUFS] Misuse [EBADF EFAULT EINVAL ENOPROTOOPT ENOTSOCK];
     "getsockname" server: Lack [ENOBUFS] Misuse [EBADF EFAULT EINVAL ENOTSOCK];
     "ioctl" server: Misuse [EBADF EFAULT EINVAL ENOTTY];
-    // The other errors are of locks, of files that are only appended to, and of unknown commands.
-    "fcntl" conversation: Again [EINTR] Lack [EMFILE];
+    // The other errors are of locks, of copies (the storm `descriptors` has those), of files that are
+    // only appended to, and of unknown commands; the flags that a stop sets cannot fail.
+    "fcntl" conversation: Again [EINTR];
     "shutdown" conversation: Peer [ENOTCONN] Misuse [EBADF EINVAL ENOTSOCK];
     // What is made to fail here is not done: the descriptor stays open, as it never does on Linux.
     // EBADF of close and fcntl: the standard library takes it for a crime and aborts a debug build.

@@ -220,6 +220,16 @@ mod tests {
     }
 
     #[test]
+    fn who_has_just_found_nobody_does_not_look_again() {
+        let (listener, mut client) = std::os::unix::net::UnixStream::pair().unwrap();
+        io::Write::write_all(&mut client, b"arrival").unwrap();
+        let mut admission = Admission::new(10);
+        assert!(admission.accept(|| Ok(())).is_ok() && admission.may_go_on(&listener));
+        assert!(admission.accept(|| fail(Errno::EAGAIN)).is_ok() && !admission.may_go_on(&listener));
+        assert!(admission.accept(|| fail(Errno::EMFILE)).is_ok() && admission.may_go_on(&listener));
+    }
+
+    #[test]
     fn an_unusable_listener_is_told() {
         assert!(Admission::new(1).accept(|| fail(Errno::EBADF)).is_err());
     }

@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use tests::{Client, Launch, Model, Server, eventually, processes, promises};
 
-promises!(a_descriptor_limit_below_what_is_watched_is_a_pause, a_stop_is_heard_although_no_byte_can_be_sent,);
+promises!(
+    a_descriptor_limit_below_what_is_watched_is_a_pause,
+    a_stop_is_heard_although_no_byte_can_be_sent,
+    a_look_that_the_kernel_refuses_is_a_pause_and_no_reason_to_spin,
+);
 promises!(only [fork prefork hybrid]: a_child_that_may_not_be_killed_does_not_hold_the_stop);
 promises!(only [hybrid]: a_worker_that_cannot_be_passed_a_socket_is_no_reason_to_spin);
 
@@ -58,6 +62,20 @@ fn a_stop_is_heard_although_no_byte_can_be_sent(model: Model) {
     let Some(server) = start_forbidden(model, "ENOBUFS", "sendto sendmsg") else { return };
     server.eventually_rests();
     assert_eq!(server.status().open, 0);
+    server.stop();
+}
+
+/// Also where an event loop only makes sure that nobody waits any more.
+fn a_look_that_the_kernel_refuses_is_a_pause_and_no_reason_to_spin(model: Model) {
+    let Some(server) = start_forbidden(model, "ENOMEM", "poll") else { return };
+    let client = Client::connect(server.address());
+    client.ask(b"hello");
+    processes::assert_stands_still(server.pid());
+    client.ask(b"hello again");
+    client.finish();
+    let lines = server.log().so_far().len();
+    let most = 10 + 5 * processes::tree(server.pid()).len();
+    assert!(lines <= most, "{lines} lines in the log");
     server.stop();
 }
 
