@@ -1,6 +1,6 @@
 //! The open conversations, as the parent knows them: which event loop of which worker has how many.
 
-use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read};
+use std::io::{self, ErrorKind, PipeReader, PipeWriter};
 use std::mem;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use serving::process::{self, Pid, Places, Signal};
-use serving::{Drain, Outcome, Pause, Tally};
+use serving::{Drain, Outcome, Pause, Tally, reports};
 
 use crate::post::{self, Record};
 
@@ -66,7 +66,7 @@ impl Conversations {
     /// # Errors
     /// If there are no descriptors for the inboxes.
     pub(crate) fn new(processes: usize, threads: usize, share: usize) -> io::Result<Self> {
-        let (events, report) = io::pipe()?;
+        let (events, report) = reports::pipe()?;
         let new = |_| {
             let (outbox, inbox) = post::pair()?;
             let next = Vec::with_capacity(post::MOST_PER_MESSAGE);
@@ -97,7 +97,8 @@ impl Conversations {
     /// When the next worker may be started, or a full inbox be tried again.
     pub(crate) fn until(&self) -> Option<Instant> {
         let full = self.loops.iter().any(|own| own.state != State::Absent && !own.next.is_empty());
-        self.places.next_start().into_iter().chain(full.then(|| Instant::now() + RETRY)).min()
+        let retry = || self.pause.until().unwrap_or_else(|| Instant::now() + RETRY);
+        self.places.next_start().into_iter().chain(full.then(retry)).min()
     }
 
     /// The loops of the worker in `place`.
@@ -162,8 +163,7 @@ impl Conversations {
         // Records are written whole, so a buffer that holds a whole number of them never splits one
         // (pipe(7)).
         let mut records = [0; Record::BYTES * 200];
-        while serving::wait([Some(self.events.as_fd())], Some(Instant::now()))? == [true] {
-            let length = self.events.read(&mut records)?;
+        while let length @ 1.. = reports::read(&mut self.events, &mut records)? {
             for record in records[..length].chunks_exact(Record::BYTES).filter_map(Record::decode) {
                 let own = usize::try_from(record.index).ok().and_then(|index| self.loops.get_mut(index));
                 let Some(own) = own else { continue };
@@ -189,7 +189,7 @@ impl Conversations {
             for own in &mut self.loops[loops] {
                 own.state = State::Absent;
                 // Clients that it has not received have lost nothing.
-                while post::receive(&own.inbox, &mut own.next).is_some() {}
+                while let Ok(Some(_)) = post::receive(&own.inbox, &mut own.next) {}
                 (own.next.len()..own.open).for_each(|_| tally.close(Outcome::Failed));
                 own.open = own.next.len();
             }

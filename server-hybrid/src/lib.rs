@@ -28,7 +28,7 @@ use std::thread;
 use anyhow::{Context, Result};
 use mio::net::TcpListener;
 use serving::process::{self, Forked};
-use serving::{Admission, Drain, Signals, Tally, tcp};
+use serving::{Admission, Drain, Signals, Tally};
 
 use crate::conversations::Conversations;
 pub use crate::options::Options;
@@ -96,7 +96,7 @@ pub fn run(options: &Options) -> Result<()> {
                 tally.accept();
                 open.begin(fewest, stream);
             }
-            arrival = tcp::is_readable(&listener);
+            arrival = admission.may_go_on(&listener);
         }
         open.pass();
 

@@ -6,6 +6,7 @@ use std::net::TcpStream as StdStream;
 use std::os::fd::{AsFd, OwnedFd};
 
 use mio::net::TcpStream;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -46,18 +47,25 @@ pub(crate) fn pass(outbox: &impl AsFd, streams: &[TcpStream]) -> io::Result<()> 
 /// Receives the sockets of the next message into `streams`, and says how many were passed; `None`
 /// where there is no message. A process that has no descriptor left gets fewer than were passed,
 /// and the others are closed.
-pub(crate) fn receive(inbox: &impl AsFd, streams: &mut Vec<TcpStream>) -> Option<usize> {
+///
+/// # Errors
+/// If the message cannot be received now: it stays where it is.
+pub(crate) fn receive(inbox: &impl AsFd, streams: &mut Vec<TcpStream>) -> io::Result<Option<usize>> {
     let mut bytes = [0; MOST_PER_MESSAGE];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_PER_MESSAGE))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut slices = [IoSliceMut::new(&mut bytes)];
-    let message = recvmsg(inbox, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC).ok()?;
+    let received = retry_on_intr(|| recvmsg(inbox, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC));
+    let message = match received {
+        Err(Errno::AGAIN) => return Ok(None),
+        received => received?,
+    };
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(sockets) = message {
             streams.extend(sockets.map(|socket| TcpStream::from_std(StdStream::from(socket))));
         }
     }
-    (message.bytes > 0).then_some(message.bytes)
+    Ok((message.bytes > 0).then_some(message.bytes))
 }
 
 /// What an event loop tells its parent.
@@ -152,17 +160,17 @@ mod tests {
         let (clients, servers): (Vec<_>, Vec<_>) = (0..MOST_PER_MESSAGE).map(connect).unzip();
         let (outbox, inbox) = pair().unwrap();
         let mut received = Vec::new();
-        assert_eq!(receive(&inbox, &mut received), None);
+        assert_eq!(receive(&inbox, &mut received).unwrap(), None);
         pass(&outbox, &servers).unwrap();
         pass(&outbox, &servers[..3]).unwrap();
         drop(servers);
-        assert_eq!(receive(&inbox, &mut received), Some(MOST_PER_MESSAGE));
+        assert_eq!(receive(&inbox, &mut received).unwrap(), Some(MOST_PER_MESSAGE));
         assert_eq!(received.len(), MOST_PER_MESSAGE);
         for (client, server) in clients.iter().zip(&received) {
             assert_eq!(client.local_addr().unwrap(), server.peer_addr().unwrap());
         }
-        assert_eq!(receive(&inbox, &mut received), Some(3));
-        assert_eq!(receive(&inbox, &mut received), None);
+        assert_eq!(receive(&inbox, &mut received).unwrap(), Some(3));
+        assert_eq!(receive(&inbox, &mut received).unwrap(), None);
         assert!(received.iter().all(|stream| stream.as_raw_fd() > 2));
     }
 
@@ -175,6 +183,9 @@ mod tests {
         let passed = (0..1_000_000).take_while(|_| pass(&outbox, &streams).is_ok()).count();
         let mut received = Vec::new();
         assert!((1..1_000_000).contains(&passed));
-        assert_eq!((0..=passed).filter_map(|_| receive(&inbox, &mut received)).sum::<usize>(), passed);
+        assert_eq!(
+            (0..=passed).filter_map(|_| receive(&inbox, &mut received).unwrap()).sum::<usize>(),
+            passed
+        );
     }
 }

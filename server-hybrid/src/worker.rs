@@ -100,9 +100,9 @@ fn serve(shared: &Shared<'_>, index: u32, inbox: &OwnedFd) -> Result<()> {
 
         // Admit.
         if arrival && arrivals.pause.until().is_none() {
-            arrivals.begin(poll.registry(), &mut open, &mut tally);
+            let more = arrivals.begin(poll.registry(), &mut open, &mut tally) && tcp::is_readable(inbox);
             // Edge-triggered: when the inbox is empty, the next arrival is a new edge.
-            arrival = tcp::is_readable(inbox);
+            arrival = more || arrivals.pause.until().is_some();
         }
 
         // Retire.
@@ -137,14 +137,18 @@ struct Arrivals<'a> {
 }
 
 impl Arrivals<'_> {
-    /// Begins the conversations of one message, if there is one.
+    /// Begins the conversations of one message, if there is one that can be received.
     fn begin(
         &mut self,
         registry: &Registry,
         open: &mut server_mio::Conversations,
         tally: &mut Tally,
     ) -> bool {
-        let Some(passed) = post::receive(self.inbox, &mut self.streams) else { return false };
+        let passed = post::receive(self.inbox, &mut self.streams).unwrap_or_else(|error| {
+            self.pause.begin("receive a connection", &error);
+            None
+        });
+        let Some(passed) = passed else { return false };
         // The parent passes no more than there are descriptors for; but who is lost must be
         // counted, or a place is.
         for _ in self.streams.len()..passed {

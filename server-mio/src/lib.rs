@@ -23,7 +23,7 @@ use anyhow::Result;
 use mio::net::TcpListener;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use serving::{Admission, Drain, Outcome, Signals, Tally, tcp};
+use serving::{Admission, Drain, Outcome, Signals, Tally};
 
 pub use crate::conversations::Conversations;
 pub use crate::options::Options;
@@ -86,7 +86,7 @@ pub fn run(options: &Options) -> Result<()> {
                 }
             }
             // Edge-triggered: when the queue is empty, the next arrival is a new edge.
-            arrival = tcp::is_readable(&listener);
+            arrival = admission.may_go_on(&listener);
         }
 
         // Retire.

@@ -1,12 +1,12 @@
 //! The open conversations, as the parent hears of them: workers accept by themselves, and tell it
 //! in a pipe.
 
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 use serving::process::{self, Pid, Places, Signal};
-use serving::{Drain, Outcome, Tally};
+use serving::{Drain, Outcome, Tally, reports};
 
 /// The places of workers, and what these are doing.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Conversations {
     /// # Errors
     /// If there are no descriptors for the pipe.
     pub(crate) fn new(workers: usize) -> io::Result<Self> {
-        let (events, report) = io::pipe()?;
+        let (events, report) = reports::pipe()?;
         Ok(Self { places: Places::new(workers), busy: vec![false; workers], events, report, told: false })
     }
 
@@ -55,8 +55,7 @@ impl Conversations {
         // Records are written whole, so a buffer that holds a whole number of them never splits one
         // (pipe(7)).
         let mut records = [0; Record::BYTES * 256];
-        while serving::wait([Some(self.events.as_fd())], Some(Instant::now()))? == [true] {
-            let length = self.events.read(&mut records)?;
+        while let length @ 1.. = reports::read(&mut self.events, &mut records)? {
             for record in records[..length].chunks_exact(Record::BYTES).filter_map(Record::decode) {
                 self.busy[record.place] = record.outcome.is_none();
                 match record.outcome {

@@ -46,7 +46,7 @@ pub(crate) fn work(
                 match admission.until() {
                     Some(until) => thread::sleep(until.saturating_duration_since(Instant::now())),
                     // Nobody is there, although this listener blocks: whoever else has it has made
-                    // it non-blocking. A signal ends this sleep, too.
+                    // it non-blocking.
                     None => {
                         let _ = serving::wait([Some(accepting.as_fd())], Some(Instant::now() + LENGTH));
                     }

@@ -72,12 +72,14 @@ pub struct Admission {
     last: Option<(usize, Instant)>,
     /// How many connections have broken in the queue, one after the other.
     broken: u32,
+    /// Whether the last `accept` found nobody.
+    found_nobody: bool,
 }
 
 impl Admission {
     /// Lets clients in while fewer than `limit` conversations are open.
     pub fn new(limit: usize) -> Self {
-        Self { limit, pause: Pause::default(), last: None, broken: 0 }
+        Self { limit, pause: Pause::default(), last: None, broken: 0, found_nobody: false }
     }
 
     /// Whether another client may be let in beside the `open` ones, now.
@@ -112,6 +114,7 @@ impl Admission {
     /// If the listener itself is unusable.
     #[inline]
     pub fn accept<S>(&mut self, mut accept: impl FnMut() -> io::Result<S>) -> Result<Option<S>> {
+        self.found_nobody = false;
         loop {
             let error = match accept() {
                 Ok(accepted) => {
@@ -124,6 +127,7 @@ impl Admission {
             match AcceptError::of(&error) {
                 AcceptError::Connection if self.broken < MOST_BROKEN_IN_A_ROW => self.broken += 1,
                 AcceptError::QueueEmpty => {
+                    self.found_nobody = true;
                     self.last = self.last.map(|(_, until)| (0, until));
                     return Ok(None);
                 }
@@ -135,6 +139,12 @@ impl Admission {
                 AcceptError::Listener => return Err(error).context("cannot accept connections any more"),
             }
         }
+    }
+
+    /// Whether somebody may still wait in the listener's queue, for who hears only of new arrivals:
+    /// nobody does where `accept` has just found nobody, whatever the kernel says else.
+    pub fn may_go_on(&self, listener: &impl AsFd) -> bool {
+        !self.found_nobody && tcp::is_readable(listener)
     }
 
     /// Lets nobody in for a moment because `action` failed for lack of something; logged at most
@@ -207,6 +217,16 @@ mod tests {
             let accepted = Admission::new(1).accept(|| results.next().unwrap_or(Ok(())));
             assert!(accepted.is_ok_and(|accepted| accepted.is_none()));
         }
+    }
+
+    #[test]
+    fn who_has_just_found_nobody_does_not_look_again() {
+        let (listener, mut client) = std::os::unix::net::UnixStream::pair().unwrap();
+        io::Write::write_all(&mut client, b"arrival").unwrap();
+        let mut admission = Admission::new(10);
+        assert!(admission.accept(|| Ok(())).is_ok() && admission.may_go_on(&listener));
+        assert!(admission.accept(|| fail(Errno::EAGAIN)).is_ok() && !admission.may_go_on(&listener));
+        assert!(admission.accept(|| fail(Errno::EMFILE)).is_ok() && admission.may_go_on(&listener));
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub struct Pause {
 }
 
 impl Pause {
+    /// None is under way, and none was.
+    pub const NONE: Self = Self { until: None, logged: None, unlogged: 0 };
+
     /// Begins a pause of [`LENGTH`] because `action` failed; logged at most once a second.
     pub fn begin(&mut self, action: &str, error: &io::Error) {
         let now = Instant::now();

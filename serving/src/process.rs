@@ -211,11 +211,13 @@ pub(crate) fn reap_strangers() {
     }
 }
 
-/// Kills a child that has not been reaped, and waits for its end.
+/// Kills a child that has not been reaped, and waits for its end. One that may not be killed is not
+/// waited for: it dies with this process.
 pub fn kill_and_reap(child: Pid) {
-    signal(child, Signal::SIGKILL);
-    // It fails only if that process is not a child.
-    let _ = waitpid(child, None);
+    if kill(child, Signal::SIGKILL).is_ok() {
+        // It fails only if that process is not a child.
+        let _ = waitpid(child, None);
+    }
 }
 
 /// A worker that lives for less than this has died at once: its successor must wait.

@@ -10,8 +10,8 @@ import struct
 import sys
 
 NUMBERS = {
-    "x86_64": {"accept": 43, "accept4": 288, "io_uring_setup": 425, "io_uring_enter": 426},
-    "aarch64": {"accept": 202, "accept4": 242, "io_uring_setup": 425, "io_uring_enter": 426},
+    "x86_64": {"poll": 7, "sendto": 44, "kill": 62, "sendmsg": 46, "recvmsg": 47, "accept": 43, "accept4": 288, "io_uring_setup": 425, "io_uring_enter": 426},
+    "aarch64": {"poll": 73, "sendto": 206, "kill": 129, "sendmsg": 211, "recvmsg": 212, "accept": 202, "accept4": 242, "io_uring_setup": 425, "io_uring_enter": 426},
 }[platform.machine()]
 LOAD_NUMBER, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
 ALLOW, ERROR = 0x7FFF0000, 0x00050000

@@ -102,7 +102,7 @@ pub(super) fn send(flow: &Flow, mut input: impl Read + AsFd) -> Sent {
     let mut buffer = vec![0; BUFFER_BYTES];
     let ended = loop {
         // The input may be a terminal on which nobody types; the stop must be heard then, too.
-        match serving::wait([Some(flow.stop.as_fd()), Some(input.as_fd())], None) {
+        match serving::try_wait([Some(flow.stop.as_fd()), Some(input.as_fd())], None) {
             Ok([true, _]) => break Sent::Stopped,
             Ok([_, true]) => {}
             Ok(_) => continue,

@@ -74,7 +74,7 @@ enum Pause {
 fn sleep(stream: &TcpStream, stop: &Bell, pause: Duration) -> Pause {
     let end = Instant::now() + pause;
     loop {
-        match serving::wait([Some(stop.as_fd()), Some(stream.as_fd())], Some(end)) {
+        match serving::try_wait([Some(stop.as_fd()), Some(stream.as_fd())], Some(end)) {
             Ok([true, _]) => return Pause::Stopped,
             Ok([_, true]) => return Pause::Readable,
             // A signal for the whole process can end the sleep early. Without memory to watch with,
@@ -126,7 +126,7 @@ fn part(stream: &TcpStream) -> Result<(), Failure> {
     // Fails only where the connection is broken already, and then there is nothing to end.
     let _ = stream.shutdown(Shutdown::Write);
     let end = Instant::now() + STOP_PATIENCE;
-    match serving::wait([Some(stream.as_fd())], Some(end)) {
+    match serving::try_wait([Some(stream.as_fd())], Some(end)) {
         Ok([true]) => match surplus(stream) {
             0 => Ok(()),
             _ => Err(unasked(stream)),

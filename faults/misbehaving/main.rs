@@ -1,0 +1,65 @@
+//! A server that behaves until `accept` fails, and then does wrong what `MISBEHAVE` says. It knows
+//! no option, and a stop ends it at once.
+#![forbid(unsafe_code)]
+
+use std::io::{Read, Write, stderr, stdout};
+use std::net::{TcpListener, TcpStream};
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+static FAILED: AtomicBool = AtomicBool::new(false);
+
+fn main() -> std::io::Result<()> {
+    let manner = std::env::var("MISBEHAVE").unwrap_or_default();
+    let is_deaf = manner == "is deaf";
+    ctrlc::set_handler(move || {
+        if !(is_deaf && FAILED.load(Ordering::SeqCst)) {
+            process::exit(0);
+        }
+    })
+    .map_err(std::io::Error::other)?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    writeln!(stdout(), "listening on {}", listener.local_addr()?)?;
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                let is_wrong = manner == "is wrong";
+                thread::spawn(move || serve(stream, is_wrong && FAILED.load(Ordering::SeqCst)));
+            }
+            Err(_) => fail(&manner),
+        }
+    }
+}
+
+fn fail(manner: &str) {
+    FAILED.store(true, Ordering::SeqCst);
+    match manner {
+        "spins" => {}
+        "dies" => process::exit(3),
+        "hangs" => loop {
+            thread::park();
+        },
+        "floods" => {
+            let _ = stderr().write_all(&b"a line\n".repeat(1000));
+        }
+        // As a server should.
+        _ => {
+            let _ = writeln!(stderr(), "cannot accept; trying again in 100 ms");
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+fn serve(mut stream: TcpStream, is_wrong: bool) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        if !is_wrong {
+            buffer[..count].make_ascii_uppercase();
+        }
+        if stream.write_all(&buffer[..count]).is_err() {
+            return;
+        }
+    }
+}

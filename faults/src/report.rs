@@ -1,0 +1,92 @@
+//! What is told, and how.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use harness::text;
+use serde::Serialize;
+
+use crate::row::Row;
+use crate::verdict::Verdict;
+
+/// The most repeating commands that are printed; the JSON has all.
+const MOST_COMMANDS: usize = 200;
+
+/// A row, and what was found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Found {
+    /// What was done.
+    #[serde(flatten)]
+    pub row: Row,
+    /// What it showed.
+    pub verdict: Verdict,
+    /// Why, where that is not plain.
+    pub why: String,
+    /// Whether it was bad the first time, and good when it was done again alone, twice.
+    pub only_once_bad: bool,
+}
+
+/// Says something beside the result.
+pub fn note(text: &str) {
+    // Nobody reads stderr any more: no reason to end.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// A line for each call and error of each server, then one for each server, then a command for each
+/// bad row.
+///
+/// # Errors
+/// If stdout cannot be written.
+pub fn print(found: &[Found], skipped: &BTreeMap<String, Vec<&'static str>>) -> Result<()> {
+    let mut by_error: BTreeMap<(&str, &str, &str), BTreeMap<Verdict, usize>> = BTreeMap::new();
+    let mut by_server: BTreeMap<&str, BTreeMap<Verdict, usize>> = BTreeMap::new();
+    for Found { row, verdict, .. } in found {
+        *by_error.entry((&row.server, row.call, row.errno)).or_default().entry(*verdict).or_default() += 1;
+        *by_server.entry(&row.server).or_default().entry(*verdict).or_default() += 1;
+    }
+    let mut text = format!("{:<14}{:<18}{:<16}found\n", "server", "call", "error");
+    for ((server, call, errno), counts) in &by_error {
+        text += &format!("{server:<14}{call:<18}{errno:<16}{}\n", words(counts));
+    }
+    for (server, calls) in skipped {
+        text += &format!("{server:<14}not called: {}\n", calls.join(" "));
+    }
+    text.push('\n');
+    for (server, counts) in &by_server {
+        text += &format!("{server:<14}{:>5} rows: {}\n", counts.values().sum::<usize>(), words(counts));
+    }
+    let doubtful: Vec<_> = found.iter().filter(|found| found.only_once_bad).collect();
+    for Found { row, why, .. } in &doubtful {
+        text += &format!("\nbad once, and good when repeated alone: {why}\n    {}\n", row.command());
+    }
+    let bad: Vec<_> = found.iter().filter(|found| !found.verdict.is_good()).collect();
+    for Found { row, verdict, why, .. } in bad.iter().take(MOST_COMMANDS) {
+        text += &format!("\n{verdict}: {why}\n    {}\n", row.command());
+    }
+    text += &format!("\n{} rows, {} bad\n", found.len(), bad.len());
+    text::say(&text)
+}
+
+fn words(counts: &BTreeMap<Verdict, usize>) -> String {
+    let each = counts.iter().map(|(verdict, count)| {
+        let mark = if verdict.is_good() { "" } else { "!! " };
+        format!("{mark}{count} {verdict}")
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// Writes a value as JSON beside the file, and then renames it.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let told = || format!("cannot write {}", path.display());
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(told)?;
+    serde_json::to_writer_pretty(&mut file, value).with_context(told)?;
+    file.write_all(b"\n").with_context(told)?;
+    file.persist(path).with_context(told)?;
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! The program as its users see it: what is wrong is called so, what is right is not, and a row's
+//! command repeats it.
+
+use std::process::{Command, Output};
+
+fn faults(arguments: &[&str], manner: &str) -> (Output, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_faults"));
+    let output =
+        command.args(arguments).env("MISBEHAVE", manner).output().expect("the program can be started");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output, text)
+}
+
+/// `accept4` of the misbehaving server fails with EMFILE.
+fn calls(manner: &str, span: &str) -> (Output, String) {
+    let program = ["calls", "--program", env!("CARGO_BIN_EXE_misbehaving-server")];
+    let row = ["--call", "accept4", "--errno", "EMFILE", "--nth", "2", "--phase", "serve", span];
+    faults(&[&program[..], &row[..]].concat(), manner)
+}
+
+#[track_caller]
+fn assert_bad(manner: &str, span: &str, verdict: &str) {
+    let (output, text) = calls(manner, span);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains(&format!("!! 1 {verdict}")), "{text}");
+    assert!(text.contains("cargo run -p faults -- calls --server"), "{text}");
+    assert!(text.contains(&format!("--call accept4 --errno EMFILE --nth 2 {span} --phase serve")), "{text}");
+}
+
+#[test]
+fn a_server_that_spins_is_called_so() {
+    assert_bad("spins", "--ever", "spun");
+}
+
+#[test]
+fn a_server_that_dies_is_called_so() {
+    assert_bad("dies", "--once", "died");
+}
+
+#[test]
+fn a_server_that_serves_nobody_any_more_is_called_so() {
+    assert_bad("hangs", "--ever", "hung");
+}
+
+#[test]
+fn a_server_that_answers_wrong_is_called_so() {
+    assert_bad("is wrong", "--once", "wrong bytes");
+}
+
+#[test]
+fn a_server_that_floods_its_log_is_called_so() {
+    assert_bad("floods", "--once", "log flood");
+}
+
+#[test]
+fn a_server_that_does_not_stop_is_called_so() {
+    assert_bad("is deaf", "--once", "slow stop");
+}
+
+#[test]
+fn a_server_that_waits_and_goes_on_is_called_so() {
+    for span in ["--once", "--ever"] {
+        let (output, text) = calls("", span);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(text.contains("1 paused") && !text.contains("!!"), "{text}");
+    }
+}
+
+#[test]
+fn a_stop_that_loses_answers_is_called_so() {
+    let program = env!("CARGO_BIN_EXE_misbehaving-server");
+    let (output, text) = faults(&["storm", "stops", "--program", program, "--minutes", "0.05"], "");
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("!! Pours: lost") || text.contains("!! Chats: lost"), "{text}");
+}
+
+#[test]
+fn rows_of_every_kind_are_written_as_json() {
+    let folder = tempfile::tempdir().expect("there is a folder for it");
+    let file = folder.path().join("rows.json");
+    let path = file.to_string_lossy().into_owned();
+    let row = ["calls", "--server", "mio", "--server", "fork", "--call", "accept4", "--nth", "1", "--once"];
+    let (output, text) =
+        faults(&[&row[..], &["--errno", "ENFILE", "--seed", "5", "--json", &path]].concat(), "");
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).expect("it is written")).expect("it is JSON");
+    assert_eq!(json["seed"], 5);
+    let rows = json["rows"].as_array().expect("there are rows");
+    assert_eq!(rows.len(), 2, "{text}");
+    for row in rows {
+        assert_eq!(
+            (&row["call"], &row["errno"], &row["phase"]),
+            (&"accept4".into(), &"ENFILE".into(), &"serve".into())
+        );
+        assert_eq!(row["verdict"], "paused", "{text}");
+    }
+}
+
+#[test]
+fn what_does_not_exist_is_refused_with_what_there_is() {
+    for (arguments, told) in [
+        (["calls", "--server", "nginx"], "there are iterative, fork"),
+        (["calls", "--call", "fork"], "there are accept4, recvfrom"),
+        (["calls", "--errno", "ENOTHING"], "no call's manual page names ENOTHING"),
+    ] {
+        let (output, _) = faults(&arguments, "");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(told), "{said}");
+    }
+}
+
+#[test]
+fn without_strace_it_says_how_to_get_it() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_faults"));
+    let output = command.arg("calls").env("PATH", "/nonexistent").output().expect("it can be started");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("apt-get install strace"), "{said}");
+}
+
+#[test]
+fn tiny_pieces_and_storms_pass_over_a_server_that_is_right() {
+    for arguments in [
+        &["short", "--server", "iterative", "--server", "prefork", "--minutes", "0.1"][..],
+        &["storm", "kills", "--server", "prefork", "--minutes", "0.1"],
+        &["storm", "freezes", "--server", "hybrid", "--minutes", "0.05"],
+        &["storm", "descriptors", "--server", "mio", "--minutes", "0.05"],
+        &["storm", "slow", "--server", "uring", "--minutes", "0.05"],
+    ] {
+        let (output, text) = faults(arguments, "");
+        assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(!text.contains("!!"), "{text}");
+    }
+}
