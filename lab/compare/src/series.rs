@@ -43,9 +43,11 @@ pub fn run(options: &SeriesOptions) -> Result<()> {
     let mut each = Vec::new();
     for (index, path) in options.files.iter().enumerate() {
         if options.files[..index].contains(path) {
-            return Err(
-                UsageError(format!("{} is named twice, and would count twice", path.display())).into()
-            );
+            return Err(UsageError(format!(
+                "{:?} is named twice, and would count twice",
+                path.display().to_string()
+            ))
+            .into());
         }
         each.push(Series::read(path)?);
     }

@@ -116,13 +116,13 @@ impl<'a> Timeline<'a> {
             notes.push(format!(
                 "Thin lines: each of the {} clients; hovering tells which. Heavy lines, bars and intervals: all of them. Answers, errors, \
                  connections and requests are added where they fall together. Percentiles cannot be added: p50 and p99 of all are the \
-                 worst client's. `client merge` has the true ones of the whole load, from the clients' logs.",
+                 worst client's. The command client merge has the true ones of the whole load, from the clients' logs.",
                 self.each.len()
             ));
         }
         for series in self.each {
             let late = series.rows[0].start - self.begin;
-            if late > 0.0 {
+            if late >= 1e-3 {
                 notes.push(format!("{} began {late:.3} s after the first, by its clock.", series.name));
             }
             if series.is_cut {

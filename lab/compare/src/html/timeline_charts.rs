@@ -51,8 +51,8 @@ const CHARTS: [Chart; 3] = [
     (
         "Connections and requests",
         &[
-            ("open connections", "green", false, |row| Some(row.open)),
-            ("requests in flight", "violet", true, |row| Some(row.in_flight)),
+            ("open connections", "green", false, |row| gauge(row, row.open)),
+            ("requests in flight", "violet", true, |row| gauge(row, row.in_flight)),
         ],
         units::whole,
     ),
@@ -60,6 +60,11 @@ const CHARTS: [Chart; 3] = [
 
 /// The height of all charts.
 pub(super) const HEIGHT: f64 = (CHARTS.len() + 1) as f64 * (TITLE + CHART) + AXIS;
+
+/// What is open after the end says nothing of the load.
+fn gauge(row: &Row, value: f64) -> Option<f64> {
+    (row.length > 0.0).then_some(value)
+}
 
 /// The charts, without an `<svg>` around them.
 pub(super) fn charts(timeline: &Timeline<'_>) -> String {

@@ -2,6 +2,9 @@
 
 use super::read::{MOST_ROWS, Row, Series};
 
+/// A rest of this part of an interval is not worth a point of its own.
+const STUMP: f64 = 0.4;
+
 /// Of one client, what it adds to an interval of all: its gauges, weighted by the time that they
 /// cover.
 #[derive(Clone, Copy, Default)]
@@ -26,10 +29,12 @@ pub fn all(each: &[Series]) -> Vec<Row> {
     // The first interval of a client is as long as it was asked for; its last ones need not be.
     let length =
         each.iter().map(|series| series.rows[0].length).fold((end - begin) / MOST_ROWS as f64, f64::max);
-    let count = if length > 0.0 { (((end - begin) / length - 1e-3).ceil() as usize).max(1) } else { 1 };
+    // A short rest at the end belongs to the interval before it.
+    let count = if length > 0.0 { (((end - begin) / length - STUMP).ceil() as usize).max(1) } else { 1 };
     let start = |index: usize| begin + index as f64 * length;
+    let until = |index: usize| if index + 1 < count { start(index + 1) } else { end };
     let mut all: Vec<Row> = (0..count)
-        .map(|index| Row { start: start(index), length: (end - start(index)).min(length), ..Row::default() })
+        .map(|index| Row { start: start(index), length: until(index) - start(index), ..Row::default() })
         .collect();
     let index =
         |moment: f64| if length > 0.0 { ((moment - begin) / length) as usize } else { 0 }.min(count - 1);

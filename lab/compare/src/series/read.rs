@@ -26,7 +26,7 @@ pub const KINDS: usize = 8;
 pub struct Row {
     /// In seconds since 1970.
     pub start: f64,
-    /// In seconds; 0 for what came at the very end.
+    /// In seconds; 0 for what came after the end.
     pub length: f64,
     /// Answers; a fraction where an interval was divided.
     pub answered: f64,
@@ -144,10 +144,28 @@ impl Series {
             return Err("it has no whole interval".to_owned());
         }
         rows.sort_by(|one, other| one.start.total_cmp(&other.start));
+        trim_end(&mut rows);
         let joined = rows.len().div_ceil(MOST_ROWS);
         let rows = rows.chunks(joined).map(Row::join).collect();
         Ok(Self { name: name.to_owned(), rows, is_cut: whole < bytes.len(), joined })
     }
+}
+
+/// The last interval ends with the load, so it can be too short for a rate of its own: then it
+/// belongs to the one before. A longer one has what came after the end: it has no rate at all.
+fn trim_end(rows: &mut Vec<Row>) {
+    let usual = rows[0].length;
+    let mut late = rows.pop_if(|last| last.length > usual);
+    if let Some(stump) = rows.pop_if(|last| last.length < usual / 2.0) {
+        match rows.last_mut() {
+            Some(last) => *last = Row::join(&[last.clone(), stump]),
+            None => rows.push(stump),
+        }
+    }
+    if let Some(late) = &mut late {
+        late.length = 0.0;
+    }
+    rows.extend(late);
 }
 
 fn ndjson(text: &str) -> Result<Vec<Row>, String> {
@@ -241,6 +259,15 @@ pub(crate) mod tests {
         ] {
             assert_eq!(Series::of("a", bytes.as_bytes()).unwrap_err(), why);
         }
+    }
+
+    #[test]
+    fn the_end_of_a_load_makes_no_rate_of_its_own_and_loses_no_error() {
+        let text = text(&[(1.0, 5, 0), (2.0, 4, 1), (3.0, 1, 2), (3.25, 3, 4)]);
+        let text = text.replace("\n3,0,1,", "\n3,0,0.25,").replace("\n3.25,0,1,", "\n3.25,0,10,");
+        let rows = Series::of("a", text.as_bytes()).unwrap().rows;
+        let seen: Vec<_> = rows.iter().map(|row| (row.rate(), row.errors[2])).collect();
+        assert_eq!(seen, [(Some(5.0), 0.0), (Some(4.0), 3.0), (None, 4.0)]);
     }
 
     #[test]
