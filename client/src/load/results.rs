@@ -100,7 +100,7 @@ impl Errors {
     }
 
     /// Every kind with the name of its field, and its count.
-    pub(super) fn by_field(&self) -> [(&'static str, u64); 8] {
+    pub fn by_field(&self) -> [(&'static str, u64); 8] {
         [
             ("refused", self.refused),
             ("reset", self.reset),

@@ -2,8 +2,10 @@
 
 mod axis;
 mod chart;
+mod look;
 mod sections;
-mod series;
+pub(crate) mod timeline;
+mod timeline_charts;
 
 use std::fmt::Write as _;
 
@@ -59,7 +61,7 @@ addEventListener('beforeprint',()=>{for(const d of document.querySelectorAll('de
 /// The whole report.
 pub fn html(document: &Document) -> String {
     let cast = Cast::of(document);
-    let mut body = format!("<style>{STYLE}{}</style>\n", series::css(&cast.looks));
+    let mut body = format!("<style>{STYLE}{}</style>\n", look::css(&cast.looks));
     sections::opening(&mut body, document);
     legend(&mut body, &cast);
     for scenario in document.scenarios() {

@@ -7,7 +7,7 @@
 //! [`claims`], and [`words`] in English; [`matrix`] and [`report`], the answer; [`baseline`], the
 //! change against an earlier run; [`html`], the page to look at. [`peers`] are Python's, and
 //! [`plain`] are the pages that the dependable servers are measured beside. [`choose`] asks what
-//! one needs.
+//! one needs. [`series`] draws what one load was like from moment to moment.
 //!
 //! Deliberately absent: any import that leads back. What is written as JSON knows nothing of who
 //! fills or shows it.
@@ -37,6 +37,7 @@ pub mod plan;
 pub mod profile;
 pub mod report;
 pub mod scenario;
+pub mod series;
 pub mod summary;
 pub mod table;
 pub mod trial;

@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 use compare::again::{self, ReportOptions};
 use compare::choose::{self, ChooseOptions};
 use compare::options::CompareOptions;
+use compare::series::{self, SeriesOptions};
 use harness::{leash, serve};
 
 /// Commands that a shell takes as they are.
@@ -52,6 +53,8 @@ enum Command {
     Hold(million::crowd::LeashedOptions),
     /// Show kept results once more, as tables or as a report
     Report(ReportOptions),
+    /// Draw the time series of `client load` over one time axis, as a page
+    Series(SeriesOptions),
     /// Be a server; the lab starts itself so
     #[command(hide = true)]
     Serve(serve::ServeOptions),
@@ -82,6 +85,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Some(Command::Million(options)) => million::run(options),
         Some(Command::Hold(options)) => million::crowd::run(options),
         Some(Command::Report(options)) => again::run(options),
+        Some(Command::Series(options)) => series::run(options),
         Some(Command::Serve(options)) => serve::run(options),
         Some(Command::Leash(options)) => return leash::run(options),
     };

@@ -239,6 +239,11 @@ const FINDINGS: &str = "<script>axe.run().then(found => {
   document.title = JSON.stringify(found.violations.map(it => [it.id, it.nodes[0].html, it.nodes[0].failureSummary]));
 });</script>";
 
+/// Two intervals of a load, one with errors.
+const SERIES: &str = r#"{"unix_seconds":100,"length_seconds":1,"answered":7,"p50_ns":10,"p99_ns":70,"open_connections":5,"in_flight":2,"refused":0,"reset":0,"closed_early":0,"timed_out":0,"wrong_bytes":0,"no_port":0,"no_descriptor":0,"other":0}
+{"unix_seconds":101,"length_seconds":1,"answered":0,"p50_ns":null,"p99_ns":null,"open_connections":0,"in_flight":0,"refused":3,"reset":0,"closed_early":22,"timed_out":0,"wrong_bytes":0,"no_port":0,"no_descriptor":0,"other":0}
+"#;
+
 #[test]
 fn the_pages_pass_an_accessibility_audit() {
     let (Some(browser), Ok(audit)) = (browser::browser(), fs::read_to_string(AUDIT)) else {
@@ -253,7 +258,12 @@ fn the_pages_pass_an_accessibility_audit() {
     let mut lab = Command::new(LAB);
     lab.args(["run", "deadlock", "--report"]).arg(&lesson);
     assert!(output(&mut lab, folder.path()).0);
-    for page in [folder.path().join("report.html"), lesson] {
+    let (rows, series) = (folder.path().join("series"), folder.path().join("series.html"));
+    fs::write(&rows, SERIES).unwrap();
+    let mut lab = Command::new(LAB);
+    lab.arg("series").arg(rows).arg("--output").arg(&series);
+    assert!(output(&mut lab, folder.path()).0);
+    for page in [folder.path().join("report.html"), lesson, series] {
         let text = fs::read_to_string(&page).unwrap();
         let audit = format!("<script>{}</script>{FINDINGS}</body>", audit.replace("</script", "<\\/script"));
         let audited = folder.path().join("audited.html");

@@ -7,7 +7,7 @@ use harness::page::escape;
 use harness::units;
 
 use super::axis::Axis;
-use super::series::Look;
+use super::look::Look;
 use crate::document::{Document, Point};
 use crate::metric::Metric;
 use crate::report::heading;
@@ -42,7 +42,7 @@ pub(super) struct Cast<'a> {
 impl<'a> Cast<'a> {
     pub(super) fn of(document: &'a Document) -> Self {
         let ids = document.ids();
-        let looks = super::series::looks(&ids);
+        let looks = super::look::looks(&ids);
         Self { ids, looks }
     }
 }
