@@ -2,12 +2,14 @@
 //!
 //! In reading order: [`ask`], the questions; [`measure`], what is measured for them, and what this
 //! machine has; [`rule`], which model that makes; [`words`] and [`page`], the answer for a terminal
-//! and for a meeting.
+//! and for a meeting, with what
+//! they say in [`texts`].
 
 pub mod ask;
 pub mod measure;
 pub mod page;
 pub mod rule;
+pub mod texts;
 pub mod words;
 
 use std::path::PathBuf;
@@ -17,6 +19,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use client::output::Output;
 use harness::interrupt::Interrupt;
+use harness::lang::Lang;
 use harness::machine::Machine;
 use harness::models::Model;
 use harness::text;
@@ -56,11 +59,11 @@ pub struct Advice {
 /// # Errors
 /// If a question has no answer, a server cannot be measured, no model can do what is asked, or the
 /// user interrupts.
-pub fn run(options: &ChooseOptions) -> Result<()> {
-    let needs = options.questions.ask()?;
+pub fn run(options: &ChooseOptions, lang: Lang) -> Result<()> {
+    let needs = options.questions.ask(lang)?;
     let report = options.report.as_deref().map(|path| Output::open("--report", path)).transpose()?;
     let interrupt = Interrupt::watch()?;
-    text::warn_of_debug_build(true)?;
+    text::warn_of_debug_build(lang, true)?;
     let machine = Machine::this();
     let begun = Instant::now();
     let able: Vec<Model> = Model::all().filter(|model| rule::cannot(*model, &needs).is_none()).collect();
@@ -75,11 +78,11 @@ pub fn run(options: &ChooseOptions) -> Result<()> {
         took_s: begun.elapsed().as_secs_f64(),
         machine,
     };
-    text::say(&words::text(&advice, text::terminal_width()))?;
+    text::say(&words::text(&advice, lang, text::terminal_width()))?;
     if let Some(report) = report {
-        report.write(|out| out.write_all(page::html(&advice).as_bytes()))?;
+        report.write(|out| out.write_all(page::html(&advice, lang).as_bytes()))?;
     }
-    text::warn_of_debug_build(true)?;
+    text::warn_of_debug_build(lang, true)?;
     match advice.answer {
         Some(_) => Ok(()),
         None => bail!("no model can do that on this machine: see above why"),

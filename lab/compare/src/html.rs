@@ -72,7 +72,7 @@ pub fn html(document: &Document) -> String {
     }
     sections::method(&mut body, document);
     let _ = write!(body, "<div id=\"tip\" role=\"status\" hidden></div>\n<script>{SCRIPT}</script>");
-    page::page("What each way to serve costs", &body)
+    page::page(harness::lang::Lang::En, "What each way to serve costs", &body)
 }
 
 /// All servers, each with its look and a box that shows or hides it in every chart.

@@ -49,6 +49,7 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Result, bail};
 use harness::interrupt::Interrupt;
+use harness::lang::Lang;
 use harness::machine::Machine;
 use harness::pin::Pins;
 use harness::text;
@@ -79,7 +80,7 @@ pub fn run(options: &CompareOptions) -> Result<()> {
     ])?;
     let shows_table = !outputs.uses_stdout();
     let interrupt = Interrupt::watch()?;
-    text::warn_of_debug_build(shows_table)?;
+    text::warn_of_debug_build(Lang::En, shows_table)?;
 
     // Before anything is pinned: afterwards this thread has fewer cores.
     let machine = Machine::this();
@@ -120,7 +121,7 @@ pub fn run(options: &CompareOptions) -> Result<()> {
         text::say(&show(&document, text::terminal_width()))?;
     }
     outputs.write(&document)?;
-    text::warn_of_debug_build(shows_table)?;
+    text::warn_of_debug_build(Lang::En, shows_table)?;
     let interrupted = document.interrupted.then_some((document.runs, document.runs_planned));
     verdict_of(&document.failures, interrupted)?;
     match document.baseline.as_ref().map_or(0, Comparison::worse) {

@@ -5,8 +5,10 @@ use std::mem;
 use std::time::Duration;
 
 use client::load::Doubt as LoadDoubt;
+use harness::lang::Lang;
 use harness::quota::Throttled;
 
+use crate::choose::texts::Texts;
 use crate::document::Doubt;
 use crate::measure::Measured;
 use crate::plan::{Plan, PlannedPoint};
@@ -94,7 +96,8 @@ fn doubts(plan: &Plan, measured: &Measured, load_average: f64) -> Vec<Doubt> {
             "other programs were at work: {load_average:.1} processes wanted a core before the comparison began"
         )));
     }
-    lines.extend(disturbed(measured).into_iter().chain(throttled(measured)).map(Doubt::of_all));
+    let say = Texts::of(Lang::En).doubt;
+    lines.extend(Disturbance::of(measured).map(|doubt| Doubt::of_all(say(&doubt))));
     if plan.rounds == 1 {
         lines.push(Doubt::of_all(
             "one round shows no spread, so no difference is ranked: measure several --rounds",
@@ -138,29 +141,40 @@ fn doubts(plan: &Plan, measured: &Measured, load_average: f64) -> Vec<Doubt> {
     lines
 }
 
-/// In how many rounds other programs were at work.
-pub(crate) fn disturbed(measured: &Measured) -> Option<String> {
-    let rounds = || measured.entries.iter().flatten().flat_map(|entry| &entry.rounds);
-    let most = rounds().map(|round| round.others_cores).fold(0.0, f64::max);
-    let count = rounds().filter(|round| round.others_cores > DISTURBING_CORES).count();
-    (count > 0).then(|| {
-        format!(
-            "other programs used more than {DISTURBING_CORES} cores in {count} of {} rounds, up to {most:.1}: the spread is theirs too; \
-             measure on a quiet machine",
-            rounds().count()
-        )
-    })
+/// What held the servers up from outside.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Disturbance {
+    /// Other programs used more than so many cores in `count` of all rounds, and `most` at most.
+    Others {
+        /// From how many cores on a round is counted.
+        from: f64,
+        /// Rounds.
+        count: usize,
+        /// All rounds.
+        rounds: usize,
+        /// Cores.
+        most: f64,
+    },
+    /// The CPU quota of the control group, in so many of its periods.
+    Quota {
+        /// Periods in which it did.
+        throttled: u64,
+        /// All periods.
+        periods: u64,
+    },
 }
 
-/// Whether the system held this process, and so the servers, back meanwhile.
-pub(crate) fn throttled(measured: &Measured) -> Option<String> {
-    let Throttled { periods, throttled } = measured.throttled;
-    (throttled > 0).then(|| {
-        format!(
-            "the CPU quota of this control group held the servers back in {throttled} of {periods} periods: the figures are those of \
-             the quota; raise it (cpu.max), or measure elsewhere"
-        )
-    })
+impl Disturbance {
+    /// All that there were.
+    pub(crate) fn of(measured: &Measured) -> impl Iterator<Item = Self> {
+        let rounds = || measured.entries.iter().flatten().flat_map(|entry| &entry.rounds);
+        let most = rounds().map(|round| round.others_cores).fold(0.0, f64::max);
+        let count = rounds().filter(|round| round.others_cores > DISTURBING_CORES).count();
+        let others = Self::Others { from: DISTURBING_CORES, count, rounds: rounds().count(), most };
+        let Throttled { periods, throttled } = measured.throttled;
+        let quota = Self::Quota { throttled, periods };
+        [(count > 0).then_some(others), (throttled > 0).then_some(quota)].into_iter().flatten()
+    }
 }
 
 /// Who had fewer processes or threads in one round than in another: clients were connected, and not

@@ -4,7 +4,8 @@
 //! [`server`] starts one, in a process that [`leash`] ties to the lab, on the cores that [`pin`]
 //! divides; [`serve`] is the lab as a server of ours, and a [`troupe`] other processes of it. [`sample`] weighs a process tree, [`clock`]
 //! is one clock for all, [`quota`] whether less than that was allowed, [`machine`] says where all
-//! this was, [`interrupt`] is Ctrl-C. [`units`], [`text`], [`page`] show what was found.
+//! this was, [`interrupt`] is Ctrl-C. [`units`], [`text`], [`page`] show what was found, in the
+//! reader's language ([`lang`]).
 //!
 //! Deliberately absent: anything that knows how a server works. Its process tree is all that is
 //! looked at, so a foreign server is measured like ours.
@@ -12,6 +13,7 @@
 
 pub mod contender;
 pub mod interrupt;
+pub mod lang;
 pub mod leash;
 pub mod machine;
 pub mod models;

@@ -5,6 +5,8 @@
 //! that all pages look alike. What a reader can hover over explains itself by an SVG `<title>`. The
 //! frame has no script; a page may bring one in its body.
 
+use crate::lang::Lang;
+
 /// Colours as CSS variables; those for data are near Okabe's and Ito's, which colour-blind people
 /// can tell apart, but darker on light paper, for a contrast of at least 3 to 1. A standalone SVG
 /// begins with the same.
@@ -40,10 +42,10 @@ svg{max-width:100%;height:auto}h2,h3,summary{break-after:avoid}table,.chart{brea
 
 /// A whole page. `title` is text and is escaped here; `body` is HTML, and whoever makes it escapes
 /// what is in it.
-pub fn page(title: &str, body: &str) -> String {
+pub fn page(lang: Lang, title: &str, body: &str) -> String {
     let title = escape(title);
     format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+        "<!DOCTYPE html>\n<html lang=\"{lang}\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
          <style>{COLOURS}{LAYOUT}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n"
@@ -83,14 +85,15 @@ mod tests {
     #[test]
     fn no_text_becomes_markup() {
         assert_eq!(escape("<a href='x'>&\"\u{1}é"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;\u{fffd}é");
-        let page = page("</title><script>", "<p>body</p>");
+        let page = page(Lang::En, "</title><script>", "<p>body</p>");
         assert!(!page.contains("<script>"));
         assert!(page.contains("<p>body</p>"));
     }
 
     #[test]
     fn a_page_needs_no_network() {
-        let page = page("title", "");
+        let page = page(Lang::Zh, "title", "");
+        assert!(page.contains("<html lang=\"zh\">"));
         for reference in ["http:", "https:", "url(", "src=", "@import"] {
             assert!(!page.contains(reference), "{reference}");
         }

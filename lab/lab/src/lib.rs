@@ -12,6 +12,7 @@ use compare::again::{self, ReportOptions};
 use compare::choose::{self, ChooseOptions};
 use compare::options::CompareOptions;
 use compare::series::{self, SeriesOptions};
+use harness::lang::Lang;
 use harness::{leash, serve};
 
 /// Commands that a shell takes as they are.
@@ -29,6 +30,9 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "lab", version, about, after_long_help = EXAMPLES)]
 pub struct Cli {
+    /// The language of the lessons and of `choose` [default: that of LC_ALL, LC_MESSAGES or LANG]
+    #[arg(long, value_name = "LANGUAGE", value_enum, global = true)]
+    lang: Option<Lang>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -75,12 +79,13 @@ struct CompareAlone {
 /// # Errors
 /// What the command failed with.
 pub fn run(cli: &Cli) -> Result<ExitCode> {
+    let lang = cli.lang.unwrap_or_else(Lang::of_environment);
     let done = match &cli.command {
         None => compare::run(&CompareAlone::parse_from(["lab"]).options),
         Some(Command::Compare(options)) => compare::run(options),
-        Some(Command::Choose(options)) => choose::run(options),
-        Some(Command::List) => lessons::list(),
-        Some(Command::Run(options)) => lessons::run(options),
+        Some(Command::Choose(options)) => choose::run(options, lang),
+        Some(Command::List) => lessons::list(lang),
+        Some(Command::Run(options)) => lessons::run(options, lang),
         Some(Command::Act(options)) => lessons::act(options),
         Some(Command::Million(options)) => million::run(options),
         Some(Command::Hold(options)) => million::crowd::run(options),

@@ -7,9 +7,11 @@ mod lesson;
 
 use std::io::Write;
 
+use harness::lang::{Both, Lang};
 use lessons::play::{Code, Moment, Program, Recorded, programs};
+use lessons::texts::say;
 use lessons::trace::{Event, Lane, Recorder, State, Trace, now_ns};
-use lessons::verdict::{Claim, Observation, Variant, Verdict};
+use lessons::verdict::{Claim, Observation, Variant, Words};
 use lessons::{EXPERIMENTS, Lesson, page};
 use serde_json::{Map, Value, json};
 
@@ -36,12 +38,15 @@ fn invented(number: usize) -> Lesson {
     let mut later = Recorder::thread_of("worker 2", 1, 2, begin_ns + 15_000_000);
     later.apply(begin_ns + 18_000_000, Event::enter(State::Sleeping, ""));
     let trace = Trace::new(vec![lane.end_at(begin_ns + 40_000_000), later.end_at(begin_ns + 18_500_000)]);
-    let variant =
-        Variant { name: "only".to_owned(), about: "an invention".to_owned(), trace, figures: Vec::new() };
-    let claims = vec![Claim::new(true, "this", "that", "So it is.")];
-    let verdict = Verdict::of(&claims);
-    let outcome = Observation { variants: vec![variant], drawings: Vec::new(), claims };
-    Lesson { entry: EXPERIMENTS[number], outcome, verdict }
+    let variant = Variant {
+        name: "only".to_owned(),
+        about: say(|_| "an invention".to_owned()),
+        trace,
+        figures: Vec::new(),
+    };
+    let claims = vec![Claim::new(true, |_| Words::new("this", "that", "So it is."))];
+    let outcome = Observation { variants: vec![variant], drawings: Both::default(), claims };
+    Lesson { entry: EXPERIMENTS[number], outcome }
 }
 
 /// Clicks, and tells what it sees.
@@ -106,7 +111,7 @@ fn every_task_can_be_solved_and_the_page_counts_as_the_models_do() {
     }
     let driver = DRIVER.replace("ORDERS", &Value::Object(orders).to_string());
     let lessons: Vec<Lesson> = (0..EXPERIMENTS.len()).map(invented).collect();
-    let page = page::html(&lessons).replacen("<head>", &format!("<head>{WATCH}"), 1);
+    let page = page::html(&lessons, Lang::En).replacen("<head>", &format!("<head>{WATCH}"), 1);
     let page = page.replacen("</body>", &format!("{driver}</body>"), 1);
     let folder = tempfile::tempdir().unwrap();
     for width in [390, 1280] {
@@ -165,14 +170,14 @@ fn recorded(arguments: &[&str]) -> Lesson {
     let seen = lesson::lesson(arguments);
     let variant = |name: &&str| Variant {
         name: (*name).to_owned(),
-        about: String::new(),
+        about: Both::default(),
         trace: seen.trace(name),
         figures: Vec::new(),
     };
     let variants = seen.variants().iter().map(variant).collect();
-    let outcome = Observation { variants, drawings: Vec::new(), claims: Vec::new() };
+    let outcome = Observation { variants, drawings: Both::default(), claims: Vec::new() };
     let entry = EXPERIMENTS.into_iter().find(|entry| entry.name == arguments[0]).unwrap();
-    Lesson { entry, verdict: Verdict::of(&[]), outcome }
+    Lesson { entry, outcome }
 }
 
 fn six_lessons() -> Vec<Lesson> {
@@ -266,7 +271,7 @@ fn a_replay_shows_the_line_that_each_lane_is_at_and_the_other_way_beside_it() {
     };
     let lessons = six_lessons();
     let driver = LINES.replace("MOMENTS", &MOMENTS.to_string());
-    let page = page::html(&lessons).replacen("<head>", &format!("<head>{WATCH}"), 1);
+    let page = page::html(&lessons, Lang::En).replacen("<head>", &format!("<head>{WATCH}"), 1);
     let page = page.replacen("</body>", &format!("{driver}</body>"), 1);
     let folder = tempfile::tempdir().unwrap();
     for width in [390, 1280] {

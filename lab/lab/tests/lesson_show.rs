@@ -6,6 +6,7 @@ mod lesson;
 use std::collections::BTreeMap;
 use std::fs;
 
+use harness::lang::Lang;
 use lessons::EXPERIMENTS;
 use serde_json::Value;
 
@@ -155,7 +156,7 @@ fn all_experiments_are_run_and_as_expected() {
     assert_eq!(ended.code, Some(0), "{}{}", ended.stderr, ended.stdout);
     for entry in EXPERIMENTS {
         assert!(
-            ended.stdout.contains(&format!("{}: {}", entry.name, &entry.question[..20])),
+            ended.stdout.contains(&format!("{}: {}", entry.name, &entry.question(Lang::En)[..20])),
             "{}",
             ended.stdout
         );

@@ -2,6 +2,7 @@
 //! recorded.
 
 use anyhow::Result;
+use harness::lang::{Both, Lang};
 use harness::machine::Machine;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -27,7 +28,7 @@ struct LessonRecord<'a> {
     name: &'a str,
     question: &'a str,
     #[serde(flatten)]
-    verdict: &'a Verdict,
+    verdict: Verdict,
     claims: &'a [Claim],
     variants: Vec<VariantRecord<'a>>,
 }
@@ -35,7 +36,7 @@ struct LessonRecord<'a> {
 #[derive(Debug, Serialize)]
 struct VariantRecord<'a> {
     name: &'a str,
-    about: &'a str,
+    about: &'a Both<String>,
     figures: Map<String, Value>,
     /// Times are nanoseconds of CLOCK_MONOTONIC.
     lanes: &'a [Lane],
@@ -61,8 +62,8 @@ pub fn document(lessons: &[Lesson]) -> Result<String> {
 fn record(lesson: &Lesson) -> Result<LessonRecord<'_>> {
     Ok(LessonRecord {
         name: lesson.entry.name,
-        question: lesson.entry.question,
-        verdict: &lesson.verdict,
+        question: lesson.entry.question(Lang::En),
+        verdict: lesson.verdict(Lang::En),
         claims: &lesson.outcome.claims,
         variants: lesson.outcome.variants.iter().map(variant).collect::<Result<_>>()?,
     })

@@ -1,10 +1,8 @@
 //! What all pictures of a lesson have in common, so that they can be compared: one time axis, one
 //! sign for each mark, one colour for each lock.
 
+use super::texts::Texts;
 use super::trace::{Band, Lane, Span, State, Trace};
-
-/// What the legend says of a span of which a known part was only ready.
-pub const PARTLY_READY: &str = "a part of it ready (not known when)";
 
 /// The common measure and legend of several pictures.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,10 +47,10 @@ impl<'a> Key<'a> {
     }
 
     /// What the legend calls a state.
-    pub fn state(&self, state: State) -> &'static str {
+    pub fn state(&self, state: State, texts: &Texts) -> &'static str {
         match state {
-            State::Running if self.may_be_ready => "running or ready (not known which)",
-            state => state.name(),
+            State::Running if self.may_be_ready => texts.lanes.running_or_ready,
+            state => (texts.lanes.state)(state),
         }
     }
 

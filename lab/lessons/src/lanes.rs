@@ -1,6 +1,10 @@
 //! Lanes over time for the terminal.
 
-use super::key::{Key, PARTLY_READY};
+use harness::lang::Lang;
+use harness::text::{fitted, width};
+
+use super::key::Key;
+use super::texts::Texts;
 use super::trace::{Band, Lane, State, Trace};
 use super::verdict::time;
 
@@ -41,6 +45,8 @@ const NO_COLOUR: &str = "\x1b[0m";
 /// How to draw.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
+    /// The language of all words.
+    pub lang: Lang,
     /// The width of everything.
     pub columns: usize,
     /// Letters instead of blocks.
@@ -63,9 +69,11 @@ impl Look {
         if self.ascii { letter } else { block }
     }
 
-    fn sign(&self, cell: Cell) -> char {
+    /// What stands for a cell; nothing for the second column of a letter.
+    fn sign(&self, cell: Cell) -> Option<char> {
         let one = |of: &[char], number: usize| of[number.min(of.len() - 1)];
-        match (cell, self.ascii) {
+        Some(match (cell, self.ascii) {
+            (Cell::Rest, _) => return None,
             (Cell::Nothing, _) => ' ',
             (Cell::State(state), _) => self.state_sign(state),
             (Cell::PartlyReady, false) => '▅',
@@ -78,13 +86,13 @@ impl Look {
             (Cell::Mark(label), true) => one(&ASCII_MARKS, label),
             (Cell::Word('µ'), true) => 'u',
             (Cell::Word(letter), _) => letter,
-        }
+        })
     }
 
     /// Those of [`harness::page::COLOURS`], as near as the 256 come.
     fn colour(cell: Cell) -> &'static str {
         match cell {
-            Cell::Nothing | Cell::Word(_) => NO_COLOUR,
+            Cell::Nothing | Cell::Word(_) | Cell::Rest => NO_COLOUR,
             Cell::State(State::Running) => "\x1b[38;5;32m",
             Cell::State(State::Ready) | Cell::PartlyReady => "\x1b[38;5;117m",
             Cell::State(State::Waiting) => "\x1b[38;5;214m",
@@ -112,39 +120,43 @@ enum Cell {
     Mark(usize),
     /// A letter of what the lane is busy with, or of a mark's value.
     Word(char),
+    /// The second column of a letter that takes two.
+    Rest,
 }
 
 /// A row for each lane, a time axis below, and a legend of what occurs. A column shows the state in
 /// which the lane was for most of its time, or the last mark in it. Where there is room, a lane
 /// says what it is busy with, and a mark its value.
 pub fn draw(trace: &Trace, key: &Key<'_>, look: &Look) -> String {
+    let texts = Texts::of(look.lang);
     if trace.lanes.is_empty() {
-        return "(nothing was recorded)\n".to_owned();
+        return format!("{}\n", texts.lanes.nothing);
     }
     let shown = sample(&trace.lanes);
-    let names = shown.iter().map(|lane| &lane.name).chain(trace.bands.iter().map(|band| &band.name));
-    let longest = names.map(|name| name.chars().count()).max().unwrap_or(0);
+    let bands = trace.bands.iter().map(|band| texts.shown(&band.name));
+    let names = shown.iter().map(|lane| texts.name(lane)).chain(bands);
+    let longest = names.map(|name| width(&name)).max().unwrap_or(0);
     let name_columns = longest.min(MOST_NAME).min(look.columns / 3);
     let columns = look.columns.saturating_sub(name_columns + 1).max(10);
     let scale = Scale { begin_ns: trace.bounds_ns().0, length_ns: key.length_ns.max(1), columns };
     let mut text = String::new();
     let mut drawn = Vec::new();
     for lane in &shown {
-        let name: String = lane.name.chars().take(name_columns).collect();
+        let name = fitted(&texts.name(lane), name_columns);
         let mut cells = cells(lane, key, &scale);
         drawn.extend(cells.iter().map(|(cell, _)| *cell));
-        say(&mut cells, lane, &scale, shown.len() <= MOST_WITH_WORDS);
+        say(&mut cells, lane, &scale, shown.len() <= MOST_WITH_WORDS, texts);
         let cells: Vec<Cell> = cells.into_iter().map(|(cell, _)| cell).collect();
-        text.push_str(&format!("{name:name_columns$} {}\n", row(&cells, look)));
+        text.push_str(&format!("{name} {}\n", row(&cells, look)));
     }
     for band in &trace.bands {
-        let name: String = band.name.chars().take(name_columns).collect();
-        text.push_str(&format!("{name:name_columns$} {}\n", band_row(band, key.most, &scale, look)));
+        let name = fitted(&texts.shown(&band.name), name_columns);
+        text.push_str(&format!("{name} {}\n", band_row(band, key.most, &scale, look)));
     }
     text.push_str(&scale.axis(name_columns + 1, look));
-    text.push_str(&legend(&drawn, key, look));
+    text.push_str(&legend(&drawn, key, texts, look));
     if shown.len() < trace.lanes.len() {
-        text.push_str(&format!("({} of {} lanes, evenly chosen)\n", shown.len(), trace.lanes.len()));
+        text.push_str(&format!("{}\n", (texts.lanes.sample)(shown.len(), trace.lanes.len())));
     }
     text
 }
@@ -250,7 +262,7 @@ fn cells<'a>(lane: &'a Lane, key: &Key<'_>, scale: &Scale) -> Vec<(Cell, &'a str
 
 /// Writes the values of marks, and with `words` what a lane is busy with, over columns that all
 /// look alike: nothing is hidden.
-fn say(cells: &mut [(Cell, &str)], lane: &Lane, scale: &Scale, words: bool) {
+fn say(cells: &mut [(Cell, &str)], lane: &Lane, scale: &Scale, words: bool, texts: &Texts) {
     for mark in lane.marks.iter().filter(|mark| !mark.value.is_empty()) {
         let column = scale.column(mark.at_ns) + 1;
         let Some(place) = cells.get_mut(column..column + mark.value.chars().count()) else { continue };
@@ -262,11 +274,15 @@ fn say(cells: &mut [(Cell, &str)], lane: &Lane, scale: &Scale, words: bool) {
         }
     }
     for run in cells.chunk_by_mut(|one, next| one == next).filter(|_| words) {
-        let said = format!(" {} ", run[0].1);
-        let free = run.len().saturating_sub(said.chars().count());
+        let said = format!(" {} ", texts.shown(run[0].1));
+        let free = run.len().saturating_sub(width(&said));
         if !run[0].1.is_empty() && free >= 2 {
             let place = run[free / 2..].iter_mut();
-            place.zip(said.chars()).for_each(|(cell, letter)| *cell = (Cell::Word(letter), ""));
+            let letters = said.chars().flat_map(|letter| {
+                let rest = (width(letter.encode_utf8(&mut [0; 4])) > 1).then_some(Cell::Rest);
+                [Cell::Word(letter)].into_iter().chain(rest)
+            });
+            place.zip(letters).for_each(|(cell, letter)| *cell = (letter, ""));
         }
     }
 }
@@ -282,7 +298,7 @@ fn row(cells: &[Cell], look: &Look) -> String {
             text.push_str(if before == MARK_COLOUR { NO_COLOUR } else { "" });
             text.push_str(colour);
         }
-        text.push(look.sign(cell));
+        text.extend(look.sign(cell));
         before = colour;
     }
     if look.colour {
@@ -306,22 +322,26 @@ fn band_row(band: &Band, most: u64, scale: &Scale, look: &Look) -> String {
 }
 
 /// What is drawn, each with its sign, in as many lines as it takes.
-fn legend(drawn: &[Cell], key: &Key<'_>, look: &Look) -> String {
-    let states = State::ALL.into_iter().map(|state| (Cell::State(state), key.state(state).to_owned()));
-    let states = states.chain([(Cell::PartlyReady, PARTLY_READY.to_owned())]);
-    let locks =
-        key.locks.iter().enumerate().map(|(number, name)| (Cell::Lock(number), format!("holding {name}")));
+fn legend(drawn: &[Cell], key: &Key<'_>, texts: &Texts, look: &Look) -> String {
+    let states = State::ALL.into_iter().map(|state| (Cell::State(state), key.state(state, texts).to_owned()));
+    let states = states.chain([(Cell::PartlyReady, texts.lanes.partly_ready.to_owned())]);
+    let holding = |name: &&str| (texts.lanes.holding)(name);
+    let locks = key.locks.iter().enumerate().map(|(number, name)| (Cell::Lock(number), holding(name)));
     let both = key
         .locks
         .iter()
         .enumerate()
-        .map(|(number, name)| (Cell::HoldAndWait(number), format!("waiting with {name} in hand")));
-    let marks = key.labels.iter().enumerate().map(|(number, name)| (Cell::Mark(number), (*name).to_owned()));
+        .map(|(number, name)| (Cell::HoldAndWait(number), (texts.lanes.hold_and_wait)(name)));
+    let marks = key
+        .labels
+        .iter()
+        .enumerate()
+        .map(|(number, name)| (Cell::Mark(number), texts.shown(name).into_owned()));
     let entries = states.chain(locks).chain(both).chain(marks).filter(|(cell, _)| drawn.contains(cell));
     let mut text = String::new();
     let mut used = 0;
     for (cell, name) in entries {
-        let columns = 2 + name.chars().count();
+        let columns = 2 + width(&name);
         let gap = if used == 0 { 0 } else { 2 };
         if used > 0 && used + gap + columns > look.columns {
             text.push('\n');
@@ -330,7 +350,7 @@ fn legend(drawn: &[Cell], key: &Key<'_>, look: &Look) -> String {
             text.push_str(&" ".repeat(gap));
             used += gap;
         }
-        let sign = look.sign(cell);
+        let sign = look.sign(cell).unwrap_or(' ');
         match look.colour {
             true => text.push_str(&format!("{}{sign}{NO_COLOUR} {name}", Look::colour(cell))),
             false => text.push_str(&format!("{sign} {name}")),

@@ -13,7 +13,8 @@
 //!    been;
 //! 5. a race that is to be shown is forced, by a barrier between its two steps; a wait that could
 //!    be for ever has a deadline;
-//! 6. its claims are tests in `lab/lab/tests/lesson_NAME.rs`, which run the program with small
+//! 6. what it says is in [`texts`], once in each language;
+//! 7. its claims are tests in `lab/lab/tests/lesson_NAME.rs`, which run the program with small
 //!    sizes and read its `--json -`.
 //!
 //! Deliberately absent: any control flow around an experiment. It is a function that is called
@@ -34,6 +35,7 @@ pub mod play;
 pub mod semaphore;
 pub mod show;
 pub mod stage;
+pub mod texts;
 pub mod ticket_lock;
 pub mod trace;
 pub mod verdict;
@@ -43,6 +45,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use harness::lang::Lang;
 use serving::UsageError;
 
 use self::experiments::{
@@ -52,6 +55,7 @@ use self::experiments::{
 };
 use self::part::{ActOptions, Part};
 use self::stage::Stage;
+use self::texts::Texts;
 use self::verdict::{Observation, Verdict};
 
 /// All experiments, in the order of the course.
@@ -78,7 +82,7 @@ pub trait Experiment: Args {
     /// What `lab run` calls it.
     const NAME: &'static str;
     /// What it answers, in one line that ends with a question mark.
-    const QUESTION: &'static str;
+    const QUESTION: fn(&Texts) -> &'static str;
 
     /// Does every variant that was asked for.
     ///
@@ -100,8 +104,7 @@ pub trait Experiment: Args {
 pub struct Entry {
     /// What `lab run` calls it.
     pub name: &'static str,
-    /// What it answers.
-    pub question: &'static str,
+    question: fn(&Texts) -> &'static str,
     options: fn(Command) -> Command,
     run: fn(&ArgMatches, &Stage) -> Result<Observation>,
     act: fn(&str, &mut Part) -> Result<()>,
@@ -118,9 +121,14 @@ impl Entry {
         }
     }
 
+    /// What it answers.
+    pub fn question(&self, lang: Lang) -> &'static str {
+        (self.question)(Texts::of(lang))
+    }
+
     fn command(&self) -> Command {
         // The options' own doc comment is for who reads the code.
-        (self.options)(Command::new(self.name)).about(self.question).long_about(None::<&str>)
+        (self.options)(Command::new(self.name)).about(self.question(Lang::En)).long_about(None::<&str>)
     }
 
     fn named(name: &str) -> Option<Self> {
@@ -182,19 +190,24 @@ pub struct Lesson {
     pub entry: Entry,
     /// What was observed.
     pub outcome: Observation,
+}
+
+impl Lesson {
     /// What to think of it.
-    pub verdict: Verdict,
+    pub fn verdict(&self, lang: Lang) -> Verdict {
+        Verdict::of(&self.outcome.claims, lang)
+    }
 }
 
 /// Shows the list of experiments.
 ///
 /// # Errors
 /// If stdout cannot be written.
-pub fn list() -> Result<()> {
+pub fn list(lang: Lang) -> Result<()> {
     let longest = EXPERIMENTS.iter().map(|entry| entry.name.len()).max().unwrap_or(0);
     let mut text = String::new();
-    for Entry { name, question, .. } in EXPERIMENTS {
-        writeln!(text, "{name:longest$}  {question}")?;
+    for entry in EXPERIMENTS {
+        writeln!(text, "{:longest$}  {}", entry.name, entry.question(lang))?;
     }
     harness::text::say(&text)
 }
@@ -204,7 +217,7 @@ pub fn list() -> Result<()> {
 /// # Errors
 /// If one cannot be done, or what was observed is not what was expected. What was observed until
 /// then has been shown.
-pub fn run(options: &RunOptions) -> Result<()> {
+pub fn run(options: &RunOptions, lang: Lang) -> Result<()> {
     let chosen = match (&options.chosen, options.all) {
         (Some(chosen), false) => vec![(chosen.entry, chosen.options.clone())],
         (None, true) => {
@@ -217,17 +230,16 @@ pub fn run(options: &RunOptions) -> Result<()> {
             );
         }
     };
-    let mut show = show::Show::open(&options.show)?;
+    let mut show = show::Show::open(&options.show, lang)?;
     let stage = Stage::open()?;
     let mut failures = Vec::new();
     for (entry, matches) in chosen {
         match (entry.run)(&matches, &stage) {
             Ok(outcome) => {
-                let verdict = Verdict::of(&outcome.claims);
-                if !verdict.as_expected {
+                if outcome.claims.iter().any(|claim| !claim.holds) {
                     failures.push(format!("{}: not as expected", entry.name));
                 }
-                show.add(Lesson { entry, outcome, verdict })?;
+                show.add(Lesson { entry, outcome })?;
             }
             Err(error) if !options.all => return Err(error),
             Err(error) => failures.push(format!("{}: {error:#}", entry.name)),

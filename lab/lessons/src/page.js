@@ -33,7 +33,7 @@ const WORDS = {
     never: (all) => `都跑完了，没有出错：全部 ${all} 种顺序都是这样。`,
     stuck: '谁也走不下去了。', held: (lock, who) => `${lock}：${who} 拿着`, free: (lock) => `${lock}：空闲`,
     ready: '就绪态', waits: (what) => `等 ${what}`, sleeps: '睡眠', ended: '已结束',
-    running: '运行态', waiting: '等锁', holding: '持有', sleeping: '睡眠', blocked: '阻塞态',
+    running: '运行态', waiting: '等待', holding: '持有', sleeping: '睡眠', blocked: '阻塞态',
     done: '僵尸', absent: '还没开始', over: '已结束', hand: (locks) => `手里拿着 ${locks}`, words: '这些词的意思',
     live: '这次录下的就是它：谁走到了哪一行', other: '另一种写法，供对照', more: (count) => `等，还有 ${count} 个`,
     share: (time) => `其中 ${time} 处于就绪态`, unknown: '也可能是就绪态，分不清',
@@ -44,11 +44,14 @@ const WORDS = {
       done: '已经结束，父进程还没来问：僵尸进程' },
   },
 };
-let language = navigator.language.startsWith('zh') ? 'zh' : 'en';
+let language = document.documentElement.lang; // That of the page, until the reader changes it.
 const say = (key, ...values) => {
   const words = WORDS[language][key];
   return typeof words === 'function' ? words(...values) : words;
 };
+// What was recorded is English; the page has the Chinese for it.
+const shown = (recorded) => (language === 'zh' && data.words[recorded]) || recorded;
+const nameOf = (lane) => (language === 'zh' ? lane.zh : lane.name);
 const redraw = []; // What is drawn anew when the language changes.
 const level = document.querySelector('h2') ? 3 : 2; // Of the headings below a lesson's own.
 
@@ -218,7 +221,7 @@ function listing({ lesson, recorded }, lanes) {
         return { who, line: element('li', {}, element('code', { textContent: text }), who) };
       }));
       drawn.push((at) => {
-        const places = lanes.filter((lane) => lane.name.startsWith(code.lanes)).map((lane) => [lane.name, linesOf(code, lane, at)]);
+        const places = lanes.filter((lane) => lane.name.startsWith(code.lanes)).map((lane) => [nameOf(lane), linesOf(code, lane, at)]);
         lines.forEach(({ line, who }, number) => {
           const here = places.filter(([, place]) => place !== null && place[0] <= number && number < place[1]).map(([name]) => name);
           line.toggleAttribute('aria-current', here.length > 0);
@@ -274,9 +277,9 @@ function replay(box, lanes, code) {
       const span = lane.spans.find(([, , , from, to]) => from <= at && at < to), mark = lane.marks.findLast(([time]) => time <= at);
       const before = lane.spans.length === 0 || at < lane.spans[0][3];
       const [state, what, holds, , , ready, unknown] = span ?? [before ? 'absent' : 'over', '', []];
-      const words = [say(state), unknown && `(${say('unknown')})`, ready > 0 && `(${say('share', `${(ready / 1e6).toFixed(2)} ms`)})`, what && `(${what})`, holds.length > 0 && state !== 'holding' && say('hand', holds.join(', ')),
-        holds.length > 0 && state === 'holding' && holds.join(', '), mark && `${say('last')}: ${mark[1]} ${mark[2]}`.trim()];
-      return element('li', {}, element('b', { textContent: lane.name }), ` ${words.filter(Boolean).join(' ')}`);
+      const words = [say(state), unknown && `(${say('unknown')})`, ready > 0 && `(${say('share', `${(ready / 1e6).toFixed(2)} ms`)})`, what && `(${shown(what)})`, holds.length > 0 && state !== 'holding' && say('hand', holds.join(', ')),
+        holds.length > 0 && state === 'holding' && holds.join(', '), mark && `${say('last')}: ${shown(mark[1])} ${mark[2]}`.trim()];
+      return element('li', {}, element('b', { textContent: nameOf(lane) }), ` ${words.filter(Boolean).join(' ')}`);
     }));
   }
   details.addEventListener('toggle', () => { details.open ? svg.append(line) : (line.remove(), stop()); });

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use harness::lang::Lang;
 use harness::page::{escape, page, scroll};
 use serde_json::{Map, Value, json};
 
@@ -9,6 +10,7 @@ use super::Lesson;
 use super::key::Key;
 use super::picture::{self, STYLE, WIDTH};
 use super::play::programs;
+use super::texts::Texts;
 use super::trace::Trace;
 use super::verdict::{Drawing, Variant, rows};
 
@@ -33,73 +35,81 @@ ul.now{columns:2 18rem;list-style:none;padding:0;max-width:none}line.now{stroke:
 @media print{.play,.replay,#language{display:none}}";
 
 /// The page of these lessons.
-pub fn html(lessons: &[Lesson]) -> String {
+pub fn html(lessons: &[Lesson], lang: Lang) -> String {
+    let texts = Texts::of(lang);
     let title = match lessons {
-        [one] => format!("{}: {}", one.entry.name, one.entry.question),
-        _ => "The course, experiment by experiment".to_owned(),
+        [one] => heading(one, lang),
+        _ => texts.page.title.to_owned(),
     };
     let mut body = format!("<style>{STYLE}{PAGE_STYLE}</style>\n");
     if lessons.len() > 1 {
-        contents(&mut body, lessons);
+        contents(&mut body, lessons, lang);
     }
     for lesson in lessons {
         if lessons.len() > 1 {
-            let _ = writeln!(
-                body,
-                "<h2 id=\"{0}\">{0}: {1}</h2>",
-                escape(lesson.entry.name),
-                escape(lesson.entry.question)
-            );
+            let (name, heading) = (escape(lesson.entry.name), escape(&heading(lesson, lang)));
+            let _ = writeln!(body, "<h2 id=\"{name}\">{heading}</h2>");
         }
-        section(&mut body, lesson);
+        section(&mut body, lesson, lang);
     }
     script(&mut body, lessons);
     if cfg!(debug_assertions) {
-        body.push_str("<p class=\"faint\">Recorded by a debug build.</p>\n");
+        let _ = writeln!(body, "<p class=\"faint\">{}</p>", texts.page.debug_build);
     }
-    page(&title, &body)
+    page(lang, &title, &body)
 }
 
-fn contents(body: &mut String, lessons: &[Lesson]) {
-    body.push_str("<nav aria-label=\"Contents\"><ol>\n");
+fn heading(lesson: &Lesson, lang: Lang) -> String {
+    (Texts::of(lang).frame.titled)(lesson.entry.name, lesson.entry.question(lang))
+}
+
+fn contents(body: &mut String, lessons: &[Lesson], lang: Lang) {
+    let _ = writeln!(body, "<nav aria-label=\"{}\"><ol>", Texts::of(lang).page.contents);
     for lesson in lessons {
-        let (name, question) = (escape(lesson.entry.name), escape(lesson.entry.question));
-        let _ = writeln!(body, "<li><a href=\"#{name}\">{name}</a>: {question}</li>");
+        let name = escape(lesson.entry.name);
+        let link = format!("<a href=\"#{name}\">{name}</a>");
+        let question = escape(lesson.entry.question(lang));
+        let _ = writeln!(body, "<li>{}</li>", (Texts::of(lang).frame.titled)(&link, &question));
     }
     body.push_str("</ol></nav>\n");
 }
 
 /// What was expected, a line each, with what came of it.
-fn claims(body: &mut String, lesson: &Lesson) {
+fn claims(body: &mut String, lesson: &Lesson, lang: Lang) {
+    let frame = &Texts::of(lang).frame;
     body.push_str("<ul class=\"claims\">\n");
     for claim in &lesson.outcome.claims {
-        let (class, sign, word) =
-            if claim.holds { ("good", "✓", "as expected") } else { ("bad", "✗", "not as expected") };
+        let (class, sign, word) = if claim.holds {
+            ("good", "✓", frame.as_expected)
+        } else {
+            ("bad", "✗", frame.not_as_expected)
+        };
+        let words = claim.words.get(lang);
+        let observed = format!("<span class=\"faint\">{}</span>", escape(&words.observed));
+        let said = (frame.claim)(&escape(&words.expected), &observed);
         let _ = writeln!(
             body,
-            "<li><b class=\"{class}\" role=\"img\" aria-label=\"{word}\">{sign}</b>{}: \
-             <span class=\"faint\">{}</span></li>",
-            escape(&claim.expected),
-            escape(&claim.observed)
+            "<li><b class=\"{class}\" role=\"img\" aria-label=\"{word}\">{sign}</b>{said}</li>"
         );
     }
     body.push_str("</ul>\n");
 }
 
-fn section(body: &mut String, lesson: &Lesson) {
-    claims(body, lesson);
+fn section(body: &mut String, lesson: &Lesson, lang: Lang) {
+    let texts = Texts::of(lang);
+    claims(body, lesson, lang);
     let key = Key::of(lesson.outcome.variants.iter().map(|variant| &variant.trace));
     for variant in &lesson.outcome.variants {
-        figure(body, variant, &key);
+        figure(body, variant, &key, lang);
     }
-    for drawing in &lesson.outcome.drawings {
+    for drawing in lesson.outcome.drawings.get(lang) {
         drawn(body, drawing);
     }
-    let (names, rows) = rows(&lesson.outcome.variants);
+    let (names, rows) = rows(&lesson.outcome.variants, texts);
     if !names.is_empty() {
-        let _ = write!(body, "<figure>{}<table><thead><tr><th>variant</th>", scroll("Figures"));
-        for name in names {
-            let _ = write!(body, "<th>{}</th>", escape(name));
+        let _ = write!(body, "<figure>{}<table><thead><tr>", scroll(texts.page.figures));
+        for name in [texts.frame.variant.into()].into_iter().chain(names) {
+            let _ = write!(body, "<th>{}</th>", escape(&name));
         }
         body.push_str("</tr></thead><tbody>\n");
         for (variant, row) in lesson.outcome.variants.iter().zip(rows) {
@@ -111,23 +121,26 @@ fn section(body: &mut String, lesson: &Lesson) {
         }
         body.push_str("</tbody></table></div></figure>\n");
     }
-    let _ = writeln!(body, "<p>{}</p>", escape(&lesson.verdict.why));
+    let _ = writeln!(body, "<p>{}</p>", escape(&lesson.verdict(lang).why));
     if programs::of(lesson.entry.name).is_some() {
         let _ = writeln!(body, "<section class=\"play\" data-lesson=\"{}\"></section>", lesson.entry.name);
     }
 }
 
-fn figure(body: &mut String, variant: &Variant, key: &Key<'_>) {
-    let (name, about) = (escape(&variant.name), escape(&variant.about));
-    let height = picture::height(&variant.trace, key);
+fn figure(body: &mut String, variant: &Variant, key: &Key<'_>, lang: Lang) {
+    let texts = Texts::of(lang);
+    let (name, about) = (escape(&variant.name), escape(variant.about.get(lang)));
+    let (label, caption) =
+        ((texts.frame.titled)(&name, &about), (texts.frame.titled)(&format!("<b>{name}</b>"), &about));
+    let height = picture::height(&variant.trace, key, texts);
     let _ = writeln!(
         body,
-        "<figure><figcaption><b>{name}</b>: {about}</figcaption>\n{}\
+        "<figure><figcaption>{caption}</figcaption>\n{}\
          <svg class=\"l\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" style=\"width:100%;min-width:44rem;height:auto\" role=\"img\" \
-         aria-label=\"{name}: {about}\">",
+         aria-label=\"{label}\">",
         scroll(&variant.name)
     );
-    picture::lanes(body, &variant.trace, key);
+    picture::lanes(body, &variant.trace, key, texts);
     let (left, width) = picture::PLACE;
     let _ = writeln!(
         body,
@@ -141,13 +154,15 @@ fn figure(body: &mut String, variant: &Variant, key: &Key<'_>) {
 /// What the script works with, and the script.
 fn script(body: &mut String, lessons: &[Lesson]) {
     let traces = lessons.iter().flat_map(|lesson| &lesson.outcome.variants).map(|variant| &variant.trace);
+    let words: Map<String, Value> = traces.clone().flat_map(words).collect();
     let lanes: Vec<Value> = traces.map(recorded).collect();
     let codes: Vec<Value> = lessons.iter().flat_map(codes).collect();
     let plays = lessons.iter().map(|lesson| lesson.entry.name);
     let plays: Map<String, Value> =
         plays.filter_map(|name| Some((name.to_owned(), json!(programs::of(name)?)))).collect();
     // In a script element a `<` could end it.
-    let data = json!({ "lanes": lanes, "codes": codes, "plays": plays }).to_string().replace('<', "\\u003c");
+    let data = json!({ "lanes": lanes, "words": words, "codes": codes, "plays": plays });
+    let data = data.to_string().replace('<', "\\u003c");
     let _ = writeln!(
         body,
         "<script type=\"application/json\" id=\"data\">{data}</script>\n<script>{SCRIPT}</script>"
@@ -164,6 +179,13 @@ fn codes(lesson: &Lesson) -> Vec<Value> {
     lesson.outcome.variants.iter().map(code).collect()
 }
 
+/// What was recorded, in Chinese: the script shows it in the language that the reader has chosen.
+fn words(trace: &Trace) -> impl Iterator<Item = (String, Value)> {
+    let spans = trace.lanes.iter().flat_map(|lane| &lane.spans).map(|span| &span.what);
+    let labels = trace.lanes.iter().flat_map(|lane| &lane.marks).map(|mark| &mark.label);
+    spans.chain(labels).map(|word| (word.to_string(), Texts::of(Lang::Zh).shown(word).into()))
+}
+
 /// The lanes of a picture, with times from its beginning.
 fn recorded(trace: &Trace) -> Value {
     let begin_ns = trace.bounds_ns().0;
@@ -173,7 +195,8 @@ fn recorded(trace: &Trace) -> Value {
             json!([span.state, span.what, span.holds, from_ns, to_ns, span.ready_ns, span.may_be_ready()])
         });
         let marks = lane.marks.iter().map(|mark| json!([mark.at_ns - begin_ns, mark.label, mark.value]));
-        json!({ "name": lane.name, "spans": spans.collect::<Vec<_>>(), "marks": marks.collect::<Vec<_>>() })
+        let (spans, marks): (Vec<_>, Vec<_>) = (spans.collect(), marks.collect());
+        json!({ "name": lane.name, "zh": Texts::of(Lang::Zh).name(lane), "spans": spans, "marks": marks })
     });
     lanes.collect()
 }

@@ -4,11 +4,14 @@ use std::fmt::Write as _;
 use std::mem;
 use std::ops::Range;
 
+use harness::lang::Lang;
 use harness::page::{COLOURS, escape};
+use harness::text::{fitted, width};
 
 use super::Lesson;
-use super::key::{Key, PARTLY_READY};
+use super::key::Key;
 use super::lanes::round_step;
+use super::texts::Texts;
 use super::trace::{Band, Lane, Mark, Span, State, Trace};
 use super::verdict::time;
 
@@ -53,21 +56,26 @@ pub(super) const STYLE: &str = "\
 .l .partly{stroke:var(--panel);stroke-width:5;stroke-dasharray:2 2}.l .band{fill:var(--sky)}.l .in{font-size:10px;paint-order:stroke;stroke:var(--panel);stroke-width:3px;stroke-linejoin:round}.l .ground{fill:var(--panel)}.l .title{font-weight:600;font-size:14px}";
 
 /// All pictures of these lessons, one below the other, as an SVG that needs nothing else.
-pub(super) fn svg(lessons: &[Lesson]) -> String {
+pub(super) fn svg(lessons: &[Lesson], lang: Lang) -> String {
     let mut body = String::new();
-    let mut top = 0.0;
+    let (mut top, texts) = (0.0, Texts::of(lang));
     for lesson in lessons {
+        let titled = texts.frame.titled;
         let key = Key::of(lesson.outcome.variants.iter().map(|variant| &variant.trace));
         for variant in &lesson.outcome.variants {
-            title(&mut body, &format!("{} {}: {}", lesson.entry.name, variant.name, variant.about), top);
+            title(
+                &mut body,
+                &titled(&format!("{} {}", lesson.entry.name, variant.name), variant.about.get(lang)),
+                top,
+            );
             let _ = writeln!(body, "<g class=\"l\" transform=\"translate(0 {})\">", top + TITLE);
-            lanes(&mut body, &variant.trace, &key);
+            lanes(&mut body, &variant.trace, &key, texts);
             body.push_str("</g>\n");
-            top += TITLE + height(&variant.trace, &key);
+            top += TITLE + height(&variant.trace, &key, texts);
         }
-        for drawing in &lesson.outcome.drawings {
+        for drawing in lesson.outcome.drawings.get(lang) {
             let Some((svg, height)) = &drawing.svg else { continue };
-            title(&mut body, &format!("{}: {}", lesson.entry.name, drawing.title), top);
+            title(&mut body, &titled(lesson.entry.name, &drawing.title), top);
             let _ = writeln!(body, "<g transform=\"translate(0 {})\">{svg}</g>", top + TITLE);
             top += TITLE + height;
         }
@@ -90,8 +98,8 @@ fn title(svg: &mut String, title: &str, top: f64) {
 
 /// The height of a picture, in pixels.
 #[allow(clippy::cast_precision_loss, reason = "a number of lanes")]
-pub(super) fn height(trace: &Trace, key: &Key<'_>) -> f64 {
-    bottom(trace) - 2.0 + AXIS + entries(trace, key).1
+pub(super) fn height(trace: &Trace, key: &Key<'_>, texts: &Texts) -> f64 {
+    bottom(trace) - 2.0 + AXIS + entries(trace, key, texts).1
 }
 
 /// Where the lanes begin, in pixels from the left, and how wide they are.
@@ -104,13 +112,14 @@ pub(super) fn bottom(trace: &Trace) -> f64 {
 }
 
 /// Where an instant is, in pixels from the left.
-struct Scale {
+struct Scale<'a> {
     begin_ns: u64,
     length_ns: u64,
+    texts: &'a Texts,
 }
 
 #[allow(clippy::cast_precision_loss, reason = "pixels")]
-impl Scale {
+impl Scale<'_> {
     fn x(&self, at_ns: u64) -> f64 {
         NAMES + self.width(at_ns.saturating_sub(self.begin_ns))
     }
@@ -122,12 +131,12 @@ impl Scale {
 
 /// The picture, without an `<svg>` around it.
 #[allow(clippy::cast_precision_loss, reason = "a number of lanes")]
-pub(super) fn lanes(svg: &mut String, trace: &Trace, key: &Key<'_>) {
-    let scale = Scale { begin_ns: trace.bounds_ns().0, length_ns: key.length_ns };
+pub(super) fn lanes(svg: &mut String, trace: &Trace, key: &Key<'_>, texts: &Texts) {
+    let scale = Scale { begin_ns: trace.bounds_ns().0, length_ns: key.length_ns, texts };
     axis(svg, trace, &scale);
     for (row, lane) in trace.lanes.iter().enumerate() {
         let top = row as f64 * LANE;
-        name(svg, lane, top);
+        name(svg, lane, top, texts);
         for span in &lane.spans {
             bars(svg, lane, span, top, &scale, key);
         }
@@ -139,47 +148,46 @@ pub(super) fn lanes(svg: &mut String, trace: &Trace, key: &Key<'_>) {
     for (row, band) in trace.bands.iter().enumerate() {
         self::band(svg, band, trace.lanes.len() as f64 * LANE + row as f64 * BAND, &scale, key.most);
     }
-    legend(svg, trace, key);
+    legend(svg, trace, key, texts);
 }
 
 /// A band as an area of steps.
 #[allow(clippy::cast_precision_loss, reason = "a number of things")]
-fn band(svg: &mut String, band: &Band, top: f64, scale: &Scale, most: u64) {
+fn band(svg: &mut String, band: &Band, top: f64, scale: &Scale<'_>, most: u64) {
     let base = top + BAND - 2.0;
     let mut path = format!("M{NAMES:.2} {base:.1}");
     for (at_ns, value) in &band.values {
         let height = (BAND - 6.0) * *value as f64 / most as f64;
         let _ = write!(path, "H{:.2}V{:.1}", scale.x(*at_ns), base - height);
     }
-    let name = escape(&band.name);
+    let (texts, most_of_it) = (&scale.texts.lanes, band.most());
+    let name = scale.texts.shown(&band.name);
+    let (name, title) = (escape(&name), escape(&(texts.band)(&name, most_of_it)));
     let _ = writeln!(
         svg,
-        "<text x=\"8\" y=\"{:.1}\">{name}</text><path class=\"band\" d=\"{path}V{base:.1}z\"><title>{name}: at most {}</title></path>\
-         <text class=\"faint\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">most {}</text>",
+        "<text x=\"8\" y=\"{:.1}\">{name}</text><path class=\"band\" d=\"{path}V{base:.1}z\"><title>{title}</title></path>\
+         <text class=\"faint\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
         top + BAND / 2.0 + 4.0,
-        band.most(),
         NAMES - 6.0,
         top + BAND / 2.0 + 4.0,
-        band.most()
+        (texts.most)(most_of_it)
     );
 }
 
-fn name(svg: &mut String, lane: &Lane, top: f64) {
-    let short: String = lane.name.chars().take(NAME_CHARACTERS).collect();
-    let thread = lane.tid.map_or_else(String::new, |tid| format!(", thread {tid}"));
+fn name(svg: &mut String, lane: &Lane, top: f64, texts: &Texts) {
+    let name = texts.name(lane);
     let _ = writeln!(
         svg,
-        "<text x=\"8\" y=\"{:.1}\">{}<title>{}, process {}{thread}</title></text>",
+        "<text x=\"8\" y=\"{:.1}\">{}<title>{}</title></text>",
         top + 13.0,
-        escape(&short),
-        escape(&lane.name),
-        lane.pid
+        escape(fitted(&name, NAME_CHARACTERS).trim_end()),
+        escape(&(texts.lanes.lane)(&name, lane.pid, lane.tid)),
     );
 }
 
 /// One bar; with locks in hand one for each, and below them one for what the lane waits for.
 #[allow(clippy::cast_precision_loss, reason = "a number of bars")]
-fn bars(svg: &mut String, lane: &Lane, span: &Span, top: f64, scale: &Scale, key: &Key<'_>) {
+fn bars(svg: &mut String, lane: &Lane, span: &Span, top: f64, scale: &Scale<'_>, key: &Key<'_>) {
     let Span { state, what, holds, begin_ns, end_ns, ready_ns } = span;
     let less = match state {
         _ if !holds.is_empty() => 0.0,
@@ -193,20 +201,15 @@ fn bars(svg: &mut String, lane: &Lane, span: &Span, top: f64, scale: &Scale, key
     if classes.is_empty() || *state != State::Holding {
         classes.push(state.name().to_owned());
     }
-    let with = if what.is_empty() { String::new() } else { format!(" ({})", escape(what)) };
-    let hand = if holds.is_empty() {
-        String::new()
-    } else {
-        format!(", with {} in hand", escape(&holds.join(" and ")))
-    };
-    let ready = ready_ns.map_or_else(String::new, |ready_ns| format!(", {} of it ready", time(ready_ns)));
-    let title = format!(
-        "{}: {}{with}{hand}, from {} for {}{ready}",
-        escape(&lane.name),
-        state.name(),
-        time(begin_ns - scale.begin_ns),
-        time(end_ns - begin_ns)
-    );
+    let (texts, what) = (scale.texts, scale.texts.shown(what));
+    let hand = if holds.is_empty() { String::new() } else { (texts.lanes.in_hand)(holds) };
+    let title = escape(&(texts.lanes.span)(
+        &texts.name(lane),
+        &(texts.lanes.doing)((texts.lanes.state)(*state), &what, &hand),
+        &time(begin_ns - scale.begin_ns),
+        &time(end_ns - begin_ns),
+        &ready_ns.map_or_else(String::new, |ready_ns| (texts.lanes.ready)(&time(ready_ns))),
+    ));
     let (x, width) = (scale.x(*begin_ns), scale.width(end_ns - begin_ns));
     let height = (BAR - 2.0 * less) / classes.len() as f64;
     // A gap, so that where one ends and another begins is seen.
@@ -228,11 +231,11 @@ fn bars(svg: &mut String, lane: &Lane, span: &Span, top: f64, scale: &Scale, key
             top + 2.0 + BAR / 2.0
         );
     }
-    say(svg, what, &free(lane, span, scale), top);
+    say(svg, &what, &free(lane, span, scale), top);
 }
 
 /// The widest part of a bar that no mark is in, from its left to its right end.
-fn free(lane: &Lane, span: &Span, scale: &Scale) -> Range<f64> {
+fn free(lane: &Lane, span: &Span, scale: &Scale<'_>) -> Range<f64> {
     let marks = lane.marks.iter().filter(|mark| (span.begin_ns..=span.end_ns).contains(&mark.at_ns));
     let ends = marks.map(|mark| scale.x(mark.at_ns)).chain([scale.x(span.end_ns)]);
     let mut left = scale.x(span.begin_ns);
@@ -244,7 +247,7 @@ fn free(lane: &Lane, span: &Span, scale: &Scale) -> Range<f64> {
 /// Writes what a lane is busy with, if there is room.
 #[allow(clippy::cast_precision_loss, reason = "a number of characters")]
 fn say(svg: &mut String, what: &str, room: &Range<f64>, top: f64) {
-    let width = what.chars().count() as f64 * LANE_CHARACTER + 6.0;
+    let width = width(what) as f64 * LANE_CHARACTER + 6.0;
     if what.is_empty() || width + 3.0 * SIGN_WIDTH > room.end - room.start {
         return;
     }
@@ -261,11 +264,11 @@ fn say(svg: &mut String, what: &str, room: &Range<f64>, top: f64) {
     );
 }
 
-fn mark(svg: &mut String, lane: &Lane, mark: &Mark, value: &str, top: f64, scale: &Scale, key: &Key<'_>) {
+fn mark(svg: &mut String, lane: &Lane, mark: &Mark, value: &str, top: f64, scale: &Scale<'_>, key: &Key<'_>) {
     let (x, y) = (scale.x(mark.at_ns), top + LANE / 2.0);
-    let with = if mark.value.is_empty() { String::new() } else { format!(" {}", escape(&mark.value)) };
-    let at = time(mark.at_ns - scale.begin_ns);
-    let title = format!("{}: {}{with}, at {at}", escape(&lane.name), escape(&mark.label));
+    let (texts, at) = (scale.texts, time(mark.at_ns - scale.begin_ns));
+    let (lane, label) = (texts.name(lane), texts.shown(&mark.label));
+    let title = escape(&(texts.lanes.mark)(&lane, &label, &mark.value, &at));
     sign(svg, key.label(&mark.label), x, y, &title);
     if !value.is_empty() {
         let value = escape(value);
@@ -289,7 +292,7 @@ fn sign(svg: &mut String, number: usize, x: f64, y: f64, title: &str) {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "pixels")]
-fn axis(svg: &mut String, trace: &Trace, scale: &Scale) {
+fn axis(svg: &mut String, trace: &Trace, scale: &Scale<'_>) {
     let bottom = bottom(trace);
     let step = round_step(scale.length_ns, 8);
     for at_ns in (0..=scale.length_ns / step).map(|tick| tick * step) {
@@ -315,7 +318,7 @@ enum Entry<'a> {
 /// The entries of the legend of what occurs in this picture, each with its place from the left and
 /// from the top, and the height of all.
 #[allow(clippy::cast_precision_loss, reason = "a number of characters")]
-fn entries<'a>(trace: &'a Trace, key: &Key<'a>) -> (Vec<(f64, f64, Entry<'a>)>, f64) {
+fn entries<'a>(trace: &'a Trace, key: &Key<'a>, texts: &Texts) -> (Vec<(f64, f64, Entry<'a>)>, f64) {
     /// The width of what is not text in an entry.
     const SIGN: f64 = 34.0;
     let spans = || trace.lanes.iter().flat_map(|lane| &lane.spans);
@@ -335,32 +338,32 @@ fn entries<'a>(trace: &'a Trace, key: &Key<'a>) -> (Vec<(f64, f64, Entry<'a>)>, 
     let (mut x, mut y) = (NAMES, 0.0);
     let mut placed = Vec::new();
     for entry in states.chain(locks).chain(marks).chain(partly) {
-        let width = SIGN + entry.words(key).chars().count() as f64 * LEGEND_CHARACTER;
-        if x + width > WIDTH && x > NAMES {
+        let columns = SIGN + width(&entry.words(key, texts)) as f64 * LEGEND_CHARACTER;
+        if x + columns > WIDTH && x > NAMES {
             (x, y) = (NAMES, y + LEGEND);
         }
         placed.push((x, y, entry));
-        x += width;
+        x += columns;
     }
     (placed, y + LEGEND)
 }
 
 impl Entry<'_> {
-    fn words(&self, key: &Key<'_>) -> String {
+    fn words(&self, key: &Key<'_>, texts: &Texts) -> String {
         match self {
-            Self::State(state) => key.state(*state).to_owned(),
-            Self::PartlyReady => PARTLY_READY.to_owned(),
-            Self::Lock(_, name) => format!("with {name} in hand"),
-            Self::Mark(_, label) => (*label).to_owned(),
+            Self::State(state) => key.state(*state, texts).to_owned(),
+            Self::PartlyReady => texts.lanes.partly_ready.to_owned(),
+            Self::Lock(_, name) => (texts.lanes.in_hand)(&[(*name).to_owned().into()]),
+            Self::Mark(_, label) => texts.shown(label).into_owned(),
         }
     }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a number of lanes")]
-fn legend(svg: &mut String, trace: &Trace, key: &Key<'_>) {
+fn legend(svg: &mut String, trace: &Trace, key: &Key<'_>, texts: &Texts) {
     let top = bottom(trace) - 2.0 + AXIS + 14.0;
-    for (x, y, entry) in entries(trace, key).0 {
-        let (y, words) = (top + y, escape(&entry.words(key)));
+    for (x, y, entry) in entries(trace, key, texts).0 {
+        let (y, words) = (top + y, escape(&entry.words(key, texts)));
         let class = match entry {
             Entry::State(state) => state.name().to_owned(),
             Entry::Lock(lock, _) => format!("lock{}", lock.min(LOCKS - 1)),

@@ -1,17 +1,20 @@
 //! Where the lessons are shown: on the terminal one after the other, in files all together at the
 //! end.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 use client::output::Output;
-use comfy_table::{LineStyle, Table, TableStyle};
-use harness::text::{GAP, STYLE, align};
+use comfy_table::{ColumnConstraint, LineStyle, Table, TableStyle};
+use harness::lang::Lang;
+use harness::text::{GAP, STYLE, align, paragraph};
 
 use super::key::Key;
 use super::lanes::Look;
+use super::texts::Texts;
 use super::verdict::{Variant, rows};
 use super::{Lesson, chrome, json, lanes, page, picture};
 
@@ -65,7 +68,7 @@ impl Show {
     ///
     /// # Errors
     /// If one cannot.
-    pub fn open(options: &ShowOptions) -> Result<Self> {
+    pub fn open(options: &ShowOptions, lang: Lang) -> Result<Self> {
         let outputs = Output::open_all([
             ("--report", options.report.as_deref()),
             ("--svg", options.svg.as_deref()),
@@ -73,6 +76,7 @@ impl Show {
             ("--json", options.json.as_deref()),
         ])?;
         let look = Look {
+            lang,
             columns: options.width.or_else(harness::text::terminal_width).unwrap_or(COLUMNS).into(),
             ascii: options.ascii,
             colour: io::stdout().is_terminal()
@@ -100,10 +104,10 @@ impl Show {
     /// # Errors
     /// If one cannot be written.
     pub fn finish(self) -> Result<()> {
-        let lessons = &self.lessons;
+        let (lessons, lang) = (&self.lessons, self.look.lang);
         let [report, svg, trace, json] = self.outputs;
-        write(report, || Ok(page::html(lessons)))?;
-        write(svg, || Ok(picture::svg(lessons)))?;
+        write(report, || Ok(page::html(lessons, lang)))?;
+        write(svg, || Ok(picture::svg(lessons, lang)))?;
         write(trace, || chrome::trace(lessons))?;
         write(json, || json::document(lessons))?;
         Ok(())
@@ -119,17 +123,19 @@ fn write(output: Option<Output>, content: impl FnOnce() -> Result<String>) -> Re
 /// The whole lesson for the terminal: the question, what came of each claim, a picture for each
 /// variant, the table, and why.
 pub fn text(lesson: &Lesson, look: &Look) -> String {
-    let mut text = String::new();
+    let (mut text, texts) = (String::new(), Texts::of(look.lang));
+    let frame = &texts.frame;
     let paragraph = |text: &mut String, title: &str, words: &str| {
-        harness::text::paragraph(text, title, words, look.columns);
+        paragraph(text, title, words, look.columns);
     };
-    paragraph(&mut text, &format!("{}:", lesson.entry.name), lesson.entry.question);
-    let verdict = match (lesson.outcome.claims.is_empty(), lesson.verdict.as_expected) {
-        (true, _) => "none, since this way alone claims nothing",
-        (false, true) => "as expected",
-        (false, false) => "NOT as expected",
+    paragraph(&mut text, &(frame.title)(lesson.entry.name), lesson.entry.question(look.lang));
+    let verdict = lesson.verdict(look.lang);
+    let said = match (lesson.outcome.claims.is_empty(), verdict.as_expected) {
+        (true, _) => frame.no_claims,
+        (false, true) => frame.as_expected,
+        (false, false) => frame.not_as_expected,
     };
-    paragraph(&mut text, "verdict:", verdict);
+    paragraph(&mut text, &(frame.title)(frame.verdict), said);
     for claim in &lesson.outcome.claims {
         let sign = match (claim.holds, look.ascii) {
             (true, false) => "✓",
@@ -137,44 +143,87 @@ pub fn text(lesson: &Lesson, look: &Look) -> String {
             (true, true) => "+",
             (false, true) => "NOT",
         };
-        paragraph(&mut text, sign, &format!("{}: {}", claim.expected, claim.observed));
+        let words = claim.words.get(look.lang);
+        paragraph(&mut text, sign, &(frame.claim)(&words.expected, &words.observed));
     }
     let key = Key::of(lesson.outcome.variants.iter().map(|variant| &variant.trace));
     for variant in &lesson.outcome.variants {
         text.push('\n');
-        paragraph(&mut text, &format!("{}:", variant.name), &variant.about);
+        paragraph(&mut text, &(frame.title)(&variant.name), variant.about.get(look.lang));
         text.push_str(&lanes::draw(&variant.trace, &key, look));
     }
-    for drawing in &lesson.outcome.drawings {
+    for drawing in lesson.outcome.drawings.get(look.lang) {
         text.push_str(&format!("\n{}\n{}\n", drawing.title, drawing.text.trim_end()));
     }
-    let table = table(&lesson.outcome.variants, look);
+    let table = table(&lesson.outcome.variants, texts, look);
     if !table.is_empty() {
         text.push_str(&format!("\n{table}\n"));
     }
-    if !lesson.verdict.why.is_empty() {
+    if !verdict.why.is_empty() {
         text.push('\n');
-        paragraph(&mut text, "why:", &lesson.verdict.why);
+        paragraph(&mut text, &(frame.title)(frame.why), &verdict.why);
     }
     text
 }
 
-fn table(variants: &[Variant], look: &Look) -> String {
-    let (names, rows) = rows(variants);
+fn table(variants: &[Variant], texts: &Texts, look: &Look) -> String {
+    let (names, rows) = rows(variants, texts);
     if names.is_empty() {
         return String::new();
     }
+    let cells = || rows.iter().flatten();
+    let are_sparse = cells().filter(|cell| *cell == "-").count() > cells().count() / 2;
+    let text = if are_sparse {
+        figures(variants, &names, &rows, texts, look)
+    } else {
+        columns(variants, names, rows, texts, look)
+    };
+    if look.ascii { text.replace('µ', "u") } else { text }
+}
+
+/// A line for each variant, where they have little in common: a table would be empty columns.
+fn figures(
+    variants: &[Variant],
+    names: &[Cow<'static, str>],
+    rows: &[Vec<String>],
+    texts: &Texts,
+    look: &Look,
+) -> String {
+    let mut text = String::new();
+    for (variant, row) in variants.iter().zip(rows) {
+        let known = names.iter().zip(row).filter(|(_, cell)| *cell != "-");
+        let known: Vec<String> = known.map(|(name, cell)| (texts.frame.figure)(name, cell)).collect();
+        paragraph(
+            &mut text,
+            &(texts.frame.title)(&variant.name),
+            &known.join(texts.frame.comma),
+            look.columns,
+        );
+    }
+    text.trim_end().to_owned()
+}
+
+fn columns(
+    variants: &[Variant],
+    names: Vec<Cow<'static, str>>,
+    rows: Vec<Vec<String>>,
+    texts: &Texts,
+    look: &Look,
+) -> String {
     let mut table = Table::new();
     table.load_style(if look.ascii { ASCII_STYLE } else { STYLE });
-    table.set_header(std::iter::once("variant").chain(names));
+    table.set_header(std::iter::once(texts.frame.variant.into()).chain(names));
     table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
     table.set_width(u16::try_from(look.columns).unwrap_or(u16::MAX));
     for (variant, row) in variants.iter().zip(rows) {
         table.add_row(std::iter::once(variant.name.clone()).chain(row));
     }
+    if let Some(names) = table.column_mut(0) {
+        // A name that is broken is none.
+        names.set_constraint(ColumnConstraint::ContentWidth);
+    }
     align(&mut table, GAP);
-    let text = table.trim_fmt();
-    if look.ascii { text.replace('µ', "u") } else { text }
+    table.trim_fmt()
 }
 
 /// Says on stderr what does not belong to the text, such as that an optional part is left out.

@@ -1,8 +1,12 @@
 //! What an experiment returns: what happened in each variant, and what to think of it.
 
+use std::borrow::Cow;
+
+use harness::lang::{Both, Lang};
 use harness::units;
 use serde::Serialize;
 
+use super::texts::{Texts, say};
 use super::trace::Trace;
 
 /// What an experiment has observed.
@@ -11,7 +15,7 @@ pub struct Observation {
     /// In the order of the pictures.
     pub variants: Vec<Variant>,
     /// Pictures of another kind, shown after those of the variants; usually none.
-    pub drawings: Vec<Drawing>,
+    pub drawings: Both<Vec<Drawing>>,
     /// What was expected of this run, with what came of it.
     pub claims: Vec<Claim>,
 }
@@ -22,7 +26,7 @@ pub struct Variant {
     /// What `--only` takes: [`super::experiments::name`].
     pub name: String,
     /// Half a line on what is done here.
-    pub about: String,
+    pub about: Both<String>,
     /// Who did what when.
     pub trace: Trace,
     /// A row of the table. Figures of the same name, in several variants, are a column.
@@ -89,30 +93,39 @@ pub struct Drawing {
     pub svg: Option<(String, f64)>,
 }
 
-/// One thing that was expected, and what came of it. Its words are made of the figures of this run.
+/// One thing that was expected, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Claim {
-    /// What was expected.
-    pub expected: String,
-    /// What happened.
-    pub observed: String,
-    /// Why it happened. Shown only if it is what was expected: of anything else the reason is not
-    /// known.
-    pub why: String,
+    /// What there is to say.
+    #[serde(flatten)]
+    pub words: Both<Words>,
     /// Whether what happened is what was expected.
     pub holds: bool,
 }
 
+/// What a claim says, made of the figures of this run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Words {
+    /// What was expected: a phrase without a capital or a full stop.
+    pub expected: String,
+    /// What happened: a phrase, too.
+    pub observed: String,
+    /// Why it happened, a whole sentence. Shown only if it is what was expected: of anything else
+    /// the reason is not known.
+    pub why: String,
+}
+
 impl Claim {
-    /// Whether what was `observed` is what was `expected`, and if it is, `why`. Phrases without a
-    /// capital or a full stop for the first two, a whole sentence for the last.
-    pub fn new(
-        holds: bool,
-        expected: impl Into<String>,
-        observed: impl Into<String>,
-        why: impl Into<String>,
-    ) -> Self {
-        Self { expected: expected.into(), observed: observed.into(), why: why.into(), holds }
+    /// Whether what was observed is what was expected, and how that is said in each language.
+    pub fn new(holds: bool, words: impl Fn(&'static Texts) -> Words) -> Self {
+        Self { words: say(words), holds }
+    }
+}
+
+impl Words {
+    /// What was expected, what happened, and why.
+    pub fn new(expected: impl Into<String>, observed: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { expected: expected.into(), observed: observed.into(), why: why.into() }
     }
 }
 
@@ -131,19 +144,14 @@ pub struct Verdict {
 
 impl Verdict {
     /// What the claims say together.
-    pub fn of(claims: &[Claim]) -> Self {
-        let sentence = |part: fn(&Claim) -> &str| {
-            let phrases: Vec<_> = claims.iter().map(part).collect();
-            if phrases.is_empty() { String::new() } else { format!("{}.", phrases.join("; ")) }
-        };
+    pub fn of(claims: &[Claim], lang: Lang) -> Self {
+        let frame = &Texts::of(lang).frame;
+        let words = || claims.iter().map(|claim| claim.words.get(lang));
+        let (expected, observed): (Vec<_>, Vec<_>) =
+            words().map(|words| (words.expected.as_str(), words.observed.as_str())).unzip();
         let mut reasons: Vec<String> = Vec::new();
-        for claim in claims {
-            let reason = match claim {
-                Claim { holds: true, why, .. } => why.clone(),
-                Claim { expected, .. } => {
-                    format!("That does not fit what was expected, \"{expected}\"; the reason is not known.")
-                }
-            };
+        for (claim, words) in claims.iter().zip(words()) {
+            let reason = if claim.holds { words.why.clone() } else { (frame.no_reason)(&words.expected) };
             // Two variants may have one reason.
             if !reasons.contains(&reason) {
                 reasons.push(reason);
@@ -151,16 +159,16 @@ impl Verdict {
         }
         Self {
             as_expected: claims.iter().all(|claim| claim.holds),
-            expected: sentence(|claim| &claim.expected),
-            observed: sentence(|claim| &claim.observed),
-            why: reasons.join(" "),
+            expected: (frame.sentence)(&expected),
+            observed: (frame.sentence)(&observed),
+            why: (frame.reasons)(&reasons),
         }
     }
 }
 
 /// A row for each variant and a column for each name of a figure, in the order of their first
 /// appearance.
-pub fn rows(variants: &[Variant]) -> (Vec<&'static str>, Vec<Vec<String>>) {
+pub fn rows(variants: &[Variant], texts: &Texts) -> (Vec<Cow<'static, str>>, Vec<Vec<String>>) {
     let mut names = Vec::new();
     for (name, _) in variants.iter().flat_map(|variant| &variant.figures) {
         if !names.contains(name) {
@@ -169,11 +177,11 @@ pub fn rows(variants: &[Variant]) -> (Vec<&'static str>, Vec<Vec<String>>) {
     }
     let cell = |variant: &Variant, name: &str| {
         let found = variant.figures.iter().find(|(its, _)| *its == name);
-        found.map_or_else(|| "-".to_owned(), |(_, figure)| figure.to_string())
+        found.map_or_else(|| "-".to_owned(), |(_, figure)| texts.shown(&figure.to_string()).into_owned())
     };
     let row = |variant| names.iter().map(|name| cell(variant, name)).collect();
     let rows = variants.iter().map(row).collect();
-    (names, rows)
+    (names.into_iter().map(|name| texts.shown(name)).collect(), rows)
 }
 
 #[cfg(test)]
@@ -182,13 +190,16 @@ mod tests {
 
     #[test]
     fn a_claim_that_fails_loses_its_reason_and_the_verdict() {
-        let claims =
-            [Claim::new(true, "one", "one", "Because."), Claim::new(false, "two", "three", "A lie.")];
-        let verdict = Verdict::of(&claims);
+        let claims = [
+            Claim::new(true, |_| Words::new("one", "one", "Because.")),
+            Claim::new(false, |_| Words::new("two", "three", "A lie.")),
+        ];
+        let verdict = Verdict::of(&claims, Lang::En);
         assert!(!verdict.as_expected);
         assert_eq!((verdict.expected.as_str(), verdict.observed.as_str()), ("one; two.", "one; three."));
         assert!(verdict.why.starts_with("Because.") && !verdict.why.contains("A lie."), "{}", verdict.why);
-        assert!(Verdict::of(&claims[..1]).as_expected);
+        assert!(Verdict::of(&claims[..1], Lang::En).as_expected);
+        assert_eq!(Verdict::of(&claims, Lang::Zh).observed, "one；three。");
     }
 
     #[test]

@@ -26,6 +26,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use client::output::Output;
 use harness::interrupt::Interrupt;
+use harness::lang::Lang;
 use harness::machine::Machine;
 use harness::models::Model;
 use harness::text;
@@ -95,7 +96,7 @@ pub fn run(options: &MillionOptions) -> Result<()> {
     let json = options.json.as_deref().map(|path| Output::open("--json", path)).transpose()?;
     let shows_text = !json.as_ref().is_some_and(Output::is_stdout);
     let interrupt = Interrupt::watch()?;
-    text::warn_of_debug_build(shows_text)?;
+    text::warn_of_debug_build(Lang::En, shows_text)?;
     if shows_text {
         text::say(&report::plan(&plan, options.model, text::terminal_width()))?;
     }

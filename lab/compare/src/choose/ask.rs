@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use harness::lang::Lang;
 use serving::UsageError;
 use serving::options::parse_duration;
 
 use super::rule::Needs;
+use super::texts::{Ask, Texts};
 
 /// The most clients that can be asked for.
 const MOST_CLIENTS: u64 = 10_000_000;
@@ -61,7 +63,7 @@ impl Questions {
     /// # Errors
     /// A [`UsageError`] if nobody can be asked how many clients there are, or an answer makes no
     /// sense.
-    pub fn ask(&self) -> Result<Needs> {
+    pub fn ask(&self, lang: Lang) -> Result<Needs> {
         let all = self.clients.is_some();
         let asks = !all && io::stdin().is_terminal() && io::stderr().is_terminal();
         if !all && !asks {
@@ -78,7 +80,7 @@ impl Questions {
             confined: self.confined == Some(Confined::Yes),
         };
         if asks {
-            self.interview(&mut needs)?;
+            self.interview(&mut needs, &Texts::of(lang).ask)?;
         }
         if needs.silent > needs.clients {
             let more = format!(
@@ -90,57 +92,59 @@ impl Questions {
         Ok(needs)
     }
 
-    fn interview(&self, needs: &mut Needs) -> Result<()> {
-        needs.clients = question("How many clients are connected at once?", CLIENTS, |text| {
+    fn interview(&self, needs: &mut Needs, asks: &Ask) -> Result<()> {
+        needs.clients = question(asks, asks.clients, CLIENTS, |text| {
             text.parse()
                 .ok()
                 .filter(|clients| (1..=MOST_CLIENTS).contains(clients))
-                .ok_or_else(|| format!("a whole number from 1 to {MOST_CLIENTS}"))
+                .ok_or_else(|| (asks.number)(1, MOST_CLIENTS))
         })?;
         if self.silent.is_none() {
             let clients = needs.clients;
-            needs.silent = question("How many of them are silent most of the time?", "0", |text| {
-                text.parse()
-                    .ok()
-                    .filter(|silent| *silent <= clients)
-                    .ok_or_else(|| format!("a whole number from 0 to {clients}"))
+            needs.silent = question(asks, asks.silent, "0", |text| {
+                text.parse().ok().filter(|silent| *silent <= clients).ok_or_else(|| (asks.number)(0, clients))
             })?;
         }
         if self.computes.is_none() && self.waits.is_none() {
-            let about = "What does a request do: compute (20us), wait for something else (wait 5ms), or neither (no)?";
-            (needs.computes, needs.waits) = question(about, "no", parse_doing)?;
+            let parse = |text: &str| parse_doing(text).ok_or_else(|| asks.doing.to_owned());
+            (needs.computes, needs.waits) = question(asks, asks.does, "no", parse)?;
         }
         if self.confined.is_none() {
-            needs.confined = question("Must a crash end no other client's conversation?", "no", parse_yes)?;
+            let parse = |text: &str| parse_yes(text).ok_or_else(|| asks.yes.to_owned());
+            needs.confined = question(asks, asks.confined, "no", parse)?;
         }
         Ok(())
     }
 }
 
 /// `no`, `20us`, `wait 5ms`.
-fn parse_doing(text: &str) -> Result<(Duration, Duration), String> {
-    const TAKES: &str = "no, a time of computing such as 20us, or wait and a time such as wait 5ms";
+fn parse_doing(text: &str) -> Option<(Duration, Duration)> {
     match (text, text.strip_prefix("wait")) {
-        ("no" | "neither" | "0", _) => Ok((Duration::ZERO, Duration::ZERO)),
+        ("no" | "neither" | "0", _) => Some((Duration::ZERO, Duration::ZERO)),
         (_, Some(time)) => {
             let time = time.trim_start_matches('s').trim();
-            parse_duration(time).map(|time| (Duration::ZERO, time)).map_err(|_| TAKES.to_owned())
+            parse_duration(time).ok().map(|time| (Duration::ZERO, time))
         }
-        (time, None) => parse_work(time).map(|time| (time, Duration::ZERO)).map_err(|_| TAKES.to_owned()),
+        (time, None) => parse_work(time).ok().map(|time| (time, Duration::ZERO)),
     }
 }
 
-fn parse_yes(text: &str) -> Result<bool, String> {
+fn parse_yes(text: &str) -> Option<bool> {
     match text.to_lowercase().as_str() {
-        "y" | "yes" => Ok(true),
-        "n" | "no" => Ok(false),
-        _ => Err("yes or no".to_owned()),
+        "y" | "yes" => Some(true),
+        "n" | "no" => Some(false),
+        _ => None,
     }
 }
 
 /// Asks until the answer makes sense; an empty one is the default. On stderr, so that the answer
 /// alone is on stdout.
-fn question<T>(question: &str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T> {
+fn question<T>(
+    asks: &Ask,
+    question: &str,
+    default: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<T> {
     loop {
         write!(io::stderr(), "{question} [{default}] ").context("cannot ask")?;
         let mut line = String::new();
@@ -151,7 +155,7 @@ fn question<T>(question: &str, default: &str, parse: impl Fn(&str) -> Result<T, 
         let answer = if line.trim().is_empty() { default } else { line.trim() };
         match parse(answer) {
             Ok(value) => return Ok(value),
-            Err(takes) => writeln!(io::stderr(), "  please answer with {takes}").context("cannot ask")?,
+            Err(takes) => writeln!(io::stderr(), "  {}", (asks.again)(&takes)).context("cannot ask")?,
         }
     }
 }
@@ -169,12 +173,12 @@ mod tests {
             ("wait 5ms", (none, waits)),
             ("waits 5ms", (none, waits)),
         ] {
-            assert_eq!(parse_doing(text), Ok(expected), "{text}");
+            assert_eq!(parse_doing(text), Some(expected), "{text}");
         }
         for nonsense in ["", "maybe", "wait", "2s", "-1us"] {
-            assert!(parse_doing(nonsense).is_err(), "{nonsense}");
+            assert!(parse_doing(nonsense).is_none(), "{nonsense}");
         }
-        assert_eq!((parse_yes("Y"), parse_yes("no")), (Ok(true), Ok(false)));
-        assert!(parse_yes("perhaps").is_err());
+        assert_eq!((parse_yes("Y"), parse_yes("no")), (Some(true), Some(false)));
+        assert!(parse_yes("perhaps").is_none());
     }
 }

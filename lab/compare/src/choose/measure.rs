@@ -13,10 +13,11 @@ use procfs::{Current, Meminfo};
 
 use super::rule::{Costs, Needs, Room};
 use crate::metric::Metric;
+use crate::notes::Disturbance;
 use crate::plan::{Plan, PlannedPoint};
 use crate::profile::Scenario;
 use crate::summary::Entry;
-use crate::{measure, notes, summary};
+use crate::{measure, summary};
 
 /// The most connections that ask, and the silent ones whose memory is measured: more would not
 /// change what each costs.
@@ -48,7 +49,7 @@ pub struct Figures {
     /// Who could not be measured, and why.
     pub failures: Vec<String>,
     /// Why the figures may be wrong.
-    pub doubts: Vec<String>,
+    pub doubts: Vec<Disturbance>,
 }
 
 /// Measures what these models cost under such a load.
@@ -113,7 +114,7 @@ pub fn measure(models: &[Model], needs: &Needs, interrupt: &Interrupt) -> Result
             costs.push(Costs { model: *model, memory, cpu_ns });
         }
     }
-    let doubts = notes::disturbed(&measured).into_iter().chain(notes::throttled(&measured)).collect();
+    let doubts = Disturbance::of(&measured).collect();
     Ok(Figures { costs, room, asking, silent: SILENT, rounds: ROUNDS, failures, doubts })
 }
 

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
+use harness::lang::Lang;
 use harness::page::{self, escape};
 
 use super::Advice;
+use super::texts::Texts;
 use super::words;
 
 const STYLE: &str = "\
@@ -12,35 +14,36 @@ const STYLE: &str = "\
 gap:.3rem 1rem;max-width:52rem}dd{margin:0}tbody tr:first-child{font-weight:600}code{overflow-wrap:anywhere}";
 
 /// The whole page.
-pub fn html(advice: &Advice) -> String {
-    let mut body = format!("<style>{STYLE}</style>\n<p>{}.</p>\n", escape(&words::needs(&advice.needs)));
+pub fn html(advice: &Advice, lang: Lang) -> String {
+    let texts = Texts::of(lang);
+    let said = &texts.page;
+    let asked = (said.sentence)(&(texts.needs)(&advice.needs));
+    let mut body = format!("<style>{STYLE}</style>\n<p>{}</p>\n", escape(&asked));
     match &advice.answer {
         Some(answer) => {
             let _ = writeln!(body, "<p class=\"choice\">{}</p>\n<dl>", escape(answer.choice.name()));
-            for (title, said) in words::sentences(advice, answer).iter().skip(1) {
-                let title = title.trim_end_matches(':');
-                let _ = writeln!(body, "<dt>{title}</dt><dd>{}</dd>", escape(said));
+            for (title, words) in words::sentences(advice, answer, texts).iter().skip(1) {
+                let _ = writeln!(body, "<dt>{title}</dt><dd>{}</dd>", escape(words));
             }
-            body.push_str("</dl>\n<h2>Those that can do it</h2>\n");
-            table(&mut body, &words::rows(advice, answer));
+            let _ = writeln!(body, "</dl>\n<h2>{}</h2>", said.able);
+            table(&mut body, &words::rows(advice, answer, texts), said.table);
         }
-        None => body.push_str("<p class=\"choice\">No model can do that on this machine.</p>\n"),
+        None => {
+            let _ = writeln!(body, "<p class=\"choice\">{}</p>", said.none);
+        }
     }
-    let out: Vec<String> = advice
-        .out()
-        .into_iter()
-        .map(|(model, why)| format!("{}: {}", model.name(), words::out(&why)))
-        .collect();
-    section(&mut body, "Those that are out", &out);
-    section(&mut body, "Left out", &advice.figures.failures);
-    section(&mut body, "Doubts", &advice.figures.doubts);
-    section(&mut body, "How this was measured", &[words::measured(advice)]);
-    let _ = writeln!(body, "<p>Again: <code>{}</code></p>", escape(&words::again(&advice.needs)));
-    page::page("Which model to choose", &body)
+    section(&mut body, said.out, &words::out(advice, texts));
+    section(&mut body, said.left_out, &advice.figures.failures);
+    let doubts: Vec<String> = advice.figures.doubts.iter().map(texts.doubt).collect();
+    section(&mut body, said.doubts, &doubts);
+    section(&mut body, said.measured, &[(texts.measured)(advice)]);
+    let again = format!("<code>{}</code>", escape(&words::again(&advice.needs)));
+    let _ = writeln!(body, "<p>{}</p>", (texts.titled)(texts.page.again, &again));
+    page::page(lang, said.title, &body)
 }
 
-fn table(body: &mut String, rows: &[[String; 6]]) {
-    let _ = write!(body, "{}<table>", page::scroll("Table"));
+fn table(body: &mut String, rows: &[[String; 6]], label: &str) {
+    let _ = write!(body, "{}<table>", page::scroll(label));
     for (index, row) in rows.iter().enumerate() {
         body.push_str(if index == 0 { "<thead><tr>" } else { "<tr>" });
         for (column, cell) in row.iter().enumerate() {

@@ -103,7 +103,7 @@ impl<'a> Timeline<'a> {
                 self.table(&mut body, &series.name, &series.rows);
             }
         }
-        page::page("A load over time", &body)
+        page::page(harness::lang::Lang::En, "A load over time", &body)
     }
 
     /// What a reader must know of the charts.

@@ -42,6 +42,7 @@ impl Lab {
         command
             .args(arguments)
             .env("TMPDIR", folder)
+            .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

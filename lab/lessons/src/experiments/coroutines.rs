@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use harness::lang::Both;
 use nix::unistd::gettid;
 use serving::options::parse_duration;
 
@@ -19,6 +20,7 @@ use super::{compute, name, sleep, ways};
 use crate::Experiment;
 use crate::executor::{Alarms, Stuck, Task, give_way, run};
 use crate::stage::Stage;
+use crate::texts::{Texts, say};
 use crate::trace::{Lane, Recorder, State, Trace};
 use crate::verdict::{Claim, Figure, Observation, Variant};
 
@@ -53,7 +55,7 @@ pub struct Coroutines {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Way {
+pub(crate) enum Way {
     /// func1, and when it is over func2
     InTurn,
     /// Both at once
@@ -64,9 +66,23 @@ enum Way {
     Yielding,
 }
 
+/// What came of one way, with times in units.
+#[derive(Debug)]
+pub(crate) struct Fact {
+    pub(crate) way: Way,
+    /// How long both sleep one after the other, and the longer of them.
+    pub(crate) both: u32,
+    pub(crate) longest: u32,
+    pub(crate) length: String,
+    /// How long a task slept too long.
+    pub(crate) late: String,
+    pub(crate) threads: usize,
+    pub(crate) pieces: u32,
+}
+
 impl Experiment for Coroutines {
     const NAME: &'static str = "coroutines";
-    const QUESTION: &'static str = "Two tasks sleep 3 and 5 units on one thread: does that take 8, or 5?";
+    const QUESTION: fn(&Texts) -> &'static str = |texts| texts.coroutines.question;
 
     fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut variants, mut claims) = (Vec::new(), Vec::new());
@@ -75,7 +91,7 @@ impl Experiment for Coroutines {
             claims.push(self.claim(way, &trace, threads));
             variants.push(self.variant(way, trace, threads));
         }
-        Ok(Observation { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Both::default(), claims })
     }
 }
 
@@ -141,48 +157,27 @@ impl Coroutines {
     fn claim(&self, way: Way, trace: &Trace, threads: usize) -> Claim {
         let (unit, asleep) = (nanoseconds(self.unit), trace.most_at_once(State::Sleeping));
         let units = |units: u32| unit * u64::from(units);
-        let length = trace.length_ns();
-        let (over, late) = (|name: &str| over(trace, name), longest_overdue(trace));
-        let observed = format!("{} units on {threads} thread ({})", self.in_units(length), name(way));
-        let (both, one_thread) = (SLEEP_1 + SLEEP_2, threads == 1);
-        match way {
-            Way::InTurn => Claim::new(
-                one_thread && length >= units(both) && asleep == 1,
-                format!("one after the other takes {both} units"),
-                observed,
-                "In turn nobody sleeps while another does.",
-            ),
-            Way::Together => Claim::new(
-                one_thread && (units(SLEEP_2)..units(both)).contains(&length) && asleep == 2,
-                format!("together they take {SLEEP_2}"),
-                observed,
-                "Together both sleep at once: who sleeps gives the thread back and leaves an alarm, so one thread is enough.",
-            ),
-            Way::Greedy => Claim::new(
-                one_thread && over("func3") <= over("func1").min(over("func2")) && length >= units(COMPUTE),
-                "one that computes without giving way holds the others up",
-                format!("{observed}, with func1 {} overdue", self.in_units(late)),
-                "While func3 computes, the alarms of the others ring and nobody hears them: a coroutine is not interrupted.",
-            ),
-            Way::Yielding => Claim::new(
-                one_thread && over("func1").max(over("func2")) <= over("func3") && length >= units(COMPUTE),
-                "giving way now and then does not",
-                format!("{observed}, with at most {} overdue", self.in_units(late)),
-                format!(
-                    "Giving way after each of {} pieces, func3 lets those go on whose alarm has rung.",
-                    self.pieces
-                ),
-            ),
-        }
+        let (both, length) = (SLEEP_1 + SLEEP_2, trace.length_ns());
+        let over = |name: &str| over(trace, name);
+        let holds = match way {
+            Way::InTurn => length >= units(both) && asleep == 1,
+            Way::Together => (units(SLEEP_2)..units(both)).contains(&length) && asleep == 2,
+            Way::Greedy => over("func3") <= over("func1").min(over("func2")) && length >= units(COMPUTE),
+            Way::Yielding => over("func1").max(over("func2")) <= over("func3") && length >= units(COMPUTE),
+        };
+        let fact = Fact {
+            way,
+            both,
+            longest: SLEEP_2,
+            length: self.in_units(length),
+            late: self.in_units(longest_overdue(trace)),
+            threads,
+            pieces: self.pieces,
+        };
+        Claim::new(threads == 1 && holds, |texts| (texts.coroutines.claim)(&fact))
     }
 
     fn variant(&self, way: Way, trace: Trace, threads: usize) -> Variant {
-        let about = match way {
-            Way::InTurn => "func1 sleeps, and when it is over func2",
-            Way::Together => "func1 and func2 at once",
-            Way::Greedy => "both, and func3, which computes in one piece",
-            Way::Yielding => "both, and func3, which gives way now and then",
-        };
         let length = trace.length_ns();
         let figures = vec![
             ("threads", Figure::count(threads)),
@@ -190,7 +185,7 @@ impl Coroutines {
             ("longest overdue", Figure::Time(longest_overdue(&trace))),
             ("time", Figure::Time(length)),
         ];
-        Variant { name: name(way), about: about.to_owned(), trace, figures }
+        Variant { name: name(way), about: say(|texts| (texts.coroutines.about)(way)), trace, figures }
     }
 
     #[allow(clippy::cast_precision_loss, reason = "shown with three digits")]

@@ -29,11 +29,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use harness::lang::Both;
 use serving::options::{parse_count, parse_duration};
 
 use super::{name, on_threads, ways};
 use crate::Experiment;
 use crate::stage::Stage;
+use crate::texts::{Texts, say};
 use crate::trace::{Recorder, State, Trace};
 use crate::verdict::{Claim, Figure, Observation, Variant};
 
@@ -57,7 +59,7 @@ pub struct Counter {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Way {
+pub(crate) enum Way {
     /// Read and write, with nothing in between
     NoPause,
     /// Read, sleep, write
@@ -72,6 +74,15 @@ enum Way {
     Atomic,
 }
 
+/// What came of one way.
+#[derive(Debug)]
+pub(crate) struct Fact {
+    pub(crate) way: Way,
+    pub(crate) all: usize,
+    pub(crate) left: usize,
+    pub(crate) length_ns: u64,
+}
+
 /// What the workers share.
 struct Shared {
     number: AtomicUsize,
@@ -81,7 +92,7 @@ struct Shared {
 
 impl Experiment for Counter {
     const NAME: &'static str = "counter";
-    const QUESTION: &'static str = "A hundred workers decrement 100: is 0 left?";
+    const QUESTION: fn(&Texts) -> &'static str = |texts| texts.counter.question;
 
     fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut variants, mut claims) = (Vec::new(), Vec::new());
@@ -103,7 +114,7 @@ impl Experiment for Counter {
             claims.push(self.claim(way, &trace, left));
             variants.push(self.variant(way, trace, left));
         }
-        Ok(Observation { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Both::default(), claims })
     }
 }
 
@@ -164,62 +175,20 @@ impl Counter {
 
     fn claim(&self, way: Way, trace: &Trace, left: usize) -> Claim {
         let (all, lost) = (self.workers, self.workers - 1);
-        let observed = format!("{left} left after {all} decrements ({})", name(way));
-        let length = Figure::Time(trace.length_ns());
-        match way {
-            Way::NoPause => Claim::new(
-                left < all,
-                "without a pause the race is hard to see: anything is possible, and often few or none are lost",
-                observed,
-                "Between reading and writing there is little time for another to come, but there is some, and a worker that is interrupted \
-                 there writes an old number over all that the others have done: right by luck is wrong.",
-            ),
-            Way::Race => Claim::new(
-                left > all / 2 || self.delay.is_zero() || all == 1,
-                format!(
-                    "with a sleep between reading and writing nearly all are lost: about {lost} are left"
-                ),
-                observed,
-                "While one slept, the others read the same number, and each wrote one less than that.",
-            ),
-            Way::Barrier => Claim::new(
-                left == lost && all_read_before_any_wrote(trace),
-                format!("where all read before any writes, {lost} are left, and never less"),
-                observed,
-                format!("All {all} had read {all} before the first wrote, so each wrote {lost}."),
-            ),
-            Way::Gil => Claim::new(
-                left == lost && all_read_before_any_wrote(trace) && trace.most_at_once(State::Holding) == 1,
-                format!("so it does under a lock that is held for each step only, {lost}"),
-                observed,
-                "The lock was never held by two, but between reading and writing it was given away.",
-            ),
-            Way::Mutex => Claim::new(
-                left == 0 && trace.most_at_once(State::Holding) == 1,
-                "a mutex around all of it leaves 0",
-                observed,
-                format!("Under the mutex one waited for the other, which took {length}."),
-            ),
-            Way::Atomic => Claim::new(
-                left == 0,
-                "an atomic decrement leaves 0",
-                observed,
-                format!(
-                    "The atomic reads and writes in one step that nothing comes between, so all could sleep at once: {length}."
-                ),
-            ),
-        }
+        let one_at_a_time = trace.most_at_once(State::Holding) == 1;
+        let holds = match way {
+            Way::NoPause => left < all,
+            Way::Race => left > all / 2 || self.delay.is_zero() || all == 1,
+            Way::Barrier => left == lost && all_read_before_any_wrote(trace),
+            Way::Gil => left == lost && all_read_before_any_wrote(trace) && one_at_a_time,
+            Way::Mutex => left == 0 && one_at_a_time,
+            Way::Atomic => left == 0,
+        };
+        let fact = Fact { way, all, left, length_ns: trace.length_ns() };
+        Claim::new(holds, |texts| (texts.counter.claim)(&fact))
     }
 
     fn variant(&self, way: Way, trace: Trace, left: usize) -> Variant {
-        let about = match way {
-            Way::NoPause => "read and write, with nothing in between",
-            Way::Race => "read, sleep, write",
-            Way::Barrier => "read, wait until all have read, sleep, write",
-            Way::Gil => "the same, each step under an interpreter's lock, which sleepers give away",
-            Way::Mutex => "read, sleep and write under one mutex",
-            Way::Atomic => "sleep, then decrement in one step",
-        };
         let figures = vec![
             ("begin", Figure::count(self.workers)),
             ("decrements", Figure::count(self.workers)),
@@ -227,7 +196,7 @@ impl Counter {
             ("most holding", Figure::count(trace.most_at_once(State::Holding))),
             ("time", Figure::Time(trace.length_ns())),
         ];
-        Variant { name: name(way), about: about.to_owned(), trace, figures }
+        Variant { name: name(way), about: say(|texts| (texts.counter.about)(way)), trace, figures }
     }
 }
 

@@ -22,8 +22,9 @@ use serving::options::parse_duration;
 use super::{name, on_threads, ways};
 use crate::Experiment;
 use crate::stage::Stage;
+use crate::texts::{Texts, say};
 use crate::trace::{Lane, Recorder, State, Trace};
-use crate::verdict::{Claim, Drawing, Figure, Observation, Variant};
+use crate::verdict::{Claim, Figure, Observation, Variant};
 use crate::watched::{CalledOff, Held, Locks, WaitFor};
 
 use self::drawing::draw;
@@ -64,13 +65,29 @@ pub struct Deadlock {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Way {
+pub(crate) enum Way {
     /// func1 takes A then B, func2 takes B then A
     Crosswise,
     /// Both take A then B
     Ordered,
     /// As crosswise, but func2 only tries A, and gives B back if it does not get it
     BackOff,
+}
+
+/// What came of one way.
+#[derive(Debug)]
+pub(crate) struct Fact {
+    pub(crate) way: Way,
+    pub(crate) all: usize,
+    pub(crate) done: usize,
+    pub(crate) deadlocks: usize,
+    /// When the first circle was there: how many were in it, and how many waited.
+    pub(crate) circle: usize,
+    pub(crate) stuck: usize,
+    /// Locks that changed hands while the lab looked on, and for how long it did.
+    pub(crate) moved: u64,
+    pub(crate) standstill_ns: u64,
+    pub(crate) backed_off: usize,
 }
 
 /// What the threads of one variant share.
@@ -98,10 +115,10 @@ struct Watch {
 
 impl Experiment for Deadlock {
     const NAME: &'static str = "deadlock";
-    const QUESTION: &'static str = "Two locks, ten threads: who waits for whom, and how does one get out?";
+    const QUESTION: fn(&Texts) -> &'static str = |texts| texts.deadlock.question;
 
     fn run(&self, _stage: &Stage) -> Result<Observation> {
-        let (mut variants, mut drawings, mut claims) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut variants, mut stuck, mut claims) = (Vec::new(), Vec::new(), Vec::new());
         for way in ways(self.only, Way::value_variants()) {
             let shared = Shared {
                 way,
@@ -114,13 +131,14 @@ impl Experiment for Deadlock {
             };
             let (mut lanes, watch) = self.watched(&shared)?;
             claims.push(self.claim(&shared, &watch));
-            if let Some(drawing) = watch.first.as_ref().and_then(drawing_of) {
-                drawings.push(drawing);
-            }
             lanes.push(watch.lane);
-            let (trace, circle) = (Trace::new(lanes), watch.first.and_then(|first| first.cycle()));
-            variants.push(variant(&shared, trace, watch.deadlocks, circle.map_or(0, |circle| circle.len())));
+            let circle = watch.first.as_ref().and_then(WaitFor::cycle).unwrap_or_default();
+            variants.push(variant(&shared, Trace::new(lanes), watch.deadlocks, circle.len()));
+            stuck.extend(watch.first.map(|first| (first, circle)));
         }
+        let drawings = say(|texts| {
+            stuck.iter().filter_map(|(first, circle)| draw(first, circle, &LOCKS, texts)).collect()
+        });
         Ok(Observation { variants, drawings, claims })
     }
 }
@@ -222,41 +240,20 @@ impl Deadlock {
     fn claim(&self, shared: &Shared, watch: &Watch) -> Claim {
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         let (all, done, gave_up) = (usize::from(self.threads), count(&shared.done), count(&shared.gave_up));
-        let observed = format!("{} deadlocks, {done} of {all} done ({})", watch.deadlocks, name(shared.way));
-        match shared.way {
+        let (deadlocks, moved) = (watch.deadlocks, watch.moved);
+        let (way, backed_off) = (shared.way, count(&shared.backed_off));
+        let circle = watch.first.as_ref().and_then(WaitFor::cycle).map_or(0, |circle| circle.len());
+        let stuck = watch.first.as_ref().map_or(0, |first| first.waits.len());
+        let holds = match way {
             Way::Crosswise => {
-                let circle = watch.first.as_ref().and_then(WaitFor::cycle).map_or(0, |circle| circle.len());
-                let stuck = watch.first.as_ref().map_or(0, |first| first.waits.len());
-                Claim::new(
-                    circle == 2 && stuck == all && watch.moved == 0 && done + gave_up == all && gave_up > 0,
-                    format!(
-                        "taking two locks crosswise brings all {all} to a stand, and the lab gets them out"
-                    ),
-                    format!(
-                        "{observed}: all {stuck} waited, {circle} in a circle, and {} moved",
-                        watch.moved
-                    ),
-                    format!(
-                        "In a circle each waits for what the next one holds and gives back nothing before, so time does not help: \
-                         in {} no lock changed hands. Calling off one wait opens it, costs that thread its work, and cures nothing: {} times in all a circle closed.",
-                        Figure::Time(u64::try_from(self.standstill.as_nanos()).unwrap_or(u64::MAX)),
-                        watch.deadlocks,
-                    ),
-                )
+                circle == 2 && stuck == all && moved == 0 && done + gave_up == all && gave_up > 0
             }
-            Way::Ordered => Claim::new(
-                watch.deadlocks == 0 && done == all,
-                "with one order for all there is no deadlock",
-                observed,
-                "Who holds mutexB never waits for mutexA where all take mutexA first, so no circle can close.",
-            ),
-            Way::BackOff => Claim::new(
-                watch.deadlocks == 0 && done == all && count(&shared.backed_off) > 0,
-                "with try-lock and back-off there is none either, but work is done again",
-                format!("{observed}, after {} back-offs", count(&shared.backed_off)),
-                "Who would close the circle gives back what it holds, lets the other pass, and begins again.",
-            ),
-        }
+            Way::Ordered => deadlocks == 0 && done == all,
+            Way::BackOff => deadlocks == 0 && done == all && backed_off > 0,
+        };
+        let standstill_ns = u64::try_from(self.standstill.as_nanos()).unwrap_or(u64::MAX);
+        let fact = Fact { way, all, done, deadlocks, circle, stuck, moved, standstill_ns, backed_off };
+        Claim::new(holds, |texts| (texts.deadlock.claim)(&fact))
     }
 }
 
@@ -307,16 +304,7 @@ impl Shared {
     }
 }
 
-fn drawing_of(first: &WaitFor) -> Option<Drawing> {
-    draw(first, &first.cycle()?, &LOCKS)
-}
-
 fn variant(shared: &Shared, trace: Trace, deadlocks: usize, circle: usize) -> Variant {
-    let about = match shared.way {
-        Way::Crosswise => "func1 takes mutexA then mutexB, func2 mutexB then mutexA",
-        Way::Ordered => "both take mutexA then mutexB",
-        Way::BackOff => "func2 tries mutexA, and gives mutexB back if it does not get it",
-    };
     let count = |counter: &AtomicUsize| Figure::count(counter.load(Ordering::Relaxed));
     let figures = vec![
         ("deadlocks", Figure::count(deadlocks)),
@@ -326,5 +314,5 @@ fn variant(shared: &Shared, trace: Trace, deadlocks: usize, circle: usize) -> Va
         ("times backed off", count(&shared.backed_off)),
         ("time", Figure::Time(trace.length_ns())),
     ];
-    Variant { name: name(shared.way), about: about.to_owned(), trace, figures }
+    Variant { name: name(shared.way), about: say(|texts| (texts.deadlock.about)(shared.way)), trace, figures }
 }

@@ -16,11 +16,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use harness::lang::Both;
 use serving::options::{parse_count, parse_duration};
 
 use super::{name, on_threads, ways};
 use crate::Experiment;
 use crate::stage::Stage;
+use crate::texts::{Texts, say};
 use crate::trace::{Recorder, State, Trace};
 use crate::verdict::{Claim, Figure, Observation, Variant};
 
@@ -51,11 +53,21 @@ pub struct Event {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Way {
+pub(crate) enum Way {
     /// Look at the light, then wait for the notification
     LookThenWait,
     /// Look at the light under the lock, and wait as long as it is red
     Event,
+}
+
+/// What came of one way.
+#[derive(Debug)]
+pub(crate) struct Fact {
+    pub(crate) way: Way,
+    pub(crate) cars: usize,
+    pub(crate) missed: usize,
+    pub(crate) drove: usize,
+    pub(crate) slept_ns: u64,
 }
 
 /// An event: a light, and a condition variable for those that wait.
@@ -82,7 +94,7 @@ struct Meetings {
 
 impl Experiment for Event {
     const NAME: &'static str = "event";
-    const QUESTION: &'static str = "One traffic light, twenty cars: does each hear that it turns green?";
+    const QUESTION: fn(&Texts) -> &'static str = |texts| texts.event.question;
 
     fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut variants, mut claims) = (Vec::new(), Vec::new());
@@ -108,7 +120,7 @@ impl Experiment for Event {
             claims.push(self.claim(way, &trace));
             variants.push(variant(way, trace));
         }
-        Ok(Observation { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Both::default(), claims })
     }
 }
 
@@ -173,29 +185,16 @@ impl Event {
 
     fn claim(&self, way: Way, trace: &Trace) -> Claim {
         let (cars, missed, drove) = (self.cars, trace.count("missed it"), trace.count("drives"));
-        let observed = format!("{missed} of {cars} missed it, {drove} drove ({})", name(way));
-        match way {
-            Way::LookThenWait => Claim::new(
-                missed == cars && drove == cars && first(trace, "turns green") > last(trace, "looks"),
-                format!("a car that looks and then waits misses the notification, all {cars}"),
-                observed,
-                format!(
-                    "The notification came when all had seen red and none waited yet, and it is not kept: they slept at green, and only \
-                     a second look after {} helped.",
-                    Figure::Time(shortest_wait(trace)),
-                ),
-            ),
-            Way::Event => Claim::new(
+        let holds = match way {
+            Way::LookThenWait => missed == cars && first(trace, "turns green") > last(trace, "looks"),
+            Way::Event => {
                 missed == 0
-                    && drove == cars
                     && first(trace, "turns green") <= first(trace, "drives")
-                    && last(trace, "looks") <= first(trace, "turns green"),
-                "a car that looks under the lock and waits while it is red misses nothing",
-                observed,
-                "Even the last car, which had just seen red when the light was to turn: the light needs the lock to turn, and the car \
-                 gives it back by falling asleep, so the notification comes only after that.",
-            ),
-        }
+                    && last(trace, "looks") <= first(trace, "turns green")
+            }
+        };
+        let fact = Fact { way, cars, missed, drove, slept_ns: shortest_wait(trace) };
+        Claim::new(holds && drove == cars, |texts| (texts.event.claim)(&fact))
     }
 }
 
@@ -226,10 +225,6 @@ fn drive(me: &mut Recorder) {
 }
 
 fn variant(way: Way, trace: Trace) -> Variant {
-    let about = match way {
-        Way::LookThenWait => "look at the light, then wait for the notification",
-        Way::Event => "look at it under its lock, and wait while it is red",
-    };
     let after_green = last(&trace, "drives").zip(first(&trace, "turns green"));
     let figures = vec![
         ("drove", Figure::count(trace.count("drives"))),
@@ -240,7 +235,7 @@ fn variant(way: Way, trace: Trace) -> Variant {
         ),
         ("time", Figure::Time(trace.length_ns())),
     ];
-    Variant { name: name(way), about: about.to_owned(), trace, figures }
+    Variant { name: name(way), about: say(|texts| (texts.event.about)(way)), trace, figures }
 }
 
 fn instants<'a>(trace: &'a Trace, label: &'a str) -> impl Iterator<Item = u64> + 'a {

@@ -24,17 +24,18 @@ use harness::pin::OnOne;
 use serving::UsageError;
 use serving::options::{parse_count, parse_duration};
 
-use super::{name, on_threads, ways};
+use super::{on_threads, ways};
 use crate::cast::{Cast, Heard};
 use crate::part::Part;
 use crate::stage::Stage;
+use crate::texts::{Texts, say};
 use crate::trace::{Recorder, Trace, Waited, now_ns};
-use crate::verdict::{Claim, Observation, time};
+use crate::verdict::{Claim, Observation};
 use crate::{Experiment, show};
 
 use self::lock::InterpreterLock;
 use self::ran::{Ran, cpu_ns, faster, find, gains_nothing};
-use self::way::{Way, Who};
+pub(crate) use self::way::{Way, Who};
 use self::work::Work;
 
 /// The most workers.
@@ -95,9 +96,43 @@ pub struct Gil {
     only: Option<Way>,
 }
 
+/// What there is to say.
+#[derive(Debug)]
+pub(crate) enum Fact {
+    /// The most that computed at one time, and how often the lock was taken.
+    OneAtATime { most: usize, turns: u64, interval: Duration },
+    /// How many of Python's threads computed at one time.
+    Python { at_once: usize },
+    /// The same on one processor, and how long all were ready, if that is known.
+    OnOne { way: Way, at_once: usize, ready_ns: Option<u64> },
+    /// The times of two ways.
+    Faster { fast: Way, slow: Way, fast_ns: u64, slow_ns: u64, why: Why },
+    /// The times of two ways on one processor.
+    NotFaster { processes: Way, threads: Way, processes_ns: u64, threads_ns: u64 },
+}
+
+/// Why one way is faster than another.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Why {
+    WaitTogether,
+    CreatedFaster,
+    InPythonToo,
+    OnOneToo,
+    OneUsed,
+    AllUsed,
+    OneLockEach,
+    NoLock,
+}
+
+impl Fact {
+    fn claim(self, holds: bool) -> Claim {
+        Claim::new(holds, |texts| (texts.gil.claim)(&self))
+    }
+}
+
 impl Experiment for Gil {
     const NAME: &'static str = "gil";
-    const QUESTION: &'static str = "Threads under an interpreter's lock: when do they help, and when not?";
+    const QUESTION: fn(&Texts) -> &'static str = |texts| texts.gil.question;
 
     fn run(&self, _stage: &Stage) -> Result<Observation> {
         self.check()?;
@@ -147,7 +182,8 @@ impl Experiment for Gil {
                 }
             }
         }
-        let (claims, drawings) = (self.believed(&ran), vec![ran::table(&ran, &missing)]);
+        let (claims, drawings) =
+            (self.believed(&ran), say(|texts| vec![ran::table(&ran, &missing, &texts.gil_table)]));
         Ok(Observation { variants: ran.into_iter().map(Ran::variant).collect(), drawings, claims })
     }
 
@@ -229,18 +265,14 @@ impl Gil {
         let mut claims = self.computing(ran);
         claims.extend(self.on_one(ran));
         if self.waiters > 1 {
-            let why = "A thread that waits gives the lock away, so all wait together.";
-            claims.extend(faster(ran, Way::WaitGil, Way::WaitOne, why));
-            let why = "The waiting takes as long, but threads are created faster.";
-            claims.extend(faster(ran, Way::WaitGil, Way::WaitProcesses, why));
-            claims.extend(faster(
-                ran,
-                Way::WaitPythonThreads,
-                Way::WaitPythonProcesses,
-                "So it is in Python.",
-            ));
-            let why = "On one processor too.";
-            claims.extend(faster(ran, Way::WaitGilOnOne, Way::WaitProcessesOnOne, why));
+            for (fast, slow, why) in [
+                (Way::WaitGil, Way::WaitOne, Why::WaitTogether),
+                (Way::WaitGil, Way::WaitProcesses, Why::CreatedFaster),
+                (Way::WaitPythonThreads, Way::WaitPythonProcesses, Why::InPythonToo),
+                (Way::WaitGilOnOne, Way::WaitProcessesOnOne, Why::OnOneToo),
+            ] {
+                claims.extend(faster(ran, fast, slow, why));
+            }
         }
         claims
     }
@@ -253,40 +285,23 @@ impl Gil {
             let (at_once, ready_ns) = (one.at_once(), one.ready_ns());
             let is_known = Waited::until_now().is_some();
             let count = self.share(way).0;
-            claims.push(Claim::new(
-                at_once <= 1 && (ready_ns > 0 || count == 1) || !is_known,
-                format!("{}: one computes at a time, and the others are ready", name(way)),
-                if is_known {
-                    format!("{at_once} at once on average, {} ready in all", time(ready_ns))
-                } else {
-                    "how long they were ready is not known here".to_owned()
-                },
-                "One processor runs one; the others lack nothing but a processor.",
-            ));
+            let holds = at_once <= 1 && (ready_ns > 0 || count == 1) || !is_known;
+            let fact = Fact::OnOne { way, at_once, ready_ns: is_known.then_some(ready_ns) };
+            claims.push(fact.claim(holds));
         }
-        let why = "Where there is one processor to share, more interpreters gain nothing.";
-        claims.extend(gains_nothing(ran, Way::ComputeProcessesOnOne, Way::ComputeGilOnOne, why));
-        claims.extend(gains_nothing(
-            ran,
-            Way::ComputePythonProcessesOnOne,
-            Way::ComputePythonThreadsOnOne,
-            why,
-        ));
+        for (processes, threads) in [
+            (Way::ComputeProcessesOnOne, Way::ComputeGilOnOne),
+            (Way::ComputePythonProcessesOnOne, Way::ComputePythonThreadsOnOne),
+        ] {
+            claims.extend(gains_nothing(ran, processes, threads));
+        }
         claims
     }
 
     fn one_at_a_time(&self, ran: &[Ran]) -> Option<Claim> {
         let gil = find(ran, Way::ComputeGil)?;
         let (most, turns) = (gil.at_once(), gil.turns.unwrap_or(0));
-        Some(Claim::new(
-            most == 1,
-            "under the lock one computes at a time",
-            format!("at most {most} at once, in {turns} turns"),
-            format!(
-                "Each computed only with the lock in hand, and was asked for it after {:?}.",
-                self.interval
-            ),
-        ))
+        Some(Fact::OneAtATime { most, turns, interval: self.interval }.claim(most == 1))
     }
 
     fn computing(&self, ran: &[Ran]) -> Vec<Claim> {
@@ -297,27 +312,15 @@ impl Gil {
             find(ran, Way::ComputePythonThreads).filter(|one| one.has_lock && one.time_ns >= SHORT_NS)
         {
             let at_once = python.at_once();
-            claims.push(Claim::new(
-                at_once <= 1,
-                "so it is in Python: one of its threads computes at a time",
-                format!("{at_once} at once on average"),
-                "By its own clock each thread stood still while another had the lock.",
-            ));
+            claims.push(Fact::Python { at_once }.claim(at_once <= 1));
         }
         if self.can_compute_together() {
-            let why = "Of several CPUs the lock lets one be used.";
-            claims.extend(faster(ran, Way::ComputeProcesses, Way::ComputeGil, why));
-            claims.extend(faster(
-                ran,
-                Way::ComputeThreads,
-                Way::ComputeGil,
-                "Threads without it use them all.",
-            ));
-            if find(ran, Way::ComputePythonThreads).is_some_and(|one| one.has_lock) {
-                let why = "Python's threads share one lock, its processes have one each.";
-                claims.extend(faster(ran, Way::ComputePythonProcesses, Way::ComputePythonThreads, why));
-                let why = "Without the lock Python's threads use all processors.";
-                claims.extend(faster(ran, Way::ComputeFreePython, Way::ComputePythonThreads, why));
+            claims.extend(faster(ran, Way::ComputeProcesses, Way::ComputeGil, Why::OneUsed));
+            claims.extend(faster(ran, Way::ComputeThreads, Way::ComputeGil, Why::AllUsed));
+            let threads = Way::ComputePythonThreads;
+            if find(ran, threads).is_some_and(|one| one.has_lock) {
+                claims.extend(faster(ran, Way::ComputePythonProcesses, threads, Why::OneLockEach));
+                claims.extend(faster(ran, Way::ComputeFreePython, threads, Why::NoLock));
             }
         }
         claims

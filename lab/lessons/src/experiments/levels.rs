@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
+use harness::lang::Both;
 use serde::{Deserialize, Serialize};
 use serving::options::{parse_count, parse_duration};
 
@@ -23,8 +24,9 @@ use crate::cast::Cast;
 use crate::executor::{Alarms, Stuck, Task, run};
 use crate::part::Part;
 use crate::stage::Stage;
+use crate::texts::{Texts, say};
 use crate::trace::{Kind, Lane, Recorder, State, Trace};
-use crate::verdict::{Claim, Figure, Observation, Variant, time};
+use crate::verdict::{Claim, Figure, Observation, Variant};
 
 /// The most clients, processes and threads, and the longest of a client's times.
 const MOST: usize = 1000;
@@ -56,13 +58,26 @@ pub struct Levels {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Way {
+pub(crate) enum Way {
     /// A coroutine for each client, on one thread
     Coroutines,
     /// The coroutines shared out among threads
     Threads,
     /// The threads shared out among processes
     Processes,
+}
+
+/// What came of one way.
+#[derive(Debug)]
+pub(crate) struct Fact {
+    pub(crate) way: Way,
+    pub(crate) length_ns: u64,
+    /// The most that waited at one time, and that computed.
+    pub(crate) asleep: usize,
+    pub(crate) computing: usize,
+    /// Processes, and threads in each; and how many processes there were.
+    pub(crate) processes: usize,
+    pub(crate) seen: usize,
 }
 
 /// What a thread has to do: these clients, all at once.
@@ -81,8 +96,7 @@ struct Done;
 
 impl Experiment for Levels {
     const NAME: &'static str = "levels";
-    const QUESTION: &'static str =
-        "Processes, threads, coroutines: what does each level add to the one below?";
+    const QUESTION: fn(&Texts) -> &'static str = |texts| texts.levels.question;
 
     fn run(&self, _stage: &Stage) -> Result<Observation> {
         let mut seen: Vec<(Way, Trace)> = Vec::new();
@@ -91,7 +105,7 @@ impl Experiment for Levels {
         }
         let claims = seen.iter().map(|(way, trace)| self.claim(*way, trace)).collect();
         let variants = seen.into_iter().map(|(way, trace)| variant(way, trace)).collect();
-        Ok(Observation { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Both::default(), claims })
     }
 
     fn act(part: &str, me: &mut Part) -> Result<()> {
@@ -128,32 +142,15 @@ impl Levels {
         let mut processes: Vec<_> = clients.iter().map(|lane| lane.pid).collect();
         processes.sort_unstable();
         processes.dedup();
-        let is_complete = clients.len() == self.clients;
-        let length = time(trace.length_ns());
-        let observed = format!(
-            "{} after {length}: at most {asleep} waited at once, and {computing} computed",
-            name(way)
-        );
-        match way {
-            Way::Coroutines => Claim::new(
-                is_complete && asleep > self.clients / 2 && computing == 1 && processes.len() == 1,
-                "coroutines let all wait at once, and one compute at a time",
-                observed,
-                "A coroutine that waits gives its thread back; one that computes keeps it.",
-            ),
-            Way::Threads => Claim::new(
-                is_complete && computing <= self.processes && processes.len() == 1,
-                format!("on {} threads so many can compute at once, in one process", self.processes),
-                observed,
-                "Each thread runs its own coroutines, and the kernel gives the threads the cores that there are: who gets none is ready.",
-            ),
-            Way::Processes => Claim::new(
-                is_complete && processes.len() == self.processes.min(self.clients),
-                format!("{} processes share out the clients", self.processes),
-                format!("{observed}, in {} processes", processes.len()),
-                "Processes add a wall between the clients, so that one's crash is not the others', and in Python, whose interpreter runs one thread at a time, cores.",
-            ),
-        }
+        let seen = processes.len();
+        let holds = match way {
+            Way::Coroutines => asleep > self.clients / 2 && computing == 1 && seen == 1,
+            Way::Threads => computing <= self.processes && seen == 1,
+            Way::Processes => seen == self.processes.min(self.clients),
+        };
+        let (length_ns, processes) = (trace.length_ns(), self.processes);
+        let fact = Fact { way, length_ns, asleep, computing, processes, seen };
+        Claim::new(clients.len() == self.clients && holds, |texts| (texts.levels.claim)(&fact))
     }
 }
 
@@ -216,11 +213,6 @@ fn parse_time(text: &str) -> Result<Duration, String> {
 }
 
 fn variant(way: Way, trace: Trace) -> Variant {
-    let about = match way {
-        Way::Coroutines => "a coroutine for each client, all on one thread",
-        Way::Threads => "a coroutine for each client, on several threads",
-        Way::Processes => "a coroutine for each client, on several threads in each of several processes",
-    };
     let figures = vec![
         ("clients", Figure::count(trace.lanes.iter().filter(|lane| lane.kind == Kind::Task).count())),
         ("most waiting at once", Figure::count(trace.most_at_once(State::Sleeping))),
@@ -228,5 +220,5 @@ fn variant(way: Way, trace: Trace) -> Variant {
         ("ready", Figure::Time(trace.lanes.iter().map(Lane::ready_ns).sum())),
         ("time", Figure::Time(trace.length_ns())),
     ];
-    Variant { name: name(way), about: about.to_owned(), trace, figures }
+    Variant { name: name(way), about: say(|texts| (texts.levels.about)(way)), trace, figures }
 }

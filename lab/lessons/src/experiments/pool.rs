@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use harness::lang::Both;
 use serving::UsageError;
 use serving::options::{parse_count, parse_duration};
 
@@ -24,6 +25,7 @@ use super::{name, ways};
 use crate::Experiment;
 use crate::part::Part;
 use crate::stage::Stage;
+use crate::texts::{Texts, say};
 use crate::trace::{Lane, Recorder, State, Trace};
 use crate::verdict::{Claim, Figure, Observation, Variant};
 
@@ -68,7 +70,7 @@ pub struct Pool {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Way {
+pub(crate) enum Way {
     /// Threads
     Threads,
     /// Threads; a task panics, and nobody catches it
@@ -85,16 +87,19 @@ impl Way {
     fn fails(self) -> bool {
         matches!(self, Self::Uncaught | Self::Panic | Self::Kill)
     }
+}
 
-    fn about(self) -> &'static str {
-        match self {
-            Self::Threads => "threads",
-            Self::Uncaught => "threads; a task panics, and nobody catches it",
-            Self::Panic => "threads; a task panics, and its worker catches it",
-            Self::Processes => "processes",
-            Self::Kill => "processes; a worker is killed in the middle of a task",
-        }
-    }
+/// What there is to say.
+#[derive(Debug)]
+pub(crate) enum Fact {
+    /// All tasks were done, and this was called back.
+    All { way: Way, tasks: usize, called: usize, overtaken: usize },
+    /// One panicked, and nobody caught it.
+    Uncaught { tasks: usize, called: usize, failed: usize },
+    /// One failed, and its caller was told.
+    Failed { way: Way, task: usize, called: usize, failed: usize },
+    /// The most tasks that ran at one time.
+    AtOnce { workers: usize, most: usize },
 }
 
 /// What came of one way.
@@ -107,8 +112,7 @@ struct Done {
 
 impl Experiment for Pool {
     const NAME: &'static str = "pool";
-    const QUESTION: &'static str =
-        "Five workers, twenty tasks: in what order do results come, and what if one fails?";
+    const QUESTION: fn(&Texts) -> &'static str = |texts| texts.pool.question;
 
     fn run(&self, _stage: &Stage) -> Result<Observation> {
         self.check()?;
@@ -123,13 +127,9 @@ impl Experiment for Pool {
             most = most.max(done.trace.most_at_once(State::Sleeping));
             variants.push(self.variant(done));
         }
-        claims.push(Claim::new(
-            most <= self.workers,
-            format!("never more than {} tasks run at once", self.workers),
-            format!("at most {most} did"),
-            "A task waits in the queue until one of a fixed number of workers takes it.",
-        ));
-        Ok(Observation { variants, drawings: Vec::new(), claims })
+        let fact = Fact::AtOnce { workers: self.workers, most };
+        claims.push(Claim::new(most <= self.workers, |texts| (texts.pool.claim)(&fact)));
+        Ok(Observation { variants, drawings: Both::default(), claims })
     }
 
     fn act(_part: &str, me: &mut Part) -> Result<()> {
@@ -210,45 +210,23 @@ impl Pool {
     }
 
     fn claim(&self, done: &Done) -> Claim {
-        let way = name(done.way);
-        match done.way {
-            Way::Threads | Way::Processes => self.all_claim(done),
-            Way::Uncaught => Claim::new(
-                self.is_right(done)
-                    && done.called.len() == self.tasks - 1
-                    && done.trace.count("panicked") == 1,
-                format!("a panic that nobody catches leaves {} callbacks of {}", self.tasks - 1, self.tasks),
-                format!("{} callbacks, {} failures told", done.called.len(), done.failed()),
-                "The worker was gone with its task, and nobody told the owner.",
-            ),
-            Way::Panic | Way::Kill => Claim::new(
-                self.is_right(done) && done.called.len() == self.tasks && done.failed() == 1,
-                format!("task {} fails, and no other ({way})", self.fails),
-                format!("{} of {} failed", done.failed(), done.called.len()),
-                match done.way {
-                    Way::Kill => {
-                        "The owner saw its pipe end, failed the task that it had, and started another."
-                    }
-                    _ => "The panic was caught where the task was called, and the worker took the next.",
-                },
-            ),
-        }
-    }
-
-    fn all_claim(&self, done: &Done) -> Claim {
-        let overtaken = done.overtaken();
+        let (way, tasks) = (done.way, self.tasks);
+        let (called, failed, overtaken) = (done.called.len(), done.failed(), done.overtaken());
         // Where all take no time, nobody can say who is first.
-        let is_due = self.tasks > 1 && !self.delay.is_zero();
-        Claim::new(
-            self.is_right(done) && done.called.len() == self.tasks && (overtaken > 0 || !is_due),
-            format!(
-                "{} tasks are called back, not in the order of submission ({})",
-                self.tasks,
-                name(done.way)
+        let is_due = tasks > 1 && !self.delay.is_zero();
+        let (holds, fact) = match way {
+            Way::Threads | Way::Processes => {
+                (called == tasks && (overtaken > 0 || !is_due), Fact::All { way, tasks, called, overtaken })
+            }
+            Way::Uncaught => (
+                called == tasks - 1 && done.trace.count("panicked") == 1,
+                Fact::Uncaught { tasks, called, failed },
             ),
-            format!("{} callbacks, {overtaken} overtook an older task", done.called.len()),
-            "Who is ready first is called back first, and the second task was shorter than the first.",
-        )
+            Way::Panic | Way::Kill => {
+                (called == tasks && failed == 1, Fact::Failed { way, task: self.fails, called, failed })
+            }
+        };
+        Claim::new(self.is_right(done) && holds, |texts| (texts.pool.claim)(&fact))
     }
 
     /// Whether nothing was called back twice, and every result is the right one.
@@ -273,7 +251,8 @@ impl Pool {
             ("workers", Figure::count(done.trace.lanes.len() - 1)),
             ("time", Figure::Time(done.trace.length_ns())),
         ];
-        Variant { name: name(done.way), about: done.way.about().to_owned(), trace: done.trace, figures }
+        let about = say(|texts| (texts.pool.about)(done.way));
+        Variant { name: name(done.way), about, trace: done.trace, figures }
     }
 }
 

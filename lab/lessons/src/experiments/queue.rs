@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use clap::{Args, ValueEnum};
+use harness::lang::Both;
 use serving::UsageError;
 use serving::options::{parse_count, parse_duration};
 
@@ -24,8 +25,9 @@ use crate::Experiment;
 use crate::cast::{Cast, Heard};
 use crate::part::Part;
 use crate::stage::Stage;
+use crate::texts::{Texts, say};
 use crate::trace::{Band, Recorder, State, Trace};
-use crate::verdict::{Claim, Figure, Observation, Variant, time};
+use crate::verdict::{Claim, Figure, Observation, Variant};
 
 use self::bounded::Bounded;
 use self::pipe::Keeper;
@@ -78,13 +80,24 @@ pub struct Queue {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Way {
+pub(crate) enum Way {
     /// Threads, and a queue without a bound
     Unbounded,
     /// Threads, and a queue with a bound
     Threads,
     /// Processes, and a queue with a bound
     Processes,
+}
+
+/// What there is to say.
+#[derive(Debug)]
+pub(crate) enum Fact {
+    /// The most items that should have been queued, and were.
+    Most { way: Way, due: usize, most: usize },
+    /// In how many ways nothing was lost, doubled or overtaken.
+    Order { items: usize, right: usize, ways: usize },
+    /// For how long the producers waited with the bound, and without.
+    Pressure { with_ns: u64, without_ns: u64 },
 }
 
 /// What came of one way.
@@ -98,7 +111,7 @@ struct Traffic {
 
 impl Experiment for Queue {
     const NAME: &'static str = "queue";
-    const QUESTION: &'static str = "Producers are faster than consumers: what does a bounded queue do?";
+    const QUESTION: fn(&Texts) -> &'static str = |texts| texts.queue.question;
 
     fn run(&self, stage: &Stage) -> Result<Observation> {
         self.check()?;
@@ -114,7 +127,7 @@ impl Experiment for Queue {
         claims.push(self.order_claim(&all));
         claims.extend(self.pressure_claim(&all));
         let variants = all.into_iter().map(|traffic| self.variant(traffic)).collect();
-        Ok(Observation { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Both::default(), claims })
     }
 
     fn act(part: &str, me: &mut Part) -> Result<()> {
@@ -240,21 +253,9 @@ impl Queue {
     }
 
     fn most_claim(&self, traffic: &Traffic) -> Claim {
-        let (due, way) = (self.begin(traffic.way), name(traffic.way));
-        let observed = format!("at most {} ({way})", traffic.most);
-        if traffic.way == Way::Unbounded {
-            let expected = format!("without a bound all {due} items are queued");
-            return Claim::new(traffic.most == due, expected, observed, "Nothing held the producers back.");
-        }
-        Claim::new(
-            traffic.most == due,
-            format!("with {due} places {due} are queued, and never more ({way})"),
-            observed,
-            match traffic.way {
-                Way::Processes => "Between processes a pipe carries the items, and another the free places.",
-                _ => "Who found no place slept until a consumer had made one.",
-            },
-        )
+        let (way, due, most) = (traffic.way, self.begin(traffic.way), traffic.most);
+        let fact = Fact::Most { way, due, most };
+        Claim::new(most == due, |texts| (texts.queue.claim)(&fact))
     }
 
     /// That nothing is lost, doubled or overtaken, in any way.
@@ -266,12 +267,8 @@ impl Queue {
             taken == due && traffic.taken.iter().all(|mine| self.is_in_order(mine))
         };
         let right = all.iter().filter(|traffic| is_right(traffic)).count();
-        Claim::new(
-            right == all.len(),
-            format!("each of {} items is taken once, and those of a producer in its order", due.len()),
-            format!("so it was in {right} of {} ways", all.len()),
-            "What is oldest is taken in one step, by one alone.",
-        )
+        let fact = Fact::Order { items: due.len(), right, ways: all.len() };
+        Claim::new(right == all.len(), |texts| (texts.queue.claim)(&fact))
     }
 
     /// Whether of each producer's items this consumer has taken the older ones first.
@@ -283,24 +280,15 @@ impl Queue {
     /// Where both were done: what the bound costs the producers.
     fn pressure_claim(&self, all: &[Traffic]) -> Option<Claim> {
         let blocked = |way| all.iter().find(|its| its.way == way).map(|its| its.waited_ns(FOR_A_PLACE));
-        let (without, with) = (blocked(Way::Unbounded)?, blocked(Way::Threads)?);
+        let (without_ns, with_ns) = (blocked(Way::Unbounded)?, blocked(Way::Threads)?);
+        let fact = Fact::Pressure { with_ns, without_ns };
         // Consumers that are faster press on nobody.
-        (self.consume > self.produce).then(|| {
-            Claim::new(
-                with > without,
-                "a full queue makes the producers wait",
-                format!("they waited for {} with the bound, {} without", time(with), time(without)),
-                "So they became as fast as the consumers, and the memory that is needed stayed the same.",
-            )
-        })
+        (self.consume > self.produce)
+            .then(|| Claim::new(with_ns > without_ns, |texts| (texts.queue.claim)(&fact)))
     }
 
     fn variant(&self, traffic: Traffic) -> Variant {
-        let about = match traffic.way {
-            Way::Unbounded => "threads, and a queue without a bound".to_owned(),
-            Way::Threads => format!("threads, and a queue with {} places", self.capacity),
-            Way::Processes => format!("processes, and {} places in pipes", self.capacity),
-        };
+        let about = say(|texts| (texts.queue.about)((traffic.way, self.capacity)));
         let figures = vec![
             ("items", Figure::count(traffic.taken.iter().map(Vec::len).sum())),
             ("most queued", Figure::count(traffic.most)),

@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use harness::lang::Both;
 use serving::options::{parse_count, parse_duration};
 
 use super::{name, on_threads, ways};
 use crate::Experiment;
 use crate::semaphore::Semaphore;
 use crate::stage::Stage;
-use crate::trace::{Recorder, State, Trace};
+use crate::texts::{Texts, say};
+use crate::trace::{Lane, Recorder, State, Trace};
 use crate::verdict::{Claim, Figure, Observation, Variant};
 
 /// The most threads, and so the most places.
@@ -44,74 +46,66 @@ pub struct Semaphores {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Way {
+pub(crate) enum Way {
     /// Everybody walks in
     Open,
     /// Who finds no place waits for one
     Semaphore,
 }
 
+/// What came of one way.
+#[derive(Debug)]
+pub(crate) struct Fact {
+    pub(crate) way: Way,
+    pub(crate) threads: usize,
+    pub(crate) places: usize,
+    pub(crate) most: usize,
+    pub(crate) longest_ns: u64,
+}
+
 impl Experiment for Semaphores {
     const NAME: &'static str = "semaphore";
-    const QUESTION: &'static str = "Five places, twenty threads: how many are in at once?";
+    const QUESTION: fn(&Texts) -> &'static str = |texts| texts.semaphore.question;
 
     fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut variants, mut claims) = (Vec::new(), Vec::new());
         for way in ways(self.only, Way::value_variants()) {
-            let (variant, claim) = match way {
-                Way::Open => self.open()?,
-                Way::Semaphore => self.with_semaphore()?,
+            let (lanes, due) = match way {
+                Way::Open => (self.open()?, self.threads),
+                Way::Semaphore => (self.with_semaphore()?, self.places.min(self.threads)),
             };
-            variants.push(variant);
-            claims.push(claim);
+            let trace = Trace::new(lanes);
+            let most = trace.most_at_once(State::Holding);
+            let waits = trace.lanes.iter().map(|lane| lane.total_ns(State::Waiting));
+            let longest_ns = waits.max().unwrap_or(0);
+            let fact = Fact { way, threads: self.threads, places: self.places, most, longest_ns };
+            claims.push(Claim::new(most == due, |texts| (texts.semaphore.claim)(&fact)));
+            variants.push(self.variant(&fact, trace));
         }
-        Ok(Observation { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Both::default(), claims })
     }
 }
 
 impl Semaphores {
-    fn open(&self) -> Result<(Variant, Claim)> {
+    fn open(&self) -> Result<Vec<Lane>> {
         let all_in = Barrier::new(self.threads);
-        let lanes = on_threads(self.threads, "thread", |number, me| {
+        on_threads(self.threads, "thread", |number, me| {
             me.enter(State::Holding);
             all_in.wait();
             self.stay(number, me);
-        })?;
-        let variant = variant(Way::Open, "everybody walks in".to_owned(), Trace::new(lanes));
-        let most = variant.trace.most_at_once(State::Holding);
-        let claim = Claim::new(
-            most == self.threads,
-            format!("without a semaphore all {} are in at once", self.threads),
-            format!("{most} were in at once"),
-            "Nothing keeps anybody out.",
-        );
-        Ok((variant, claim))
+        })
     }
 
-    fn with_semaphore(&self) -> Result<(Variant, Claim)> {
+    fn with_semaphore(&self) -> Result<Vec<Lane>> {
         let semaphore = Semaphore::new(self.places);
-        let lanes = on_threads(self.threads, "thread", |number, me| {
+        on_threads(self.threads, "thread", |number, me| {
             me.enter(State::Waiting);
             let permit = semaphore.acquire();
             me.enter(State::Holding);
             self.stay(number, me);
             // Recorded as left before it is left: what overlaps in the recording has overlapped.
             drop(permit);
-        })?;
-        let about = format!("a semaphore with {} places", self.places);
-        let variant = variant(Way::Semaphore, about, Trace::new(lanes));
-        let (most, expected) = (variant.trace.most_at_once(State::Holding), self.places.min(self.threads));
-        let longest = variant.trace.lanes.iter().map(|lane| lane.total_ns(State::Waiting)).max().unwrap_or(0);
-        let claim = Claim::new(
-            most == expected,
-            format!("with {} places never more than {expected}, but as many", self.places),
-            format!("at most {most} of {} with the semaphore", self.threads),
-            format!(
-                "Each takes a place before it goes in, and while there is none it sleeps, here for up to {}.",
-                Figure::Time(longest)
-            ),
-        );
-        Ok((variant, claim))
+        })
     }
 
     /// Is in, then leaves.
@@ -119,14 +113,14 @@ impl Semaphores {
         thread::sleep(self.stay.saturating_mul(1 + u32::try_from(number % 3).unwrap_or(0)));
         me.enter(State::Running);
     }
-}
 
-fn variant(way: Way, about: String, trace: Trace) -> Variant {
-    let waited = trace.lanes.iter().map(|lane| lane.total_ns(State::Waiting));
-    let figures = vec![
-        ("most at once", Figure::count(trace.most_at_once(State::Holding))),
-        ("longest wait", Figure::Time(waited.max().unwrap_or(0))),
-        ("time", Figure::Time(trace.length_ns())),
-    ];
-    Variant { name: name(way), about, trace, figures }
+    fn variant(&self, fact: &Fact, trace: Trace) -> Variant {
+        let about = say(|texts| (texts.semaphore.about)((fact.way, self.places)));
+        let figures = vec![
+            ("most at once", Figure::count(fact.most)),
+            ("longest wait", Figure::Time(fact.longest_ns)),
+            ("time", Figure::Time(trace.length_ns())),
+        ];
+        Variant { name: name(fact.way), about, trace, figures }
+    }
 }

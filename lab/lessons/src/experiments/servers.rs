@@ -21,15 +21,16 @@ use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 use harness::contender::Contender;
 use harness::interrupt::Interrupt;
+use harness::lang::Both;
 use harness::models::{Makes, Model, Workers};
 use harness::server::Server;
-use harness::units::counted;
 use serving::options::parse_duration;
 
 use crate::Experiment;
 use crate::stage::Stage;
+use crate::texts::{Texts, say};
 use crate::trace::{Lane, Mark, Recorder, State, Trace};
-use crate::verdict::{Claim, Figure, Observation, Variant, time};
+use crate::verdict::{Claim, Figure, Observation, Variant};
 
 use self::watch::{ANY_CLIENT, Ports, Watch, client_name};
 
@@ -68,6 +69,51 @@ pub struct Servers {
     /// The slow client thinks for this long before it asks again; all else is measured by it
     #[arg(long, value_name = "TIME", default_value = "120ms", value_parser = parse_pace)]
     pace: Duration,
+}
+
+/// How a model serves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Serves {
+    /// One client after the other.
+    InTurn,
+    /// By processes, or by threads, that are there before anybody comes.
+    ProcessPool,
+    ThreadPool,
+    /// Each client by one of its own.
+    Process,
+    Thread,
+    /// All by one event loop.
+    Loop,
+    Tasks,
+    /// Several event loops share the clients: the number of cores decides how many serve.
+    Loops,
+}
+
+impl Serves {
+    fn of(model: Model) -> Self {
+        let (is_pool, shares) = (model.workers() == Workers::PerConnection, model.uses_all_cores());
+        match model.makes() {
+            Makes::Nothing => Self::InTurn,
+            Makes::Process if is_pool => Self::ProcessPool,
+            Makes::Thread if is_pool => Self::ThreadPool,
+            Makes::Process => Self::Process,
+            Makes::Thread => Self::Thread,
+            Makes::Entry | Makes::Task if shares => Self::Loops,
+            Makes::Entry => Self::Loop,
+            Makes::Task => Self::Tasks,
+        }
+    }
+}
+
+/// What was seen of one model.
+#[derive(Debug)]
+pub(crate) struct Fact {
+    pub(crate) model: &'static str,
+    pub(crate) serves: Serves,
+    /// The second client and the third, for their first answers.
+    pub(crate) waited_ns: [u64; 2],
+    /// How many processes, threads or event loops served, if that could be seen.
+    pub(crate) served: Option<usize>,
 }
 
 /// A client: when it comes, and how long it pauses after each answer but the last.
@@ -158,7 +204,7 @@ impl Client {
 
 impl Experiment for Servers {
     const NAME: &'static str = "servers";
-    const QUESTION: &'static str = "Three clients and one server: who serves whom, and who waits for whom?";
+    const QUESTION: fn(&Texts) -> &'static str = |texts| texts.servers.question;
 
     fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut variants, mut claims) = (Vec::new(), Vec::new());
@@ -171,7 +217,7 @@ impl Experiment for Servers {
             claims.push(shown.claim());
             variants.push(shown.variant());
         }
-        Ok(Observation { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Both::default(), claims })
     }
 }
 
@@ -221,72 +267,26 @@ impl Shown {
         last_ns.saturating_sub(self.clients[0].spans.first().map_or(0, |span| span.begin_ns))
     }
 
-    fn is_pool(&self) -> bool {
-        self.model.workers() == Workers::PerConnection
-    }
-
-    /// Whether several event loops share the clients: then the number of cores decides how many
-    /// serve.
-    fn shares(&self) -> bool {
-        matches!(self.model.makes(), Makes::Entry | Makes::Task) && self.model.uses_all_cores()
-    }
-
     fn claim(&self) -> Claim {
         let [(_, last1), (first2, last2), (first3, _)] = [0, 1, 2].map(|client| self.answers(client));
-        let (makes, servants, shares) = (self.model.makes(), self.servants(), self.shares());
-        let (waits, serve, expected, why) = match makes {
-            Makes::Nothing => (
-                first2 > last1 && first3 > last2,
-                1,
-                "a client that comes while another is served waits until that one has left",
-                "A server of one conversation sleeps until the client whose turn it is says something: nobody is there to answer \
-                 the others, although the processor has nothing to do.",
-            ),
-            _ if self.is_pool() => (
-                first2 < last1 && first3 > last1.min(last2),
-                WORKERS,
-                "two workers serve two, and the third client waits until one of them has left",
-                "A worker of a pool belongs to its client from the first word to the last, also while that one is silent.",
-            ),
-            Makes::Process => (
-                first2.max(first3) < last1,
-                3,
-                "nobody waits, for each client has a process of its own",
-                "While one process sleeps through its client's silence, the kernel lets another run.",
-            ),
-            Makes::Thread => (
-                first2.max(first3) < last1,
-                3,
-                "nobody waits, for each client has a thread of its own",
-                "So it is with threads, which share one memory.",
-            ),
-            Makes::Entry | Makes::Task => (
-                first2.max(first3) < last1,
-                1,
-                if shares {
-                    "nobody waits, and event loops share them"
-                } else {
-                    "nobody waits, and one thread serves all of them"
-                },
-                "An event loop never waits for one client, but for whichever speaks next, and has answered before another notices.",
-            ),
-        };
-        let who = match (self.is_seen, makes) {
-            (false, _) => "what served them could not be seen".to_owned(),
-            (true, Makes::Process) => format!("{} served", counted(servants as u64, "process")),
-            (true, Makes::Entry | Makes::Task) => {
-                format!("{} served", counted(servants as u64, "event loop"))
+        let (serves, servants) = (Serves::of(self.model), self.servants());
+        let (holds, most) = match serves {
+            Serves::InTurn => (first2 > last1 && first3 > last2, 1),
+            Serves::ProcessPool | Serves::ThreadPool => {
+                (first2 < last1 && first3 > last1.min(last2), WORKERS)
             }
-            (true, _) => format!("{} served", counted(servants as u64, "thread")),
+            Serves::Process | Serves::Thread => (first2.max(first3) < last1, 3),
+            Serves::Loop | Serves::Tasks | Serves::Loops => (first2.max(first3) < last1, 1),
         };
         // A busy machine may let the watch miss one.
-        let as_many = !self.is_seen || shares || (1..=serve).contains(&servants);
-        Claim::new(
-            waits && as_many,
-            format!("{}: {expected}", self.model.name()),
-            format!("client 2 waited {}, client 3 {}, and {who}", time(self.waited(1)), time(self.waited(2))),
-            why,
-        )
+        let as_many = !self.is_seen || serves == Serves::Loops || (1..=most).contains(&servants);
+        let fact = Fact {
+            model: self.model.name(),
+            serves,
+            waited_ns: [self.waited(1), self.waited(2)],
+            served: self.is_seen.then_some(servants),
+        };
+        Claim::new(holds && as_many, |texts| (texts.servers.claim)(&fact))
     }
 
     fn variant(self) -> Variant {
@@ -298,23 +298,9 @@ impl Shown {
             ("servants", servants),
             ("time", Figure::Time(self.took())),
         ];
-        let about = match self.model.makes() {
-            Makes::Nothing => "one conversation at a time",
-            Makes::Process if self.is_pool() => "two processes, made before anybody comes",
-            Makes::Thread if self.is_pool() => "two threads, made before anybody comes",
-            Makes::Process => "a process for each client",
-            Makes::Thread => "a thread for each client",
-            _ if self.shares() => "several event loops, which share the clients",
-            Makes::Entry => "an event loop: all clients in one table",
-            Makes::Task => "a task for each client, all on an event loop",
-        };
+        let about = say(|texts| (texts.servers.about)(Serves::of(self.model)));
         let lanes = [self.clients, self.server].concat();
-        Variant {
-            name: self.model.name().to_owned(),
-            about: about.to_owned(),
-            trace: Trace::new(lanes),
-            figures,
-        }
+        Variant { name: self.model.name().to_owned(), about, trace: Trace::new(lanes), figures }
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, ValueEnum};
-use harness::units::counted;
+use harness::lang::Both;
 use nix::unistd::{getpid, gettid};
 use serving::options::{parse_count, parse_duration};
 
@@ -26,8 +26,9 @@ use crate::Experiment;
 use crate::cast::Cast;
 use crate::part::Part;
 use crate::stage::Stage;
+use crate::texts::{Texts, say};
 use crate::trace::{Lane, Recorder, Span, State, Trace, now_ns};
-use crate::verdict::{Claim, Figure, Observation, Variant, time};
+use crate::verdict::{Claim, Figure, Observation, Variant};
 
 /// The most of each kind. A process takes two descriptors and a thread of the lab.
 const MOST: usize = 400;
@@ -54,7 +55,7 @@ pub struct Spawn {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Way {
+pub(crate) enum Way {
     /// Create all, then join all
     Processes,
     /// Create all, then join all
@@ -65,6 +66,24 @@ enum Way {
     OneByOne,
 }
 
+/// What there is to say.
+#[derive(Debug)]
+pub(crate) enum Fact {
+    /// What was created in one way: how many process ids and threads they had, how many slept at
+    /// one time at most, each for `delay`, and how long all took.
+    Created {
+        way: Way,
+        count: usize,
+        pids: usize,
+        threads: usize,
+        most: usize,
+        length_ns: u64,
+        delay: Duration,
+    },
+    /// How long it took to create all of two ways.
+    Cheaper { cheap: Way, dear: Way, cheap_ns: u64, dear_ns: u64 },
+}
+
 /// One way that was gone. The first lane is that of who creates.
 struct Crowd {
     way: Way,
@@ -73,7 +92,7 @@ struct Crowd {
 
 impl Experiment for Spawn {
     const NAME: &'static str = "spawn";
-    const QUESTION: &'static str = "What does it cost to create a hundred processes, threads, tasks?";
+    const QUESTION: fn(&Texts) -> &'static str = |texts| texts.spawn.question;
 
     fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut crowds, mut claims) = (Vec::new(), Vec::new());
@@ -91,7 +110,7 @@ impl Experiment for Spawn {
         claims.extend(cheaper(&crowds, Way::Threads, Way::Processes));
         claims.extend(cheaper(&crowds, Way::Tasks, Way::Threads));
         let variants = crowds.into_iter().map(|crowd| crowd.variant(self.count)).collect();
-        Ok(Observation { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Both::default(), claims })
     }
 
     fn act(part: &str, me: &mut Part) -> Result<()> {
@@ -172,42 +191,16 @@ impl Spawn {
         let others = crowd.others();
         let pids: BTreeSet<_> = others.iter().map(|lane| lane.pid).collect();
         let tids: BTreeSet<_> = others.iter().filter_map(|lane| lane.tid).collect();
-        let observed = format!(
-            "{} and {} ({})",
-            counted(pids.len() as u64, "pid"),
-            counted(tids.len() as u64, "thread"),
-            name(crowd.way)
-        );
-        match crowd.way {
-            Way::Processes => Claim::new(
-                pids.len() == count && !pids.contains(&lab),
-                format!("{count} processes have {count} pids"),
-                observed,
-                "A process is a program with a memory of its own, which the kernel has to make.",
-            ),
-            Way::Threads => Claim::new(
-                tids.len() == count && pids == BTreeSet::from([lab]),
-                format!("{count} threads have one pid"),
-                observed,
-                "A thread is a stack and registers within a memory that is there.",
-            ),
-            Way::Tasks => Claim::new(
-                tids.is_empty() && others.len() == count && crowd.trace.lanes[0].tid == me,
-                format!("{count} tasks take no thread but the one that polls them"),
-                observed,
-                "A task is a value in a queue: the kernel does not know of it.",
-            ),
-            Way::OneByOne => {
-                let (most, length) = (crowd.sleeping_at_once(), crowd.trace.length_ns());
-                let least = self.delay.as_nanos() * count as u128;
-                Claim::new(
-                    most <= 1 && u128::from(length) >= least,
-                    "joining each before the next is created does one at a time",
-                    format!("at most {most} at once, {}", time(length)),
-                    format!("Every join waited for a sleep of {:?} before the next could begin.", self.delay),
-                )
-            }
-        }
+        let (most, length_ns) = (crowd.sleeping_at_once(), crowd.trace.length_ns());
+        let holds = match crowd.way {
+            Way::Processes => pids.len() == count && !pids.contains(&lab),
+            Way::Threads => tids.len() == count && pids == BTreeSet::from([lab]),
+            Way::Tasks => tids.is_empty() && others.len() == count && crowd.trace.lanes[0].tid == me,
+            Way::OneByOne => most <= 1 && u128::from(length_ns) >= self.delay.as_nanos() * count as u128,
+        };
+        let (way, pids, threads, delay) = (crowd.way, pids.len(), tids.len(), self.delay);
+        let fact = Fact::Created { way, count, pids, threads, most, length_ns, delay };
+        Claim::new(holds, |texts| (texts.spawn.claim)(&fact))
     }
 }
 
@@ -271,13 +264,8 @@ fn created(mut lane: Lane, created_ns: u64) -> Lane {
 fn cheaper(crowds: &[Crowd], cheap: Way, dear: Way) -> Option<Claim> {
     let cost = |way| crowds.iter().find(|crowd| crowd.way == way).map(|crowd| crowd.main_ns(CREATING));
     let (cheap_ns, dear_ns) = (cost(cheap)?, cost(dear)?);
-    let (cheap, dear) = (name(cheap), name(dear));
-    Some(Claim::new(
-        cheap_ns < dear_ns,
-        format!("{cheap} are created faster than {dear}"),
-        format!("{cheap} in {}, {dear} in {}", time(cheap_ns), time(dear_ns)),
-        format!("{} times as long went into {dear}.", dear_ns / cheap_ns.max(1)),
-    ))
+    let fact = Fact::Cheaper { cheap, dear, cheap_ns, dear_ns };
+    Some(Claim::new(cheap_ns < dear_ns, |texts| (texts.spawn.claim)(&fact)))
 }
 
 impl Crowd {
@@ -295,12 +283,6 @@ impl Crowd {
     }
 
     fn variant(self, count: usize) -> Variant {
-        let about = match self.way {
-            Way::Processes => "create all, join all; each is a program of its own",
-            Way::Threads => "create all, join all",
-            Way::Tasks => "create all, then poll them on the thread that created them",
-            Way::OneByOne => "create a thread, join it, create the next",
-        };
         let starting: Vec<_> = self.others().iter().map(|lane| spent_ns(lane, STARTING)).collect();
         let create_ns = self.main_ns(CREATING);
         let figures = vec![
@@ -313,7 +295,12 @@ impl Crowd {
             ("asleep at once", Figure::count(self.sleeping_at_once())),
             ("time", Figure::Time(self.trace.length_ns())),
         ];
-        Variant { name: name(self.way), about: about.to_owned(), trace: self.trace, figures }
+        Variant {
+            name: name(self.way),
+            about: say(|texts| (texts.spawn.about)(self.way)),
+            trace: self.trace,
+            figures,
+        }
     }
 }
 

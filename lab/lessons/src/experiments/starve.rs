@@ -17,12 +17,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use harness::units::counted;
 use serving::options::parse_duration;
 
 use super::{name, on_threads, ways};
 use crate::Experiment;
 use crate::stage::Stage;
+use crate::texts::{Texts, say};
 use crate::ticket_lock::{Served, TicketLock};
 use crate::trace::{Recorder, State, Trace};
 use crate::verdict::{Claim, Figure, Observation, Variant};
@@ -58,7 +58,7 @@ pub struct Starve {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Way {
+pub(crate) enum Way {
     /// std's mutex, held for all of the work
     MutexLong,
     /// A ticket lock, held for all of the work
@@ -67,6 +67,23 @@ enum Way {
     MutexShort,
     /// A ticket lock, held for a twentieth of the work
     TicketShort,
+}
+
+/// What came of one way.
+#[derive(Debug)]
+pub(crate) struct Fact {
+    pub(crate) way: Way,
+    /// The most that went before one who had come earlier.
+    pub(crate) overtaken: usize,
+    /// All threads together.
+    pub(crate) waited_ns: u64,
+    pub(crate) worked_ns: u64,
+    /// Turns that went to the thread that had had the turn before, and all.
+    pub(crate) in_a_row: usize,
+    pub(crate) turns: u16,
+    /// Of one thread.
+    pub(crate) fewest: usize,
+    pub(crate) most: usize,
 }
 
 /// The lock that is tried.
@@ -97,7 +114,7 @@ struct Acquisition {
 
 impl Experiment for Starve {
     const NAME: &'static str = "starve";
-    const QUESTION: &'static str = "Eight threads want one lock all the time: who gets it, who waits?";
+    const QUESTION: fn(&Texts) -> &'static str = |texts| texts.starve.question;
 
     fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut variants, mut claims) = (Vec::new(), Vec::new());
@@ -111,7 +128,7 @@ impl Experiment for Starve {
             claims.push(self.claim(way, &trace, &turns));
             variants.push(self.variant(way, trace, &turns));
         }
-        let drawings = vec![distribution::draw(&variants)];
+        let drawings = say(|texts| vec![distribution::draw(&variants, texts)]);
         Ok(Observation { variants, drawings, claims })
     }
 }
@@ -155,53 +172,22 @@ impl Starve {
 
     fn claim(&self, way: Way, trace: &Trace, turns: &[Acquisition]) -> Claim {
         let total = |state| trace.lanes.iter().map(|lane| lane.total_ns(state)).sum::<u64>();
-        let (waited, worked) = (total(State::Waiting), total(State::Holding) + total(State::Sleeping));
-        let (overtaken, alone) = (most_overtaken(turns), trace.most_at_once(State::Holding) <= 1);
+        let (waited_ns, worked_ns) = (total(State::Waiting), total(State::Holding) + total(State::Sleeping));
+        let overtaken = most_overtaken(turns);
+        let holds = match way {
+            Way::MutexLong => overtaken > 0 && waited_ns > worked_ns,
+            Way::TicketLong => overtaken == 0 && waited_ns > worked_ns,
+            Way::MutexShort => waited_ns < worked_ns,
+            Way::TicketShort => overtaken == 0 && waited_ns < worked_ns,
+        };
         let (fewest, most) = self.fewest_and_most(turns);
-        let waits = format!(
-            "{} of waiting for {} of work ({})",
-            Figure::Time(waited),
-            Figure::Time(worked),
-            name(way)
-        );
-        let observed = format!("somebody was overtaken {}, {waits}", counted(overtaken as u64, "time"));
-        match way {
-            Way::MutexLong => Claim::new(
-                alone && overtaken > 0 && waited > worked,
-                "with std's mutex, held for long, others overtake who waits",
-                observed,
-                format!(
-                    "Std's mutex is not handed over: {} of {} turns went to the thread that had just given it back, which had it again \
-                     before the one that was woken got up. One thread had {most} turns and another {fewest}.",
-                    in_a_row(turns),
-                    self.turns
-                ),
-            ),
-            Way::TicketLong => Claim::new(
-                alone && overtaken == 0 && waited > worked,
-                "with a ticket lock nobody is overtaken, but all wait",
-                observed,
-                format!(
-                    "A ticket lock serves in the order of coming, so all had their share ({fewest} to {most} turns) of a wait that \
-                         is no shorter."
-                ),
-            ),
-            Way::MutexShort | Way::TicketShort => Claim::new(
-                alone && waited < worked && (way == Way::MutexShort || overtaken == 0),
-                format!("held for a twentieth of the work ({}) they work more than they wait", name(way)),
-                observed,
-                "Held for short, the lock is free more often than not, and which lock it is hardly matters.",
-            ),
-        }
+        let (in_a_row, turns) = (in_a_row(turns), self.turns);
+        let fact = Fact { way, overtaken, waited_ns, worked_ns, in_a_row, turns, fewest, most };
+        let alone = trace.most_at_once(State::Holding) <= 1;
+        Claim::new(alone && holds, |texts| (texts.starve.claim)(&fact))
     }
 
     fn variant(&self, way: Way, trace: Trace, turns: &[Acquisition]) -> Variant {
-        let about = match way {
-            Way::MutexLong => "std's mutex, held for all of the work",
-            Way::TicketLong => "a ticket lock, held for all of the work",
-            Way::MutexShort => "std's mutex, held for a twentieth of the work",
-            Way::TicketShort => "a ticket lock, held for a twentieth of the work",
-        };
         let mut waits = distribution::waits(&trace);
         waits.sort_unstable();
         let (fewest, most) = self.fewest_and_most(turns);
@@ -214,7 +200,7 @@ impl Starve {
             ("longest wait", Figure::Time(waits.last().copied().unwrap_or(0))),
             ("time", Figure::Time(trace.length_ns())),
         ];
-        Variant { name: name(way), about: about.to_owned(), trace, figures }
+        Variant { name: name(way), about: say(|texts| (texts.starve.about)(way)), trace, figures }
     }
 
     /// How many turns the threads had that had the fewest and the most.

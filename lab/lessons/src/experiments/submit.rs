@@ -14,12 +14,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use harness::lang::Both;
 use serving::options::{parse_count, parse_duration};
 
 use super::pool::threads::ThreadPool;
 use super::{compute, name, ways};
 use crate::Experiment;
 use crate::stage::Stage;
+use crate::texts::{Texts, say};
 use crate::trace::{Recorder, State, Trace};
 use crate::verdict::{Claim, Figure, Observation, Variant};
 
@@ -53,7 +55,7 @@ pub struct Submit {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Way {
+pub(crate) enum Way {
     /// Submit one, wait for its result, submit the next: synchronous, blocking
     EachResult,
     /// Submit all, then wait for the results: synchronous, blocking
@@ -62,6 +64,17 @@ enum Way {
     Ask,
     /// Submit all, with a callback for each result, and compute: asynchronous
     Callback,
+}
+
+/// What there is to say of one way.
+#[derive(Debug)]
+pub(crate) struct Fact {
+    pub(crate) way: Way,
+    /// Tasks that can run at one time, and the most that did.
+    pub(crate) together: usize,
+    pub(crate) most: usize,
+    pub(crate) length_ns: u64,
+    pub(crate) asked: usize,
 }
 
 /// What came of one way.
@@ -77,16 +90,16 @@ struct Done {
 
 impl Experiment for Submit {
     const NAME: &'static str = "submit";
-    const QUESTION: &'static str = "A pool does the tasks: does the caller wait, ask, or is it called back?";
+    const QUESTION: fn(&Texts) -> &'static str = |texts| texts.submit.question;
 
     fn run(&self, _stage: &Stage) -> Result<Observation> {
         let (mut variants, mut claims) = (Vec::new(), Vec::new());
         for way in ways(self.only, Way::value_variants()) {
             let done = self.observe(way)?;
             claims.push(self.claim(&done));
-            variants.push(self.variant(done));
+            variants.push(Self::variant(done));
         }
-        Ok(Observation { variants, drawings: Vec::new(), claims })
+        Ok(Observation { variants, drawings: Both::default(), claims })
     }
 }
 
@@ -162,48 +175,20 @@ impl Submit {
     }
 
     fn claim(&self, done: &Done) -> Claim {
-        let most = done.trace.most_at_once(State::Sleeping);
-        let together = self.workers.min(self.tasks);
-        let is_complete = done.results == self.tasks;
-        let observed =
-            format!("{} in {}, at most {most} at once", name(done.way), Figure::Time(done.trace.length_ns()));
-        match done.way {
-            Way::EachResult => Claim::new(
-                is_complete && most == 1,
-                "waiting for each result before the next is submitted, the pool does one task at a time",
-                observed,
-                "`submit(...).result()` in a loop is synchronous and blocks: the other workers have nothing to do.",
-            ),
-            Way::AllResults => Claim::new(
-                is_complete && most == together && done.free_ns == 0,
-                format!(
-                    "submitting all and then waiting, {together} tasks run at once, and the caller does nothing else"
-                ),
-                observed,
-                "It still fetches the results itself, and sleeps until they are there.",
-            ),
-            Way::Ask => Claim::new(
-                is_complete && done.free_ns > 0 && done.asked > 0,
-                "a caller that only asks is not blocked, but asks in vain again and again",
-                format!("{observed}, {} questions in vain", done.asked),
-                "A question that does not wait returns at once, with a result or without: non-blocking, and still synchronous.",
-            ),
-            Way::Callback => Claim::new(
-                is_complete && most == together && done.free_ns > 0 && done.asked == 0,
-                "a caller that is called back asks nobody and can do something else all the time",
-                observed,
-                "The result is brought to a function that was named before: asynchronous.",
-            ),
-        }
+        let (way, asked, is_free) = (done.way, done.asked, done.free_ns > 0);
+        let (together, most) = (self.workers.min(self.tasks), done.trace.most_at_once(State::Sleeping));
+        let holds = match way {
+            Way::EachResult => most == 1,
+            Way::AllResults => most == together && !is_free,
+            Way::Ask => is_free && asked > 0,
+            Way::Callback => most == together && is_free && asked == 0,
+        };
+        let fact = Fact { way, together, most, length_ns: done.trace.length_ns(), asked };
+        Claim::new(done.results == self.tasks && holds, |texts| (texts.submit.claim)(&fact))
     }
 
-    fn variant(&self, done: Done) -> Variant {
-        let about = match done.way {
-            Way::EachResult => "submit one, wait for its result, submit the next",
-            Way::AllResults => "submit all, then wait for the results",
-            Way::Ask => "submit all, do something else, and ask now and then",
-            Way::Callback => "submit all, do something else, and be called back",
-        };
+    fn variant(done: Done) -> Variant {
+        let about = say(|texts| (texts.submit.about)(done.way));
         let figures = vec![
             ("results", Figure::count(done.results)),
             ("most at once", Figure::count(done.trace.most_at_once(State::Sleeping))),
@@ -211,7 +196,7 @@ impl Submit {
             ("did something else", Figure::Time(done.free_ns)),
             ("time", Figure::Time(done.trace.length_ns())),
         ];
-        Variant { name: name(done.way), about: about.to_owned(), trace: done.trace, figures }
+        Variant { name: name(done.way), about, trace: done.trace, figures }
     }
 }
 

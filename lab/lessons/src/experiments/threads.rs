@@ -39,6 +39,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
+use harness::lang::Both;
 use nix::unistd::getpid;
 use procfs::process::Process;
 use serving::options::{parse_count, parse_duration};
@@ -48,11 +49,12 @@ use crate::Experiment;
 use crate::cast::{Cast, Heard};
 use crate::part::Part;
 use crate::stage::Stage;
+use crate::texts::{Texts, say};
 use crate::trace::{Recorder, State, Trace};
-use crate::verdict::{Claim, Figure, Observation, Variant};
+use crate::verdict::{Claim, Drawing, Figure, Observation, Variant};
 
 use self::kin::{GoOn, Kin, Seen, Word};
-use self::request::Writer;
+pub(crate) use self::request::Writer;
 
 /// The most children.
 const MOST: usize = 100;
@@ -81,7 +83,7 @@ pub struct Threads {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Way {
+pub(crate) enum Way {
     /// Threads, of which the first changes a global
     Shared,
     /// Processes, of which the first changes a global
@@ -110,23 +112,32 @@ enum Way {
     RequestProcess,
 }
 
-impl Way {
-    fn about(self) -> &'static str {
-        match self {
-            Self::Shared => "threads; the first changes a global",
-            Self::Isolated => "processes; the first changes a global",
-            Self::NoJoin => "main goes on while its child works",
-            Self::Join => "main waits for its child, then goes on",
-            Self::Daemon => "the main thread of a process ends while another works",
-            Self::NoDaemon => "the main thread of a process joins the other before it ends",
-            Self::Zombie => "a process has ended, and its parent does not ask how",
-            Self::Orphan => "a process is killed, and its child lives on",
-            Self::Terminate => "a child that ends itself, and one that is terminated at its work",
-            Self::DaemonChild => "a process ends, and its child with it",
-            Self::RequestAlone => "who answers a request writes the log itself, before",
-            Self::RequestThread => "who answers a request starts a thread that writes the log",
-            Self::RequestProcess => "who answers a request starts a process that writes the log",
-        }
+/// What there is to say.
+#[derive(Debug)]
+pub(crate) enum Fact {
+    /// Threads, and how many are alive with the main one; and what main sees of the global.
+    Shared { children: usize, pids: usize, names: usize, active: usize, money: u64 },
+    /// Processes and their parent; and what the first and main see of the global.
+    Isolated { children: usize, pids: usize, parent: i32, first: u64, money: u64 },
+    /// Whether main went on before its child was over.
+    Join { joins: bool, main_was_first: bool },
+    /// Whether a thread's work was done when main ended.
+    MainEnds { joins: bool, is_over: bool },
+    /// What was left of a process that had ended, and for how long.
+    Zombie { was_zombie: bool, left_ns: u64, is_left: bool },
+    /// The parents of a process, the first of which was killed.
+    Orphan { parent: i32, after: i32, is_lab: bool, is_left: bool },
+    /// Whether the files are left of one that ended and of one that was terminated, and by what.
+    Terminated { left: [bool; 2], signal: Option<i32> },
+    /// What ended a child whose parent has ended.
+    Daemon { how: String, is_left: bool },
+    /// When an answer came whose log is written by this.
+    Request { writer: Writer, took_ns: u64, is_written_before: bool },
+}
+
+impl Fact {
+    fn claim(self, holds: bool) -> Claim {
+        Claim::new(holds, |texts| (texts.threads.claim)(&self))
     }
 }
 
@@ -139,11 +150,11 @@ struct Scene {
 
 impl Experiment for Threads {
     const NAME: &'static str = "threads";
-    const QUESTION: &'static str =
-        "What do threads share that processes do not, and what outlives its parent?";
+    const QUESTION: fn(&Texts) -> &'static str = |texts| texts.threads.question;
 
     fn run(&self, stage: &Stage) -> Result<Observation> {
-        let (mut variants, mut claims, mut drawings) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut variants, mut claims) = (Vec::new(), Vec::new());
+        let mut drawings: Vec<Both<Drawing>> = Vec::new();
         for way in ways(self.only, Way::value_variants()) {
             let Scene { trace, figures, claim } = match way {
                 Way::Shared => self.shared()?,
@@ -164,10 +175,19 @@ impl Experiment for Threads {
                 Way::RequestThread => request::request(Writer::Thread, self.delay)?,
                 Way::RequestProcess => request::request(Writer::Process, self.delay)?,
             };
-            variants.push(Variant { name: name(way), about: way.about().to_owned(), trace, figures });
+            variants.push(Variant {
+                name: name(way),
+                about: say(|texts| (texts.threads.about)(way)),
+                trace,
+                figures,
+            });
             claims.push(claim);
         }
-        Ok(Observation { variants, drawings, claims })
+        Ok(Observation {
+            variants,
+            drawings: Both::each(|lang| drawings.iter().map(|drawing| drawing.get(lang).clone()).collect()),
+            claims,
+        })
     }
 
     fn act(part: &str, me: &mut Part) -> Result<()> {
@@ -205,19 +225,8 @@ impl Threads {
             && names.len() == self.children
             && active == self.children + 1
             && money == AFTER;
-        let claim = Claim::new(
-            holds,
-            format!(
-                "{} threads have one pid and names of their own, and all see what one changes",
-                self.children
-            ),
-            format!(
-                "{} pids, {} names, {active} threads with main; money is {money} in main",
-                pids(&all),
-                names.len()
-            ),
-            "Threads are in one memory, in which there is one money.",
-        );
+        let (children, pids, names) = (self.children, pids(&all), names.len());
+        let claim = Fact::Shared { children, pids, names, active, money }.claim(holds);
         Ok(Scene { trace: Trace::new(lanes), figures: figures(&all, Some(active), money), claim })
     }
 
@@ -246,16 +255,9 @@ impl Threads {
         let others = all.iter().skip(1).all(|seen| seen.money == BEFORE);
         let own_pids =
             pids(&all) == self.children && all.iter().all(|seen| seen.pid != lab && seen.parent == lab);
-        let claim = Claim::new(
-            own_pids && all[0].money == AFTER && others && money == BEFORE,
-            format!("{} processes have pids of their own, and none sees what one changes", self.children),
-            format!(
-                "{} pids, all children of {lab}; {} in the first, {money} in main",
-                pids(&all),
-                all[0].money
-            ),
-            "A process has a memory of its own, and in it a money of its own.",
-        );
+        let (children, pids, first) = (self.children, pids(&all), all[0].money);
+        let holds = own_pids && first == AFTER && others && money == BEFORE;
+        let claim = Fact::Isolated { children, pids, parent: lab, first, money }.claim(holds);
         Ok(Scene { trace: Trace::new(lanes), figures: figures(&all, None, money), claim })
     }
 
@@ -292,15 +294,7 @@ impl Threads {
         };
         let at = |lane: usize| lanes[lane].marks.first().map(|mark| mark.at_ns);
         let was_first = at(0) < at(1);
-        let order =
-            if was_first { "main went on before the child was over" } else { "the child was over first" };
-        let claim = if joins {
-            let why = "A join returns when the other has ended, and no earlier.";
-            Claim::new(!was_first, "with a join main goes on after its child", order, why)
-        } else {
-            let why = "To start a child is not to wait for it.";
-            Claim::new(was_first, "without a join, main goes on before the work is done", order, why)
-        };
+        let claim = Fact::Join { joins, main_was_first: was_first }.claim(was_first != joins);
         let first = if was_first { "main" } else { "child" };
         let figures = vec![("first", Figure::Word(first.to_owned()))];
         Ok(Scene { trace: Trace::new(lanes), figures, claim })

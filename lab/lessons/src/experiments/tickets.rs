@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
+use harness::lang::Both;
 use serde::{Deserialize, Serialize};
 use serving::UsageError;
 use serving::options::{parse_count, parse_duration};
@@ -25,8 +26,9 @@ use crate::Experiment;
 use crate::cast::{Cast, Heard};
 use crate::part::Part;
 use crate::stage::Stage;
+use crate::texts::{Texts, say};
 use crate::trace::{State, Trace, now_ns};
-use crate::verdict::{Claim, Figure, Observation, Variant, time};
+use crate::verdict::{Claim, Figure, Observation, Variant};
 
 use self::buyer::{Buyer, End, GoOn, Word};
 use self::shop::Shop;
@@ -96,20 +98,27 @@ impl Way {
     fn kills(self) -> bool {
         Self::KILLING.contains(&self)
     }
+}
 
-    fn about(self) -> &'static str {
-        match self {
-            Self::NoLock => "look and buy without a lock",
-            Self::Lock => "look, then buy under the lock",
-            Self::LockLook => "look and buy under the lock",
-            Self::KillInPlace => {
-                "buy under the lock, written into the file; the first is killed in the middle of it"
-            }
-            Self::KillRename => {
-                "buy under the lock, the file replaced; the first is killed in the middle of it"
-            }
-        }
-    }
+/// What there is to say.
+#[derive(Debug)]
+pub(crate) enum Fact {
+    /// What has become of the tickets in one variant.
+    Sale {
+        way: Way,
+        buyers: usize,
+        before: u64,
+        sold: usize,
+        /// None if the file is torn.
+        after: Option<u64>,
+        /// Buyers who could not read it.
+        torn: usize,
+        due: u64,
+        /// Whether others may buy here at the same time.
+        others: bool,
+    },
+    /// What it costs to look under the lock, too: until a buyer knew what was left, and in all.
+    Slower { knew_ns: u64, knew_locked_ns: u64, took_ns: u64, took_locked_ns: u64 },
 }
 
 /// What has become of the tickets in one variant.
@@ -127,7 +136,7 @@ struct Sale {
 
 impl Experiment for Tickets {
     const NAME: &'static str = "tickets";
-    const QUESTION: &'static str = "Ten processes, one ticket in a file: how often is it sold?";
+    const QUESTION: fn(&Texts) -> &'static str = |texts| texts.tickets.question;
 
     fn run(&self, stage: &Stage) -> Result<Observation> {
         self.check()?;
@@ -141,7 +150,7 @@ impl Experiment for Tickets {
         claims.extend(slower(&sales));
         Ok(Observation {
             variants: sales.into_iter().map(Sale::variant).collect(),
-            drawings: Vec::new(),
+            drawings: Both::default(),
             claims,
         })
     }
@@ -207,55 +216,27 @@ impl Tickets {
     }
 
     fn claim(&self, sale: &Sale) -> Claim {
-        let (sold, buyers, before) = (sale.sold(), self.buyers, sale.before);
+        let (way, sold, buyers, before, after) =
+            (sale.way, sale.sold(), self.buyers, sale.before, sale.after);
+        let (due, others) = (before.min(buyers as u64), self.shop.is_some());
         let most_holding = sale.trace.most_at_once(State::Holding);
-        let left = sale.after.map_or_else(|| "the file torn".to_owned(), |left| format!("{left} left"));
-        let observed = format!("{sold} sold of {before}, {left} ({})", name(sale.way));
-        match sale.way {
-            Way::NoLock => Claim::new(
-                sold == buyers && sale.after == Some(before - 1) && before > 0,
-                format!("without a lock all {buyers} buyers are sold a ticket"),
-                observed,
-                format!(
-                    "All {buyers} had read that {before} was left before the first wrote {}.",
-                    before.saturating_sub(1)
-                ),
-            ),
+        let is_left = sale.killed() == 1 && !sale.is_locked;
+        let holds = match way {
+            Way::NoLock => sold == buyers && after == Some(before - 1) && before > 0,
             Way::Lock | Way::LockLook => {
-                let due = before.min(buyers as u64);
-                let fits = match (&self.shop, sale.after) {
-                    // Others may buy here at the same time.
-                    (Some(_), Some(after)) => sold as u64 <= due && after + sold as u64 <= before,
-                    (None, Some(after)) => sold as u64 == due && after + due == before,
-                    (_, None) => false,
+                let fits = match after {
+                    Some(after) if others => sold as u64 <= due && after + sold as u64 <= before,
+                    Some(after) => sold as u64 == due && after + due == before,
+                    None => false,
                 };
-                let at_most = if self.shop.is_some() { "at most " } else { "" };
-                Claim::new(
-                    fits && most_holding == 1,
-                    format!("with the lock {at_most}{due} sold ({})", name(sale.way)),
-                    observed,
-                    "Who had the lock was the only one to read and write.",
-                )
+                fits && most_holding == 1
             }
-            Way::KillInPlace => Claim::new(
-                sold == 0 && sale.after.is_none() && sale.killed() == 1 && !sale.is_locked,
-                "killed while writing into the file, a buyer leaves it torn, and nobody can buy any more",
-                observed,
-                format!(
-                    "The file was half written when the buyer died; {} could not read it.",
-                    sale.count(End::Torn)
-                ),
-            ),
-            Way::KillRename => Claim::new(
-                sold as u64 == before && sale.after == Some(0) && sale.killed() == 1 && !sale.is_locked,
-                format!(
-                    "killed while writing the file that replaces it, a buyer loses no ticket: {before} sold to others"
-                ),
-                observed,
-                "What was half written had another name, so the old file was still whole, and the kernel gave the dead one's \
-                 lock to the next.",
-            ),
-        }
+            Way::KillInPlace => sold == 0 && after.is_none() && is_left,
+            Way::KillRename => sold as u64 == before && after == Some(0) && is_left,
+        };
+        let torn = sale.count(End::Torn);
+        let fact = Fact::Sale { way, buyers, before, sold, after, torn, due, others };
+        Claim::new(holds, |texts| (texts.tickets.claim)(&fact))
     }
 }
 
@@ -282,20 +263,14 @@ fn attend(cast: &mut Cast, way: Way) -> Result<Vec<End>> {
 fn slower(sales: &[Sale]) -> Option<Claim> {
     let of = |way| sales.iter().find(|sale| sale.way == way);
     let (lock, look) = (of(Way::Lock)?, of(Way::LockLook)?);
-    Some(Claim::new(
-        look.mean_look_ns() > lock.mean_look_ns(),
-        "looking under the lock, too, is slower",
-        format!(
-            "a buyer knew after {} on average what was left, instead of {}",
-            time(look.mean_look_ns()),
-            time(lock.mean_look_ns())
-        ),
-        format!(
-            "Who looks under the lock queues for it first: all together took {} instead of {}.",
-            time(look.length_ns()),
-            time(lock.length_ns())
-        ),
-    ))
+    let fact = Fact::Slower {
+        knew_ns: lock.mean_look_ns(),
+        knew_locked_ns: look.mean_look_ns(),
+        took_ns: lock.length_ns(),
+        took_locked_ns: look.length_ns(),
+    };
+    let holds = look.mean_look_ns() > lock.mean_look_ns();
+    Some(Claim::new(holds, |texts| (texts.tickets.claim)(&fact)))
 }
 
 impl Sale {
@@ -335,6 +310,7 @@ impl Sale {
         if self.way.kills() {
             figures.push(("killed", Figure::count(self.killed())));
         }
-        Variant { name: name(self.way), about: self.way.about().to_owned(), trace: self.trace, figures }
+        let about = say(|texts| (texts.tickets.about)(self.way));
+        Variant { name: name(self.way), about, trace: self.trace, figures }
     }
 }

@@ -21,7 +21,7 @@ fn alone(trace: &Trace, look: &Look) -> String {
     draw(trace, &Key::of([trace]), look)
 }
 
-const LETTERS: Look = Look { columns: 44, ascii: true, colour: false };
+const LETTERS: Look = Look { lang: Lang::En, columns: 44, ascii: true, colour: false };
 
 #[test]
 fn a_picture_is_lanes_a_time_axis_and_a_legend() {
@@ -54,7 +54,7 @@ fn a_picture_is_lanes_a_time_axis_and_a_legend() {
 fn a_hundred_lanes_are_a_sample_that_says_so_and_fits() {
     let lanes = (0..100).map(|n| lane(&format!("worker {n}"), &[(State::Running, n, n + 3)], &[])).collect();
     for columns in [40, 80, 200] {
-        for look in [Look { columns, ..LETTERS }, Look { columns, ascii: false, colour: false }] {
+        for look in [Look { columns, ..LETTERS }, Look { columns, ascii: false, ..LETTERS }] {
             let text = alone(&Trace::new(Clone::clone(&lanes)), &look);
             assert_eq!(text.lines().count(), SAMPLE_ROWS + 4, "\n{text}");
             assert!(text.contains("16 of 100 lanes"), "\n{text}");

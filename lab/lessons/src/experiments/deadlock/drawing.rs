@@ -4,7 +4,9 @@ use std::f64::consts::TAU;
 use std::fmt::Write as _;
 
 use harness::page::escape;
+use harness::text::paragraph;
 
+use crate::texts::Texts;
 use crate::verdict::Drawing;
 use crate::watched::WaitFor;
 
@@ -32,53 +34,41 @@ const STYLE: &str = "\
 
 /// Draws who waits for whom: `circle` is what [`WaitFor::cycle`] found in `graph`, and `locks` are
 /// the names of the locks. Nothing if somebody in the circle does not wait.
-pub(super) fn draw(graph: &WaitFor, circle: &[usize], locks: &[&str]) -> Option<Drawing> {
+pub(super) fn draw(graph: &WaitFor, circle: &[usize], locks: &[&str], texts: &Texts) -> Option<Drawing> {
     let circle: Vec<(usize, usize)> =
         circle.iter().map(|who| Some((*who, graph.wanted_by(*who)?))).collect::<Option<_>>()?;
     Some(Drawing {
-        title: "Who waited for whom while nothing moved".to_owned(),
-        text: text(graph, &circle, locks),
-        svg: Some((svg(graph, &circle, locks), HEIGHT)),
+        title: texts.circle.title.to_owned(),
+        text: text(graph, &circle, locks, texts),
+        svg: Some((svg(graph, &circle, locks, texts), HEIGHT)),
     })
 }
 
-fn text(graph: &WaitFor, circle: &[(usize, usize)], locks: &[&str]) -> String {
-    let mut text = String::new();
+fn text(graph: &WaitFor, circle: &[(usize, usize)], locks: &[&str], texts: &Texts) -> String {
+    let (mut text, said) = (String::new(), &texts.circle);
     for (place, (who, lock)) in circle.iter().enumerate() {
         let holds: Vec<_> = graph.held_by(*who).map(|lock| locks[lock]).collect();
-        let (holds, wants) = (holds.join(" and "), locks[*lock]);
+        let (holder, wants) = ((said.holder)(&thread(*who, texts), &holds), locks[*lock]);
         let (corner, side) = if place == 0 { ("+-->", "|   ") } else { ("|   ", "|   ") };
-        let _ = writeln!(text, "  {corner} {}, which holds {holds}", thread(*who));
-        let _ =
-            writeln!(text, "  {side}   | waits for\n  {side}   v\n  {side} {wants}\n  {side}   | is held by");
+        let _ = writeln!(text, "  {corner} {holder}");
+        let _ = writeln!(text, "  {side}   | {}\n  {side}   v\n  {side} {wants}", said.waits_for);
+        let _ = writeln!(text, "  {side}   | {}", said.held_by);
         let last = place + 1 == circle.len();
         let _ = writeln!(text, "  {}", if last { "+-------+" } else { "|      v" });
     }
     for (number, lock) in locks.iter().enumerate() {
         let behind: Vec<_> = behind(graph, circle, number).map(|who| (who + 1).to_string()).collect();
         if !behind.is_empty() {
-            let line = format!("Behind them, with nothing in hand, wait for {lock}: threads");
-            wrapped(&mut text, &line, &behind.join(", "));
+            let title = format!("  {}", (said.behind)(lock));
+            paragraph(&mut text, &title, &behind.join(said.comma), COLUMNS);
         }
     }
     text
 }
 
-/// Appends `words` after `title`, broken where the line is full.
-fn wrapped(text: &mut String, title: &str, words: &str) {
-    let mut line = format!("  {title}");
-    for word in words.split(' ') {
-        if line.len() + 1 + word.len() > COLUMNS {
-            let _ = writeln!(text, "{line}");
-            " ".clone_into(&mut line);
-        }
-        let _ = write!(line, " {word}");
-    }
-    let _ = writeln!(text, "{line}");
-}
-
 #[allow(clippy::cast_precision_loss, reason = "a number of nodes")]
-fn svg(graph: &WaitFor, circle: &[(usize, usize)], locks: &[&str]) -> String {
+fn svg(graph: &WaitFor, circle: &[(usize, usize)], locks: &[&str], texts: &Texts) -> String {
+    let said = &texts.circle;
     let place = |node: usize| {
         // From the left, as a clock goes.
         let angle = TAU * (0.5 + node as f64 / (2 * circle.len()) as f64);
@@ -86,28 +76,26 @@ fn svg(graph: &WaitFor, circle: &[(usize, usize)], locks: &[&str]) -> String {
     };
     let mut svg = format!(
         "<svg class=\"g\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
-         height=\"{HEIGHT}\" role=\"img\" aria-label=\"wait-for graph\">\n<style>{STYLE}</style>\n"
+         height=\"{HEIGHT}\" role=\"img\" aria-label=\"{}\">\n<style>{STYLE}</style>\n",
+        said.graph
     );
     for (number, (who, lock)) in circle.iter().enumerate() {
         let (thread, lock_at, next) = (place(2 * number), place(2 * number + 1), place(2 * number + 2));
-        arrow(&mut svg, thread, lock_at, "wait", "waits for");
-        arrow(&mut svg, lock_at, next, "hold", "is held by");
+        arrow(&mut svg, thread, lock_at, "wait", said.waits_for);
+        arrow(&mut svg, lock_at, next, "hold", said.held_by);
         let behind: Vec<_> = behind(graph, circle, *lock).collect();
         let shown = behind.iter().take(MOST_BEHIND).enumerate();
         for (row, waits) in shown {
             let at = (BEHIND, 25.0 + 40.0 * row as f64);
             arrow(&mut svg, at, lock_at, "wait behind", "");
-            node(&mut svg, at, &self::thread(*waits), 18.0);
+            node(&mut svg, at, &self::thread(*waits, texts), 18.0);
         }
         if behind.len() > MOST_BEHIND {
-            let more = behind.len() - MOST_BEHIND;
-            let _ = writeln!(
-                svg,
-                "<text class=\"faint\" x=\"{BEHIND}\" y=\"{}\">and {more} more</text>",
-                HEIGHT - 5.0
-            );
+            let more = (said.more)(behind.len() - MOST_BEHIND);
+            let _ =
+                writeln!(svg, "<text class=\"faint\" x=\"{BEHIND}\" y=\"{}\">{more}</text>", HEIGHT - 5.0);
         }
-        node(&mut svg, thread, &self::thread(*who), 18.0);
+        node(&mut svg, thread, &self::thread(*who, texts), 18.0);
         node(&mut svg, lock_at, locks[*lock], 0.0);
     }
     svg.push_str("</svg>\n");
@@ -160,20 +148,25 @@ fn node(svg: &mut String, (x, y): (f64, f64), name: &str, round: f64) {
     );
 }
 
-fn thread(who: usize) -> String {
-    format!("thread {}", who + 1)
+fn thread(who: usize, texts: &Texts) -> String {
+    texts.shown(&format!("thread {}", who + 1)).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
+    use harness::lang::Lang;
+    use harness::text::width;
+
     use super::*;
+
+    const LOCKS: [&str; 2] = ["mutexA", "mutexB"];
 
     #[test]
     fn the_circle_and_those_behind_it_are_named_and_the_text_fits() {
         let mut waits: Vec<_> = (2..60).map(|who| (who, 0)).collect();
         waits.extend([(0, 0), (1, 1)]);
         let graph = WaitFor { owners: vec![Some(1), Some(0)], waits, taken: 3 };
-        let drawing = draw(&graph, &graph.cycle().unwrap(), &["mutexA", "mutexB"]).unwrap();
+        let drawing = draw(&graph, &graph.cycle().unwrap(), &LOCKS, Texts::of(Lang::En)).unwrap();
         for named in ["thread 1, which holds mutexB", "thread 2, which holds mutexA", "mutexA: threads 3, 4,"]
         {
             assert!(drawing.text.contains(named), "{}", drawing.text);
@@ -183,6 +176,9 @@ mod tests {
             "{}",
             drawing.text
         );
+        let chinese = draw(&graph, &graph.cycle().unwrap(), &LOCKS, Texts::of(Lang::Zh)).unwrap();
+        assert!(chinese.text.contains("线程 1，手里拿着 mutexB"), "{}", chinese.text);
+        assert!(chinese.text.lines().all(|line| width(line) <= 80), "{}", chinese.text);
         let (svg, _) = drawing.svg.unwrap();
         assert_eq!(svg.matches("class=\"node\"").count(), 4 + MOST_BEHIND);
         assert!(svg.contains("and 49 more"), "{svg}");
@@ -191,6 +187,6 @@ mod tests {
     #[test]
     fn who_does_not_wait_is_in_no_circle() {
         let graph = WaitFor { owners: vec![Some(1)], waits: vec![], taken: 1 };
-        assert!(draw(&graph, &[1], &["mutexA"]).is_none());
+        assert!(draw(&graph, &[1], &["mutexA"], Texts::of(Lang::En)).is_none());
     }
 }

@@ -1,12 +1,14 @@
 //! What came of one way, and how it compares.
 
 use anyhow::{Context, Result};
+use harness::text::{fitted, width};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
-use super::way::{Way, Who};
 use super::work::COMPUTING;
+use super::{Fact, Way, Who, Why};
 use crate::experiments::name;
+use crate::texts::{GilTable, say};
 use crate::trace::{Lane, Span, State, Trace};
 use crate::verdict::{Claim, Drawing, Figure, Variant, time};
 
@@ -85,14 +87,6 @@ impl Ran {
     }
 
     pub(super) fn variant(self) -> Variant {
-        let verb = if self.way.computes() { "compute" } else { "wait" };
-        let about = match self.way.who() {
-            Who::One => "one thread has all the work, one after the other".to_owned(),
-            Who::Gil => format!("threads {verb} under one lock, handed over when asked and while they wait"),
-            who => format!("{} {verb}", who.name()),
-        };
-        let place = if self.way.is_on_one() { ", on one processor" } else { "" };
-        let about = format!("{about}{place}");
         let what = if self.way.computes() { "computing at once" } else { "waiting at once" };
         let mut figures = vec![
             ("time", Figure::Time(self.time_ns)),
@@ -107,7 +101,12 @@ impl Ran {
         if let Some(turns) = self.turns {
             figures.push(("turns", Figure::Count(turns)));
         }
-        Variant { name: name(self.way), about, trace: self.trace, figures }
+        Variant {
+            name: name(self.way),
+            about: say(|texts| (texts.gil.about)(self.way)),
+            trace: self.trace,
+            figures,
+        }
     }
 }
 
@@ -132,21 +131,20 @@ pub(super) fn find(ran: &[Ran], way: Way) -> Option<&Ran> {
 }
 
 /// Where both were done: that one is faster than the other.
-pub(super) fn faster(ran: &[Ran], fast: Way, slow: Way, why: &str) -> Option<Claim> {
+pub(super) fn faster(ran: &[Ran], fast: Way, slow: Way, why: Why) -> Option<Claim> {
     let (fast_ns, slow_ns) = (find(ran, fast)?.time_ns, find(ran, slow)?.time_ns);
-    Some(Claim::new(
-        fast_ns < slow_ns,
-        format!("{} is faster than {}", name(fast), name(slow)),
-        format!("{} against {}", time(fast_ns), time(slow_ns)),
-        why,
-    ))
+    Some(Fact::Faster { fast, slow, fast_ns, slow_ns, why }.claim(fast_ns < slow_ns))
 }
 
 /// The course's table: on one processor and on several, computing and waiting, by who does it. A
 /// row that is `missing` says so.
-pub(super) fn table(ran: &[Ran], missing: &[Who]) -> Drawing {
-    let mut text = format!("{:26}{:>12}{:>12}\n", "", "computing", "waiting");
-    for (title, on_one) in [("one processor", true), ("all processors", false)] {
+pub(super) fn table(ran: &[Ran], missing: &[Who], said: &GilTable) -> Drawing {
+    let right = |text: &str| format!("{}{text}", " ".repeat(12_usize.saturating_sub(width(text))));
+    let row = |name: &str, computing: &str, waiting: &str| {
+        format!("{}{}{}\n", fitted(name, 26), right(computing), right(waiting)).trim_end().to_owned() + "\n"
+    };
+    let mut text = row("", said.computing, said.waiting);
+    for (title, on_one) in [(said.on_one, true), (said.on_all, false)] {
         let of = |who, computes| {
             ran.iter().find(|ran| {
                 ran.way.who() == who && ran.way.computes() == computes && ran.way.is_on_one() == on_one
@@ -158,41 +156,41 @@ pub(super) fn table(ran: &[Ran], missing: &[Who]) -> Drawing {
                 of(who, computes)
                     .map_or_else(|| "-".to_owned(), |ran| time(ran.time_ns).replace('\u{b5}', "u"))
             };
-            let (computing, waiting) = (cell(true), cell(false));
+            let (name, computing, waiting) = (format!("  {}", (said.who)(who)), cell(true), cell(false));
             if computing != "-" || waiting != "-" {
-                rows.push_str(&format!("  {:24}{computing:>12}{waiting:>12}\n", who.name()));
+                rows.push_str(&row(&name, &computing, &waiting));
             } else if missing.contains(&who) && !on_one {
-                rows.push_str(&format!("  {:24}{:>12}\n", who.name(), "not found"));
+                rows.push_str(&row(&name, said.not_found, ""));
             }
         }
         for (name, processes, threads) in [
-            ("faster", Who::Processes, Who::Gil),
-            ("faster in python", Who::PythonProcesses, Who::PythonThreads),
+            (said.faster, Who::Processes, Who::Gil),
+            (said.faster_python, Who::PythonProcesses, Who::PythonThreads),
         ] {
             let better = |computes| match (of(processes, computes), of(threads, computes)) {
-                (Some(processes), Some(threads)) => better(processes.time_ns, threads.time_ns),
+                (Some(processes), Some(threads)) => better(processes.time_ns, threads.time_ns, said),
                 _ => "-",
             };
             let (computing, waiting) = (better(true), better(false));
             if computing != "-" || waiting != "-" {
-                rows.push_str(&format!("  {name:24}{computing:>12}{waiting:>12}\n"));
+                rows.push_str(&row(&format!("  {name}"), computing, waiting));
             }
         }
         if !rows.is_empty() {
             text.push_str(&format!("{title}\n{rows}"));
         }
     }
-    Drawing { title: "Time until all have done it".to_owned(), text, svg: None }
+    Drawing { title: said.title.to_owned(), text, svg: None }
 }
 
 /// Which of two is faster; nobody, if they differ by less than a tenth.
-fn better(processes_ns: u64, threads_ns: u64) -> &'static str {
+fn better(processes_ns: u64, threads_ns: u64, said: &GilTable) -> &'static str {
     if is_alike(processes_ns, threads_ns) {
-        "equal"
+        said.equal
     } else if processes_ns < threads_ns {
-        "processes"
+        said.processes
     } else {
-        "threads"
+        said.threads
     }
 }
 
@@ -202,19 +200,18 @@ fn is_alike(one_ns: u64, other_ns: u64) -> bool {
 }
 
 /// Where both were done on one processor: that processes gain nothing there over threads.
-pub(super) fn gains_nothing(ran: &[Ran], processes: Way, threads: Way, why: &str) -> Option<Claim> {
+pub(super) fn gains_nothing(ran: &[Ran], processes: Way, threads: Way) -> Option<Claim> {
     let (processes_ns, threads_ns) = (find(ran, processes)?.time_ns, find(ran, threads)?.time_ns);
-    Some(Claim::new(
-        processes_ns > threads_ns || is_alike(processes_ns, threads_ns),
-        format!("{} is not faster than {}", name(processes), name(threads)),
-        format!("{} against {}", time(processes_ns), time(threads_ns)),
-        why,
-    ))
+    let holds = processes_ns > threads_ns || is_alike(processes_ns, threads_ns);
+    Some(Fact::NotFaster { processes, threads, processes_ns, threads_ns }.claim(holds))
 }
 
 #[cfg(test)]
 mod tests {
+    use harness::lang::Lang;
+
     use super::*;
+    use crate::texts::Texts;
 
     fn ran(way: Way, time_ns: u64) -> Ran {
         Ran { time_ns, ..Ran::new(way, Trace::default(), None) }
@@ -230,7 +227,7 @@ mod tests {
             ran(Way::ComputeGil, 100_000_000),
             ran(Way::ComputeProcesses, 50_000_000),
         ];
-        let text = table(&all, &[Who::FreePython]).text;
+        let text = table(&all, &[Who::FreePython], &Texts::of(Lang::En).gil_table).text;
         let (one, several) = text.split_once("all processors").unwrap();
         let faster = |part: &str| {
             let line = part.lines().find(|line| line.trim().starts_with("faster")).unwrap();
@@ -246,7 +243,7 @@ mod tests {
     fn processes_that_are_faster_on_one_processor_are_not_what_was_expected() {
         let claim = |processes_ns| {
             let all = [ran(Way::ComputeProcessesOnOne, processes_ns), ran(Way::ComputeGilOnOne, 100)];
-            gains_nothing(&all, Way::ComputeProcessesOnOne, Way::ComputeGilOnOne, "").unwrap().holds
+            gains_nothing(&all, Way::ComputeProcessesOnOne, Way::ComputeGilOnOne).unwrap().holds
         };
         assert_eq!([claim(50), claim(95), claim(200)], [false, true, true]);
     }

@@ -7,7 +7,7 @@ use crate::experiments::name;
 
 /// The work, who does it, and where.
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-pub(super) enum Way {
+pub(crate) enum Way {
     /// One thread computes everything
     ComputeOne,
     /// Threads compute under the lock
@@ -60,7 +60,7 @@ pub(super) enum Way {
 
 /// Who does the work.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Who {
+pub(crate) enum Who {
     One,
     Gil,
     Threads,
@@ -71,16 +71,16 @@ pub(super) enum Who {
 }
 
 impl Way {
-    pub(super) fn computes(self) -> bool {
+    pub(crate) fn computes(self) -> bool {
         name(self).starts_with("compute")
     }
 
     /// Whether all is done on one processor.
-    pub(super) fn is_on_one(self) -> bool {
+    pub(crate) fn is_on_one(self) -> bool {
         name(self).ends_with("-on-one")
     }
 
-    pub(super) fn who(self) -> Who {
+    pub(crate) fn who(self) -> Who {
         match self {
             Self::ComputeOne | Self::WaitOne => Who::One,
             Self::ComputeGil | Self::ComputeGilOnOne | Self::WaitGil | Self::WaitGilOnOne => Who::Gil,
@@ -115,18 +115,6 @@ impl Who {
         Self::PythonThreads,
         Self::FreePython,
     ];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::One => "one thread",
-            Self::Gil => "threads under the lock",
-            Self::Threads => "threads",
-            Self::Processes => "processes",
-            Self::PythonThreads => "python's threads",
-            Self::PythonProcesses => "python's processes",
-            Self::FreePython => "free python's threads",
-        }
-    }
 
     pub(super) fn is_python(self) -> bool {
         matches!(self, Self::PythonThreads | Self::PythonProcesses | Self::FreePython)

@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 
 use harness::page::escape;
+use harness::text::fitted;
 
+use crate::texts::Texts;
 use crate::trace::{State, Trace};
 use crate::verdict::{Drawing, Variant};
 
@@ -41,13 +43,13 @@ const STYLE: &str = "\
 .d .title{font-weight:600}.d line{stroke:var(--rule)}";
 
 /// Draws the waits of every variant, side by side.
-pub(super) fn draw(variants: &[Variant]) -> Drawing {
+pub(super) fn draw(variants: &[Variant], texts: &Texts) -> Drawing {
     let columns: Vec<_> =
         variants.iter().map(|variant| (variant.name.as_str(), counts(&variant.trace))).collect();
     Drawing {
-        title: "How many waits were how long".to_owned(),
-        text: text(&columns),
-        svg: Some(svg(&columns)),
+        title: texts.waits.title.to_owned(),
+        text: text(&columns, texts),
+        svg: Some(svg(&columns, texts)),
     }
 }
 
@@ -66,21 +68,21 @@ fn counts(trace: &Trace) -> Vec<usize> {
     counts
 }
 
-fn row_name(row: usize) -> String {
+fn row_name(row: usize, texts: &Texts) -> String {
     match ROWS.get(row) {
-        Some((_, name)) => format!("below {name}"),
-        None => "longer".to_owned(),
+        Some((_, name)) => (texts.waits.below)(name),
+        None => texts.waits.longer.to_owned(),
     }
 }
 
-fn text(columns: &[(&str, Vec<usize>)]) -> String {
+fn text(columns: &[(&str, Vec<usize>)], texts: &Texts) -> String {
     let mut text = format!("{:NAMES$}", "");
     for (name, _) in columns {
         let _ = write!(text, "{name:COLUMN$}");
     }
     text.truncate(text.trim_end().len());
     for row in shown(columns) {
-        let mut line = format!("{:NAMES$}", row_name(row));
+        let mut line = fitted(&row_name(row, texts), NAMES);
         for (_, counts) in columns {
             // What is there is seen.
             let length = (counts[row] * BAR).div_ceil(most(counts));
@@ -105,17 +107,18 @@ fn most(counts: &[usize]) -> usize {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of waits, rows and columns")]
-fn svg(columns: &[(&str, Vec<usize>)]) -> (String, f64) {
+fn svg(columns: &[(&str, Vec<usize>)], texts: &Texts) -> (String, f64) {
     let rows = shown(columns);
     let (width, height) =
         (SVG_NAMES + SVG_COLUMN * columns.len() as f64, SVG_TOP + SVG_ROW * rows.len() as f64 + 8.0);
     let mut svg = format!(
         "<svg class=\"d\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
-         height=\"{height}\" role=\"img\" aria-label=\"distribution of waits\">\n<style>{STYLE}</style>\n"
+         height=\"{height}\" role=\"img\" aria-label=\"{}\">\n<style>{STYLE}</style>\n",
+        texts.waits.distribution
     );
     let row_top = |row: usize| SVG_TOP + SVG_ROW * (row - rows.start) as f64;
     for row in rows.clone() {
-        let (y, name) = (row_top(row) + 14.0, escape(&row_name(row)));
+        let (y, name) = (row_top(row) + 14.0, escape(&row_name(row, texts)));
         let _ = writeln!(svg, "<text class=\"faint\" x=\"8\" y=\"{y}\">{name}</text>");
     }
     for (column, (name, counts)) in columns.iter().enumerate() {
@@ -127,12 +130,10 @@ fn svg(columns: &[(&str, Vec<usize>)]) -> (String, f64) {
             let top = row_top(row) + 3.0;
             let _ = writeln!(
                 svg,
-                "<rect x=\"{x}\" y=\"{top}\" width=\"{length:.1}\" height=\"{}\"><title>{}, {}: {} waits</title></rect>\
+                "<rect x=\"{x}\" y=\"{top}\" width=\"{length:.1}\" height=\"{}\"><title>{}</title></rect>\
                  <text x=\"{:.1}\" y=\"{}\">{}</text>",
                 SVG_ROW - 6.0,
-                escape(name),
-                row_name(row),
-                counts[row],
+                escape(&(texts.waits.waits)(name, &row_name(row, texts), counts[row])),
                 x + length + 5.0,
                 top + 11.0,
                 counts[row]
@@ -145,6 +146,8 @@ fn svg(columns: &[(&str, Vec<usize>)]) -> (String, f64) {
 
 #[cfg(test)]
 mod tests {
+    use harness::lang::{Both, Lang};
+
     use super::*;
     use crate::trace::{Event, Recorder, now_ns};
 
@@ -158,13 +161,17 @@ mod tests {
             lane.apply(at_ns, Event::enter(State::Holding, ""));
         }
         let trace = Trace::new(vec![lane.end_at(at_ns + 1)]);
-        Variant { name: name.to_owned(), about: String::new(), trace, figures: Vec::new() }
+        Variant { name: name.to_owned(), about: Both::default(), trace, figures: Vec::new() }
+    }
+
+    fn english(variants: &[Variant]) -> Drawing {
+        draw(variants, Texts::of(Lang::En))
     }
 
     #[test]
     fn every_wait_is_in_the_row_below_whose_limit_it_is() {
         let drawing =
-            draw(&[variant("one", &[29_999, 30_000, 31_000, 5_000_000_000]), variant("other", &[1])]);
+            english(&[variant("one", &[29_999, 30_000, 31_000, 5_000_000_000]), variant("other", &[1])]);
         let lines: Vec<_> = drawing.text.lines().map(str::trim_end).collect();
         assert_eq!(lines[0], "              one             other");
         assert_eq!(lines[1], "below 10 us                   ######### 1");
@@ -178,12 +185,12 @@ mod tests {
     #[test]
     fn four_variants_with_two_thousand_waits_fit_into_eighty_columns() {
         let many = vec![1_000; 2000];
-        let drawing = draw(&[1, 2, 3, 4].map(|number| variant(&format!("ticket-short{number}"), &many)));
+        let drawing = english(&[1, 2, 3, 4].map(|number| variant(&format!("ticket-short{number}"), &many)));
         assert!(drawing.text.lines().all(|line| line.len() <= 80), "{}", drawing.text);
     }
 
     #[test]
     fn nothing_is_drawn_of_nothing() {
-        assert_eq!(draw(&[]).text, "\n");
+        assert_eq!(english(&[]).text, "\n");
     }
 }

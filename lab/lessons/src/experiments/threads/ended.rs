@@ -1,23 +1,25 @@
 //! Children that are ended: by a signal that the parent sends, and with their parent; and how one
 //! asks whether a child is alive.
 
-use std::fmt::Write as _;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use harness::lang::Both;
+use harness::text::fitted;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
-use super::family::{Adopter, ZOMBIE, gone, is_zombie, reap, state, wait_until};
+use super::family::{Adopter, ZOMBIE, is_zombie, reap, state, wait_until};
 use super::kin::{GoOn, Kin, Word};
-use super::{Scene, Threads};
+use super::{Fact, Scene, Threads};
 use crate::Experiment;
 use crate::cast::{Cast, Heard};
+use crate::texts::{Alive, say};
 use crate::trace::{Recorder, State, Trace};
-use crate::verdict::{Claim, Drawing, Figure};
+use crate::verdict::{Drawing, Figure};
 
 /// The course's `is_alive`: a zombie is not.
 fn is_alive(pid: i32) -> bool {
@@ -25,7 +27,7 @@ fn is_alive(pid: i32) -> bool {
 }
 
 /// Two children that remove their file when they end. One is let end, the other gets SIGTERM.
-pub(super) fn terminate(delay: Duration, folder: &Path) -> Result<(Scene, Drawing)> {
+pub(super) fn terminate(delay: Duration, folder: &Path) -> Result<(Scene, Both<Drawing>)> {
     let mut me = Recorder::thread("main");
     let mut cast = Cast::new(Threads::NAME);
     let files = ["of the one", "of the other"].map(|name| folder.join(name));
@@ -52,31 +54,27 @@ pub(super) fn terminate(delay: Duration, folder: &Path) -> Result<(Scene, Drawin
     let left = files.each_ref().map(|file| file.exists());
     let holds = at_work && !after_end && !after_terminate;
     let ends = statuses[0].success() && signal == Some(Signal::SIGTERM as i32);
-    let claim = Claim::new(
-        holds && ends && left == [false, true],
-        "a child that is terminated has no time to clean up, and one that ends itself has",
-        format!(
-            "{} of the one that ended, {} of the one that was terminated, which ended by {}",
-            files_left(left[0]),
-            files_left(left[1]),
-            signal.map_or_else(|| "no signal".to_owned(), |signal| format!("signal {signal}"))
-        ),
-        "SIGTERM ends a process between any two of its instructions, unless it has asked for the signal: no finally and no Drop is run, and what it has written so far stays.",
-    );
+    let claim = Fact::Terminated { left, signal }.claim(holds && ends && left == [false, true]);
     let how = signal.map_or_else(|| "none".to_owned(), |signal| format!("-{signal}"));
     let figures = vec![
         ("exit code", Figure::Word(how.clone())),
         ("files left", Figure::count(left.into_iter().filter(|is_left| *is_left).count())),
     ];
-    let drawing = words(&[
-        // Nothing was there to be asked.
-        ("before it starts", "p.is_alive()", "there is no Child", "no"),
-        ("at work", "p.is_alive()", "child.try_wait()?.is_none()", yes(at_work)),
-        ("has ended", "p.is_alive()", "child.try_wait()?.is_none()", yes(after_end)),
-        ("is ended", "p.terminate()", "kill(pid, Signal::SIGTERM)", "SIGTERM"),
-        ("after that", "p.is_alive()", "child.try_wait()?.is_none()", yes(after_terminate)),
-        ("how it ended", "p.exitcode", "child.wait()?.signal()", &how),
-    ]);
+    let drawing = say(|texts| {
+        let (said, alive) = (&texts.alive, "child.try_wait()?.is_none()");
+        let yes = |is_so| if is_so { said.yes } else { said.no };
+        let how = if signal.is_some() { &how } else { said.none };
+        let asked = [
+            // Nothing was there to be asked.
+            ("p.is_alive()", said.no_child, said.no),
+            ("p.is_alive()", alive, yes(at_work)),
+            ("p.is_alive()", alive, yes(after_end)),
+            ("p.terminate()", "kill(pid, Signal::SIGTERM)", "SIGTERM"),
+            ("p.is_alive()", alive, yes(after_terminate)),
+            ("p.exitcode", "child.wait()?.signal()", how),
+        ];
+        words(said, &asked)
+    });
     Ok((Scene { trace: Trace::new(lanes), figures, claim }, drawing))
 }
 
@@ -86,21 +84,15 @@ fn ended(cast: &mut Cast, pid: i32) -> Result<()> {
     wait_until("a child that has ended is a zombie", || is_zombie(pid).then_some(()))
 }
 
-fn files_left(is_left: bool) -> &'static str {
-    if is_left { "a file is left" } else { "no file is left" }
-}
-
-fn yes(is_so: bool) -> &'static str {
-    if is_so { "yes" } else { "no" }
-}
-
-/// What one asks, in Python and in Rust, and what the answer was.
-fn words(rows: &[(&str, &str, &str, &str)]) -> Drawing {
-    let mut text = format!("{:18}{:16}{:30}observed\n", "a child", "Python", "Rust");
-    for (moment, python, rust, observed) in rows {
-        let _ = writeln!(text, "{moment:18}{python:16}{rust:30}{observed}");
-    }
-    Drawing { title: "Whether a child is alive, and how it is ended".to_owned(), text, svg: None }
+/// What one asks at each moment, in Python and in Rust, and what the answer was.
+fn words(said: &Alive, asked: &[(&str, &str, &str); 6]) -> Drawing {
+    let line = |moment: &str, python: &str, rust: &str, observed: &str| {
+        format!("{}{}{}{observed}\n", fitted(moment, 18), fitted(python, 16), fitted(rust, 30))
+    };
+    let rows = said.moments.iter().zip(asked);
+    let rows = rows.map(|(moment, (python, rust, observed))| line(moment, python, rust, observed));
+    let text = line(said.child, "Python", "Rust", said.observed) + &rows.collect::<String>();
+    Drawing { title: said.title.to_owned(), text, svg: None }
 }
 
 /// A process that ends after `works`, with a child that it has made end with it.
@@ -130,12 +122,8 @@ pub(super) fn daemon_child(works: Duration) -> Result<Scene> {
         WaitStatus::Signaled(_, signal, _) => signal.as_str().to_owned(),
         other => format!("{other:?}"),
     };
-    let claim = Claim::new(
-        was_alive && is_terminated && statuses[0].success() && !is_left,
-        "a child that is a daemon is ended when its parent ends",
-        format!("the parent ended by itself, the child by {how}; {}", gone(is_left)),
-        "The child has asked the kernel for SIGTERM when its parent ends (PR_SET_PDEATHSIG); Python's parent sends it itself, when it ends as usual.",
-    );
+    let holds = was_alive && is_terminated && statuses[0].success() && !is_left;
+    let claim = Fact::Daemon { how: how.clone(), is_left }.claim(holds);
     let figures = vec![("ended by", Figure::Word(how)), ("left", Figure::count(usize::from(is_left)))];
     Ok(Scene { trace: Trace::new(lanes), figures, claim })
 }

@@ -11,11 +11,11 @@ use nix::unistd::{Pid, getpid};
 use procfs::process::Process;
 
 use super::kin::{Kin, Word};
-use super::{Scene, Threads};
+use super::{Fact, Scene, Threads};
 use crate::Experiment;
 use crate::cast::{Cast, Heard};
 use crate::trace::{Kind, Lane, Mark, Recorder, Span, State, Trace, now_ns};
-use crate::verdict::{Claim, Figure, time};
+use crate::verdict::Figure;
 
 /// No change of a process is waited for any longer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -47,19 +47,7 @@ pub(super) fn main_ends(works: Duration, joins: bool) -> Result<Scene> {
         lanes.push(died(pid, tid, began_ns, end_ns));
     }
     let work = if is_over { "done" } else { "lost" };
-    let claim = if joins {
-        let why = "Main joined it, as Python does at its end with threads that are no daemons.";
-        Claim::new(
-            is_over && is_gone,
-            "a thread that is joined finishes its work",
-            format!("its work is {work}"),
-            why,
-        )
-    } else {
-        let why = "When main ends, the process does, and a process ends with all its threads.";
-        let expected = "a thread that is not joined dies with main";
-        Claim::new(!is_over && is_gone, expected, format!("its work is {work}, and it is gone"), why)
-    };
+    let claim = Fact::MainEnds { joins, is_over }.claim(is_over == joins && is_gone);
     Ok(Scene { trace: Trace::new(lanes), figures: vec![("work", Figure::Word(work.to_owned()))], claim })
 }
 
@@ -93,17 +81,7 @@ pub(super) fn zombie(delay: Duration) -> Result<Scene> {
         lanes[0].marks.push(Mark::new(end_ns, "reaped"));
     }
     let left_ns = lanes[0].total_ns(State::Done);
-    let claim = Claim::new(
-        was_zombie && !is_left,
-        "a process that has ended is a zombie until its parent asks how",
-        format!(
-            "state {} for {}, then {}",
-            if was_zombie { "Z" } else { "unknown" },
-            time(left_ns),
-            gone(is_left)
-        ),
-        "The kernel keeps its number and its status for the parent, and nothing else; wait(2) takes them.",
-    );
+    let claim = Fact::Zombie { was_zombie, left_ns, is_left }.claim(was_zombie && !is_left);
     lanes.insert(0, me.end());
     let figures = vec![("zombie", Figure::Time(left_ns)), ("left", Figure::count(usize::from(is_left)))];
     Ok(Scene { trace: Trace::new(lanes), figures, claim })
@@ -158,26 +136,15 @@ pub(super) fn orphan(delay: Duration) -> Result<Scene> {
     let (mut lanes, _) = cast.join()?;
     lanes.push(child);
     let is_right = before == Some(parents) && after == lab && lived_on;
-    let claim = Claim::new(
-        is_right && status == WaitStatus::Exited(Pid::from_raw(pid), 0) && !is_left,
-        "a child process outlives its parent, is adopted, and is reaped by who has adopted it",
-        format!("its parent was {parents}, then {after}, which is {}; {}", who(after, lab), gone(is_left)),
-        "An orphan gets the nearest ancestor that reaps for others (PR_SET_CHILD_SUBREAPER), here the lab, else process 1.",
-    );
+    let is_reaped = status == WaitStatus::Exited(Pid::from_raw(pid), 0) && !is_left;
+    let fact = Fact::Orphan { parent: parents, after, is_lab: after == lab, is_left };
+    let claim = fact.claim(is_right && is_reaped);
     let figures = vec![
         ("parent", Figure::Word(before.map_or_else(|| "none".to_owned(), |pid| pid.to_string()))),
         ("then", Figure::Word(after.to_string())),
         ("left", Figure::count(usize::from(is_left))),
     ];
     Ok(Scene { trace: Trace::new(lanes), figures, claim })
-}
-
-fn who(pid: i32, lab: i32) -> &'static str {
-    if pid == lab { "the lab" } else { "not the lab" }
-}
-
-pub(super) fn gone(is_left: bool) -> &'static str {
-    if is_left { "something is left of it" } else { "nothing is left of it" }
 }
 
 /// Takes the status of a child that has ended.

@@ -13,11 +13,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::kin::{Kin, Word};
-use super::{Scene, Threads};
+use super::{Fact, Scene, Threads};
 use crate::Experiment;
 use crate::cast::{Cast, Heard};
 use crate::trace::{Lane, Recorder, State, Trace};
-use crate::verdict::{Claim, Figure, time};
+use crate::verdict::Figure;
 
 /// No answer is waited for any longer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,7 +32,7 @@ pub(super) const WRITTEN: &str = "log written";
 
 /// Who does the slow work.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Writer {
+pub(crate) enum Writer {
     Itself,
     Thread,
     Process,
@@ -65,37 +65,14 @@ pub(super) fn request(writer: Writer, delay: Duration) -> Result<Scene> {
     };
     let (asked_ns, got_ns, written_ns) = (at_ns(ASKS)?, at_ns(HAS)?, at_ns(WRITTEN)?);
     let took_ns = got_ns - asked_ns;
-    let observed = format!(
-        "the page came after {}, the log was written {}",
-        time(took_ns),
-        if written_ns < got_ns { "before" } else { "after it" }
-    );
-    let claim = match writer {
-        Writer::Itself => Claim::new(
-            written_ns < got_ns && u128::from(took_ns) >= delay.as_nanos(),
-            "who does the slow work itself answers when it is done",
-            observed,
-            "A function does one thing after the other.",
-        ),
-        Writer::Thread | Writer::Process => Claim::new(
-            got_ns < written_ns,
-            format!("a {} goes on when the function that has started it has returned", writer.noun()),
-            observed,
-            "It is not the function's: it belongs to the process, which goes on, or is one itself.",
-        ),
+    let is_written_before = written_ns < got_ns;
+    let holds = match writer {
+        Writer::Itself => is_written_before && u128::from(took_ns) >= delay.as_nanos(),
+        Writer::Thread | Writer::Process => got_ns < written_ns,
     };
+    let claim = Fact::Request { writer, took_ns, is_written_before }.claim(holds);
     let figures = vec![("page after", Figure::Time(took_ns))];
     Ok(Scene { trace: Trace::new(lanes), figures, claim })
-}
-
-impl Writer {
-    fn noun(self) -> &'static str {
-        match self {
-            Self::Itself => "function",
-            Self::Thread => "thread",
-            Self::Process => "process",
-        }
-    }
 }
 
 fn ask(mut browser: TcpStream) -> Result<Lane> {
