@@ -134,7 +134,7 @@ fn curves(
             .iter()
             .map(|(name, colour, dashed, _)| (if *dashed { "╌" } else { "━" }, *colour, (*name).to_owned())),
     );
-    horizontal_lines(svg, axis, up, |tick| say(tick));
+    horizontal_lines(svg, axis, up, say);
     for (name, colour, dashed, value) in *curves {
         let dash = if *dashed { " stroke-dasharray=\"5 4\"" } else { "" };
         for series in each() {

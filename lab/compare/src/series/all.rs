@@ -30,14 +30,14 @@ pub fn all(each: &[Series]) -> Vec<Row> {
     let length =
         each.iter().map(|series| series.rows[0].length).fold((end - begin) / MOST_ROWS as f64, f64::max);
     // A short rest at the end belongs to the interval before it.
-    let count = if length > 0.0 { (((end - begin) / length - STUMP).ceil() as usize).max(1) } else { 1 };
+    let places = |seconds: f64| if length > 0.0 { whole(seconds / length) } else { 0 };
+    let count = whole(((end - begin) / length.max(f64::MIN_POSITIVE) - STUMP).ceil()).max(1);
     let start = |index: usize| begin + index as f64 * length;
     let until = |index: usize| if index + 1 < count { start(index + 1) } else { end };
     let mut all: Vec<Row> = (0..count)
         .map(|index| Row { start: start(index), length: until(index) - start(index), ..Row::default() })
         .collect();
-    let index =
-        |moment: f64| if length > 0.0 { ((moment - begin) / length) as usize } else { 0 }.min(count - 1);
+    let index = |moment: f64| places(moment - begin).min(count - 1);
     let mut has_any = vec![false; count];
     for series in each {
         let mut shares = vec![Share::default(); count];
@@ -67,6 +67,15 @@ pub fn all(each: &[Series]) -> Vec<Row> {
         }
     }
     all.into_iter().zip(has_any).filter_map(|(row, has_any)| has_any.then_some(row)).collect()
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "at most MOST_ROWS, or bounded then"
+)]
+fn whole(count: f64) -> usize {
+    count as usize
 }
 
 #[cfg(test)]
