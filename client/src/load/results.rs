@@ -159,9 +159,11 @@ pub type Counts = Vec<(u64, u64)>;
 /// One interval of the measurement, usually a second, or the rest of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interval {
-    /// Since the measurement began. The last one may begin at its end: it has the answers that came
-    /// too late to count for the rate.
+    /// Since the measurement began.
     pub start: Duration,
+    /// Whether it is after the measurement: it has the answers that came too late to count for the
+    /// rate. Only the last one is.
+    pub is_late: bool,
     /// How long the interval is.
     pub length: Duration,
     /// Requests that were begun.

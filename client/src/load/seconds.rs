@@ -73,7 +73,7 @@ impl Seconds {
             interval.length = elapsed.saturating_sub(interval.start).min(interval.length);
         }
         all.retain(|interval| !interval.length.is_zero() || interval.has_something());
-        let late = late.map(|late| late.interval(elapsed, grace));
+        let late = late.map(|late| Interval { is_late: true, ..late.interval(elapsed, grace) });
         all.extend(late.filter(Interval::has_something));
         all
     }
@@ -95,6 +95,7 @@ impl Gathered {
     fn interval(self, start: Duration, length: Duration) -> Interval {
         Interval {
             start,
+            is_late: false,
             length,
             sent: self.sent,
             errors: self.errors,

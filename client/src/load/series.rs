@@ -80,13 +80,15 @@ fn row(started: SystemTime, interval: &Interval) -> Row {
     let unix = started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + interval.start;
     let quantile = |quantile| (!response.is_empty()).then(|| response.value_at_quantile(quantile) as f64);
     let count = |count: u64| Some(count as f64);
+    // After the measurement there is no time that a rate could be of.
+    let length = if interval.is_late { Duration::ZERO } else { interval.length };
     let mut row = vec![
         ("unix_seconds", Some(rounded(unix))),
         ("start_seconds", Some(rounded(interval.start))),
-        ("length_seconds", Some(rounded(interval.length))),
+        ("length_seconds", Some(rounded(length))),
         ("sent", count(interval.sent)),
         ("answered", count(response.len())),
-        ("answered_per_second", per_second(response.len(), interval.length)),
+        ("answered_per_second", per_second(response.len(), length)),
         ("p50_ns", quantile(0.5)),
         ("p90_ns", quantile(0.9)),
         ("p99_ns", quantile(0.99)),
@@ -106,14 +108,14 @@ fn rounded(duration: Duration) -> f64 {
 
 fn per_second(count: u64, length: Duration) -> Option<f64> {
     let per_second = count as f64 / length.as_secs_f64();
-    per_second.is_finite().then(|| (per_second * 10.0).round() / 10.0)
+    (!length.is_zero()).then(|| (per_second * 10.0).round() / 10.0)
 }
 
 /// An interval in a line, for a log that a person reads.
 pub(super) fn line(interval: &Interval) -> String {
     let row = row(SystemTime::UNIX_EPOCH, interval);
     let value = |name: &str| row.iter().find(|(known, _)| *known == name).and_then(|(_, value)| *value);
-    let end = interval.start + interval.length;
+    let end = if interval.is_late { interval.start } else { interval.start + interval.length };
     let p99 = value("p99_ns").map_or_else(|| "none".to_owned(), time);
     format!(
         "{:.1} s: {} requests/s, p99 {p99}, {} open, {} in flight, {}",
@@ -153,6 +155,7 @@ mod tests {
     fn interval(response: Vec<(u64, u64)>) -> Interval {
         Interval {
             start: Duration::from_secs(2),
+            is_late: false,
             length: Duration::from_millis(500),
             sent: 7,
             errors: Errors { reset: 2, ..Errors::default() },

@@ -152,18 +152,15 @@ impl Series {
 }
 
 /// The last interval ends with the load, so it can be too short for a rate of its own: then it
-/// belongs to the one before. A longer one has what came after the end: it has no rate at all.
+/// belongs to the one before. What came after the end is an interval of no length.
 fn trim_end(rows: &mut Vec<Row>) {
     let usual = rows[0].length;
-    let mut late = rows.pop_if(|last| last.length > usual);
+    let late = rows.pop_if(|last| last.length == 0.0);
     if let Some(stump) = rows.pop_if(|last| last.length < usual / 2.0) {
         match rows.last_mut() {
             Some(last) => *last = Row::join(&[last.clone(), stump]),
             None => rows.push(stump),
         }
-    }
-    if let Some(late) = &mut late {
-        late.length = 0.0;
     }
     rows.extend(late);
 }
@@ -264,7 +261,7 @@ pub(crate) mod tests {
     #[test]
     fn the_end_of_a_load_makes_no_rate_of_its_own_and_loses_no_error() {
         let text = text(&[(1.0, 5, 0), (2.0, 4, 1), (3.0, 1, 2), (3.25, 3, 4)]);
-        let text = text.replace("\n3,0,1,", "\n3,0,0.25,").replace("\n3.25,0,1,", "\n3.25,0,10,");
+        let text = text.replace("\n3,0,1,", "\n3,0,0.25,").replace("\n3.25,0,1,", "\n3.25,0,0,");
         let rows = Series::of("a", text.as_bytes()).unwrap().rows;
         let seen: Vec<_> = rows.iter().map(|row| (row.rate(), row.errors[2])).collect();
         assert_eq!(seen, [(Some(5.0), 0.0), (Some(4.0), 3.0), (None, 4.0)]);
