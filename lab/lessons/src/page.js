@@ -50,7 +50,7 @@ const say = (key, ...values) => {
   return typeof words === 'function' ? words(...values) : words;
 };
 // What was recorded is English; the page has the Chinese for it.
-const shown = (recorded) => (language === 'zh' && data.words[recorded]) || recorded;
+const spoken = (recorded) => (language === 'zh' && data.words[recorded]) || recorded;
 const nameOf = (lane) => (language === 'zh' ? lane.zh : lane.name);
 const redraw = []; // What is drawn anew when the language changes.
 const level = document.querySelector('h2') ? 3 : 2; // Of the headings below a lesson's own.
@@ -221,12 +221,12 @@ function listing({ lesson, recorded }, lanes) {
         return { who, line: element('li', {}, element('code', { textContent: text }), who) };
       }));
       drawn.push((at) => {
-        const places = lanes.filter((lane) => lane.name.startsWith(code.lanes)).map((lane) => [nameOf(lane), linesOf(code, lane, at)]);
+        const places = lanes.filter((lane) => lane.name.startsWith(code.lanes)).map((lane) => [lane, linesOf(code, lane, at)]);
         lines.forEach(({ line, who }, number) => {
-          const here = places.filter(([, place]) => place !== null && place[0] <= number && number < place[1]).map(([name]) => name);
+          const here = places.filter(([, place]) => place !== null && place[0] <= number && number < place[1]).map(([lane]) => lane);
           line.toggleAttribute('aria-current', here.length > 0);
-          who.textContent = here.slice(0, most).join(', ') + (here.length > most ? ` ${say('more', here.length - most)}` : '');
-          line.dataset.who = here.join();
+          who.textContent = here.slice(0, most).map(nameOf).join(', ') + (here.length > most ? ` ${say('more', here.length - most)}` : '');
+          line.dataset.who = here.map((lane) => lane.name).join();
         });
       });
       return lines.map(({ line }) => line);
@@ -277,8 +277,8 @@ function replay(box, lanes, code) {
       const span = lane.spans.find(([, , , from, to]) => from <= at && at < to), mark = lane.marks.findLast(([time]) => time <= at);
       const before = lane.spans.length === 0 || at < lane.spans[0][3];
       const [state, what, holds, , , ready, unknown] = span ?? [before ? 'absent' : 'over', '', []];
-      const words = [say(state), unknown && `(${say('unknown')})`, ready > 0 && `(${say('share', `${(ready / 1e6).toFixed(2)} ms`)})`, what && `(${shown(what)})`, holds.length > 0 && state !== 'holding' && say('hand', holds.join(', ')),
-        holds.length > 0 && state === 'holding' && holds.join(', '), mark && `${say('last')}: ${shown(mark[1])} ${mark[2]}`.trim()];
+      const words = [say(state), unknown && `(${say('unknown')})`, ready > 0 && `(${say('share', `${(ready / 1e6).toFixed(2)} ms`)})`, what && `(${spoken(what)})`, holds.length > 0 && state !== 'holding' && say('hand', holds.join(', ')),
+        holds.length > 0 && state === 'holding' && holds.join(', '), mark && `${say('last')}: ${spoken(mark[1])} ${mark[2]}`.trim()];
       return element('li', {}, element('b', { textContent: nameOf(lane) }), ` ${words.filter(Boolean).join(' ')}`);
     }));
   }

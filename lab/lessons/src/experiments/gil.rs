@@ -8,6 +8,7 @@
 //! the course's four cases. Where there is a Python, its own do the same beside them. Times include
 //! the creation of the workers, as the course's do.
 
+mod fact;
 mod lock;
 mod ran;
 mod real;
@@ -33,6 +34,7 @@ use crate::trace::{Recorder, Trace, Waited, now_ns};
 use crate::verdict::{Claim, Observation};
 use crate::{Experiment, show};
 
+pub(crate) use self::fact::{Fact, Why};
 use self::lock::InterpreterLock;
 use self::ran::{Ran, cpu_ns, faster, find, gains_nothing};
 pub(crate) use self::way::{Way, Who};
@@ -94,40 +96,6 @@ pub struct Gil {
     /// Only one way
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
-}
-
-/// What there is to say.
-#[derive(Debug)]
-pub(crate) enum Fact {
-    /// The most that computed at one time, and how often the lock was taken.
-    OneAtATime { most: usize, turns: u64, interval: Duration },
-    /// How many of Python's threads computed at one time.
-    Python { at_once: usize },
-    /// The same on one processor, and how long all were ready, if that is known.
-    OnOne { way: Way, at_once: usize, ready_ns: Option<u64> },
-    /// The times of two ways.
-    Faster { fast: Way, slow: Way, fast_ns: u64, slow_ns: u64, why: Why },
-    /// The times of two ways on one processor.
-    NotFaster { processes: Way, threads: Way, processes_ns: u64, threads_ns: u64 },
-}
-
-/// Why one way is faster than another.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Why {
-    WaitTogether,
-    CreatedFaster,
-    InPythonToo,
-    OnOneToo,
-    OneUsed,
-    AllUsed,
-    OneLockEach,
-    NoLock,
-}
-
-impl Fact {
-    fn claim(self, holds: bool) -> Claim {
-        Claim::new(holds, |texts| (texts.gil.claim)(&self))
-    }
 }
 
 impl Experiment for Gil {

@@ -71,7 +71,7 @@ pub(super) const TEXTS: Texts = Texts {
         Change::Waits(false) => "请求什么也不用等".to_owned(),
     },
     flips: |model, change| format!("{change}，就选 {model}"),
-    sure: |rounds| format!("有：{rounds} 轮的 95 % 区间，没有一个跨过规则的界线，再量一遍多半还是这个答案"),
+    sure: |rounds| format!("有，{rounds} 轮的 95 % 区间，没有一个跨过规则的界线，再量一遍多半还是这个答案"),
     unsure: |rounds, models, bears| {
         let (sure, then) = if bears {
             ("没有", "；请在机器空闲的时候再量一遍")
@@ -79,7 +79,7 @@ pub(super) const TEXTS: Texts = Texts {
             ("差不多有", "，不过这不影响选谁")
         };
         format!(
-            "{sure}：量了 {rounds} 轮，还是看不出 {} 够不够得上最强者的 {:.0}%{then}",
+            "{sure}，量了 {rounds} 轮，还是看不出 {} 够不够得上最强者的 {:.0}%{then}",
             models.join("、"),
             LEAST_SHARE * 100.0
         )

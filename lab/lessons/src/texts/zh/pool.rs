@@ -20,7 +20,7 @@ pub(super) const POOL: LessonTexts<Way, Fact> = LessonTexts {
     claim: |fact| match *fact {
         Fact::All { way, tasks, called, overtaken } => Words::new(
             format!("{tasks} 个任务都有回调，顺序不是提交的顺序（{}）", name(way)),
-            format!("回调 {called} 次，其中 {overtaken} 次赶到了更早提交的前面"),
+            format!("回调 {called} 次，其中 {overtaken} 个赶在了更早提交的前面"),
             "谁先做完先回调谁，而第二个任务比第一个短。",
         ),
         Fact::Uncaught { tasks, called, failed } => Words::new(
@@ -34,7 +34,7 @@ pub(super) const POOL: LessonTexts<Way, Fact> = LessonTexts {
             if way == Way::Kill {
                 "主人看见它的管道断了，就把它手里的任务记成失败，再开一个进程。"
             } else {
-                "谁调用任务，谁就接住 panic；工作线程没事，接着取下一个任务。"
+                "panic 在调用任务的地方就接住了，工作线程没事，接着取下一个任务。"
             },
         ),
         Fact::AtOnce { workers, most } => Words::new(
