@@ -22,7 +22,7 @@ use crate::tracer;
 use crate::verdict::{self, Verdict};
 
 /// `--short` takes rows for so long; what has begun then is finished, and bad rows are repeated.
-const SHORT: Duration = Duration::from_secs(110);
+const SHORT: Duration = Duration::from_secs(130);
 
 /// How many bad rows are repeated alone; more than that are no accident.
 const MOST_REPEATED: usize = 60;

@@ -164,12 +164,13 @@ impl Client {
     pub fn send_until_held_back(&mut self, most: usize) -> Said {
         const HELD_BACK: Duration = Duration::from_millis(300);
         let _ = self.stream.set_write_timeout(Some(HELD_BACK));
+        let bytes = self.random.bytes(PIECE_BYTES);
+        let answer = shouted(&bytes);
         let mut sent = 0;
         while sent < most {
-            let bytes = self.random.bytes(PIECE_BYTES);
             match (&self.stream).write(&bytes) {
                 Ok(count) => {
-                    self.expected.extend(shouted(&bytes[..count]));
+                    self.expected.extend_from_slice(&answer[..count]);
                     sent += count;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,

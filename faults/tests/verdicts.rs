@@ -80,8 +80,10 @@ fn rows_of_every_kind_are_written_as_json() {
     let file = folder.path().join("rows.json");
     let path = file.to_string_lossy().into_owned();
     let row = ["calls", "--server", "mio", "--server", "fork", "--call", "accept4", "--nth", "1", "--once"];
-    let (output, text) =
-        faults(&[&row[..], &["--errno", "ENFILE", "--seed", "5", "--json", &path]].concat(), "");
+    let (output, text) = faults(
+        &[&row[..], &["--errno", "ENFILE", "--phase", "serve", "--seed", "5", "--json", &path]].concat(),
+        "",
+    );
     assert_eq!(output.status.code(), Some(0), "{text}");
     let json: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&file).expect("it is written")).expect("it is JSON");
