@@ -86,6 +86,7 @@ fn each_program_and_each_of_its_commands_has_a_manual_page() {
         assert!(pages.contains(&page), "{page} is not in {pages:?}");
         let text = fs::read_to_string(installed("share/man/man1").join(&page)).unwrap();
         let name = page.trim_end_matches(".1");
+        assert!(!name.contains("server") || text.contains("environment variable"), "{text}");
         assert!(text.contains(&format!(".TH {name} 1")) && text.contains(".SH EXAMPLES"), "{text}");
         // A hyphen is escaped there, so that it can be copied.
         assert!(text.replace('\\', "").contains(&format!("  {name} ")), "{text}");
