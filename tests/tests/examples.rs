@@ -109,7 +109,7 @@ fn each_example_of_the_clients_help_succeeds_with_a_server() {
     let examples = examples(&help);
     // The first argument of a script is its own name.
     let told = run(ASK, &[&["ask".to_owned()], &examples[..]].concat(), folder.path());
-    assert_eq!(told.matches("errors: none").count(), 2, "{told}");
+    assert_eq!(told.matches("errors: none").count(), 3, "{told}");
     let book = std::fs::read_to_string(folder.path().join("BOOK.txt")).expect("it was written");
     assert_eq!(book, "ONCE UPON A TIME\n");
 }

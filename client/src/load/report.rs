@@ -19,8 +19,8 @@ pub(super) fn write_text(out: &mut dyn Write, options: &LoadOptions, results: &R
     writeln!(out, "{}: {}", options.address, how(options, results))?;
     writeln!(
         out,
-        "  {} in {}: {:.1} requests/s, {:.2} MiB/s in each direction",
-        counted(results.requests, "request"),
+        "  {} requests in {}: {:.1} requests/s, {:.2} MiB/s in each direction",
+        results.requests,
         seconds(results.elapsed),
         results.rate(),
         results.mebibytes_per_second()

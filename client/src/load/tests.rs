@@ -163,7 +163,7 @@ fn a_connection_that_the_server_closes_early_is_counted_and_opened_again() {
         _ => answer(stream, |_| {}),
     });
     let mut options = options(address);
-    (options.connections, options.duration) = (2, Duration::from_millis(800));
+    (options.connections, options.duration) = (2, Duration::from_millis(1_500));
     let results = load(&options);
     assert!(!results.ok());
     assert_eq!((results.errors.total(), results.errors.closed_early), (1, 1), "{results:?}");

@@ -22,7 +22,7 @@ const MOST: usize = 64;
 pub(super) fn write_text(out: &mut dyn Write, merged: &Merged) -> io::Result<()> {
     let covers = if merged.logs.len() == 1 { "covers" } else { "cover" };
     writeln!(out, "{} that {covers} {:.2} s", counted(merged.logs.len() as u64, "log"), merged.elapsed())?;
-    writeln!(out, "  {}: {:.1} requests/s", counted(merged.requests, "request"), merged.rate())?;
+    writeln!(out, "  {} requests: {:.1} requests/s", merged.requests, merged.rate())?;
     let titles: Vec<_> = merged.tags.keys().map(|tag| title(tag)).collect();
     let rows: Vec<_> = titles.iter().map(String::as_str).zip(merged.tags.values()).collect();
     write_table(out, &rows)?;
