@@ -3,7 +3,8 @@
 //!
 //! In reading order: [`model`] names the servers, [`promises!`] runs a promise against each of
 //! them; [`launch`] starts one, [`server`] holds it, [`log`] waits for its lines; [`client`] talks
-//! to it, [`processes`] looks at it from outside.
+//! to it, [`processes`] looks at it from outside. [`deploy`] starts what starts clients on many
+//! machines.
 //!
 //! - **No stale binary.** Each program is compiled as a binary of this package too, from the same
 //!   `main.rs`; Cargo.toml says how and why. The promises name them by `CARGO_BIN_EXE_tested-*`.
@@ -15,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+pub mod deploy;
 pub mod launch;
 pub mod load;
 pub mod log;

@@ -95,6 +95,27 @@ fn both_languages_have_the_same_commands() {
     }
 }
 
+#[test]
+fn both_languages_have_the_same_chapters() {
+    let [english, chinese] = LANGUAGES.map(|language| targets(&chapter(language, "SUMMARY")));
+    assert_eq!(english, chinese);
+}
+
+#[test]
+fn loads_from_many_machines_are_made_alike_in_both_languages() {
+    let [english, chinese] = LANGUAGES.map(|language| chapter(language, "machines"));
+    let code = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.starts_with("    ") || line.starts_with("{{#include"));
+        let spans = text
+            .lines()
+            .filter(|line| line.starts_with("| "))
+            .flat_map(|line| line.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>());
+        lines.map(str::to_owned).chain(spans).collect()
+    };
+    assert_eq!(code(&english), code(&chinese));
+    assert!(code(&english).len() > 20, "{:?}", code(&english));
+}
+
 /// The targets of a document's links and pictures that are files, and of its includes.
 fn targets(text: &str) -> Vec<String> {
     let mut targets = Vec::new();
