@@ -122,7 +122,15 @@ pub fn run(command: &LoadCommand) -> Result<ExitCode> {
     let delay = command.start.wait(called, &stop);
     let mut results = drive(load, &options, Live { series, says: command.progress })?;
     results.start_delay = delay;
-    let facts = Facts::new(&options, rank.map(|(rank, _)| rank), &results);
+    let broken: Vec<String> = command
+        .fail_if
+        .iter()
+        .filter(|limit| limit.holds(&results))
+        .map(|limit| format!("{limit} (--fail-if): it is {}", limit.value(&results)))
+        .collect();
+    let mut facts = Facts::new(&options, rank.map(|(rank, _)| rank), &results);
+    facts.ok &= broken.is_empty();
+    facts.first_error = facts.first_error.or_else(|| broken.first().cloned());
     output::show(stdout_is_taken, |out| {
         if let Some((Rank { rank, ranks }, from)) = rank {
             writeln!(out, "rank {rank} of {ranks} ({from})")?;
@@ -130,10 +138,9 @@ pub fn run(command: &LoadCommand) -> Result<ExitCode> {
         report::write_text(out, &options, &results)
     })?;
     outputs.write(&facts, &results)?;
-    let broken: Vec<&Limit> = command.fail_if.iter().filter(|limit| limit.holds(&results)).collect();
-    for limit in &broken {
+    for line in &broken {
         // Nobody may read it any more; the exit code tells.
-        let _ = writeln!(io::stderr(), "error: {limit} (--fail-if): it is {}", limit.value(&results));
+        let _ = writeln!(io::stderr(), "error: {line}");
     }
     judge(&results)?;
     Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

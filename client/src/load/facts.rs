@@ -20,7 +20,7 @@ const VERSION: u32 = 1;
 pub struct Facts {
     /// Version of this form: 1.
     pub version: u32,
-    /// Every answer was right, and no connection was lost.
+    /// Every answer was right, no connection was lost, and no condition of `--fail-if` held.
     pub ok: bool,
     /// Which of several clients this was.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -43,7 +43,7 @@ pub(super) fn write_text(out: &mut dyn Write, options: &LoadOptions, results: &R
 /// What was asked for, in a line.
 fn how(options: &LoadOptions, results: &Results) -> String {
     let mut how = match (options.rate, &options.stages[..], options.think_time) {
-        (Some(rate), ..) => format!("open loop at {rate} requests/s"),
+        (Some(rate), ..) => format!("open loop at {} requests/s", tenths(rate)),
         (None, [_, ..], _) => {
             let stages: Vec<String> = options.stages.iter().map(ToString::to_string).collect();
             format!("open loop in stages {}", stages.join(","))
@@ -67,6 +67,12 @@ fn how(options: &LoadOptions, results: &Results) -> String {
         (bytes, false) => format!(", {} per request", counted(bytes, "byte")),
     };
     how + &format!(", {}", counted(results.threads as u64, "thread"))
+}
+
+/// A number with one decimal where it needs one.
+fn tenths(number: f64) -> String {
+    let rounded = format!("{number:.1}");
+    rounded.strip_suffix(".0").map(ToOwned::to_owned).unwrap_or(rounded)
 }
 
 /// The JSON form. Units are the last part of each name; `_ns` are nanoseconds, `null` where there
