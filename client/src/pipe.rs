@@ -162,7 +162,7 @@ fn judge(flow: &Flow, options: &PipeOptions, ending: Ending) -> anyhow::Result<E
     let why = match (ending.received, ending.sent) {
         (Some(Received::End), Some(Sent::All)) if sent == received => return Ok(ExitCode::SUCCESS),
         (Some(Received::NoOutput(error)), _) if error.kind() == ErrorKind::BrokenPipe => {
-            // Who reads has enough, which is their right.
+            // The reader has enough, which is their right.
             return Ok(ExitCode::SUCCESS);
         }
         (Some(Received::NoOutput(error)), _) => format!("cannot write the output: {error}; {counts}"),

@@ -153,7 +153,7 @@ fn wanted(options: &CallsOptions) -> Result<Wanted> {
             .into_iter()
             .filter(|&ever| if ever { !options.once } else { !options.ever })
             .collect(),
-        // Who asks for one row gets it.
+        // Whoever asks for one row gets it.
         unreached: options.call.len() == 1 && options.errno.len() == 1 && options.phase.len() == 1,
     })
 }

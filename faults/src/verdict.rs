@@ -95,7 +95,7 @@ fn may_be_lost(row: &Row, has_one_thread: bool) -> usize {
         (true, _) => usize::MAX,
         // What the kernel has done by then, and did not tell, is lost.
         (false, Meaning::Misuse) if row.call == "io_uring_enter" => usize::MAX,
-        // Who is told that nobody waits, asks when the next one comes.
+        // A server that hears that nobody waits asks again when the next client comes.
         (false, Meaning::Again) if row.call == "accept4" => 1,
         // Nobody's connection was touched: who waits is let in later.
         (false, Meaning::Again | Meaning::Peer | Meaning::Lack)

@@ -22,7 +22,7 @@ use crate::subject::Subject;
 /// The latest moment of a stop, after the first clients have come.
 const LATEST_MILLIS: usize = 250;
 
-/// Who has been silent for less has not paused: a stop takes 200 ms for a pause.
+/// A client that has been silent for less has not paused: a stop takes 200 ms for a pause.
 const NO_PAUSE: Duration = Duration::from_millis(150);
 
 /// What one client does.

@@ -119,7 +119,7 @@ fn differ(point: &Point, metric: Metric) -> bool {
         .any(|(_, value)| matches!(difference::compare(best, value), Difference::More | Difference::Less))
 }
 
-/// Who is best, and who is not told from it.
+/// The best server, and those that cannot be told from it.
 fn leader(point: &Point, quantity: Metric) -> Option<Claim> {
     let ranked = ranked(point, quantity);
     let (first, others) = ranked.split_first()?;
@@ -182,7 +182,7 @@ fn growth(points: &[&Point]) -> Option<Claim> {
     (!each.is_empty()).then_some(Claim::Growth { from: first.connections, to: last.connections, each })
 }
 
-/// Who does not keep its rate with many connections.
+/// The servers that do not keep their rate with many connections.
 fn keeping(points: &[&Point]) -> Vec<Claim> {
     let Some(last) = points.last() else { return Vec::new() };
     let keeps = |server: &Server| {

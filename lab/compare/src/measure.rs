@@ -175,7 +175,7 @@ impl Measured {
         }
     }
 
-    /// Who does not start need not be waited for again.
+    /// A server that does not start need not be waited for again.
     fn give_up(&mut self, id: &str, failure: &Failure) {
         for entry in self.entries.iter_mut().flatten() {
             if entry.contender.id == id {

@@ -227,8 +227,8 @@ impl CompareOptions {
             [] if self.foreign_only => Vec::new(),
             [] => {
                 let mut models: Vec<Model> = Model::all().collect();
-                // The ring is forbidden in many a container. Who asks for it by name is told so by
-                // a failure.
+                // Many containers forbid io_uring. Whoever asks for it by name is told so by a
+                // failure.
                 models.retain(|model| match model.available() {
                     Ok(()) => true,
                     Err(error) => {

@@ -1,10 +1,10 @@
 //! The rule of `lab choose`: which model, given what is asked of it and what each model costs here.
 //! A pure function.
 //!
-//! 1. Who cannot do it is out: a crash must be confined, but would end others; a request waits, but
-//!    there is one loop for all; the memory or the processes and threads of this machine do not
-//!    suffice; there are many clients, and it serves one.
-//! 2. Who can do less than half of what the best can, beyond doubt, is out ([`LEAST_SHARE`]): a
+//! 1. A model that cannot do it is out: a crash must be confined, but would end others; a request
+//!    waits, but there is one loop for all; the memory or the processes and threads of this machine
+//!    do not suffice; there are many clients, and it serves one.
+//! 2. One that can do less than half of what the best can, beyond doubt, is out ([`LEAST_SHARE`]): a
 //!    factor of two is worth more code.
 //! 3. Of the rest, the one whose page has the fewest lines is chosen; among equals the one with the
 //!    least memory for each client, and then the one that can do most.

@@ -7,9 +7,9 @@
 //! until the first has mutexB again.
 //!
 //! The locks can be asked and their waits called off ([`watched`](crate::watched)): so the lab
-//! finds the circle, makes sure that nothing moves, and takes one wait out of it. Who is taken out
-//! gives back what it holds and does the rest of its work not at all. That is what a database does
-//! with a victim, and not a repair: the others run into it again.
+//! finds the circle, makes sure that nothing moves, and takes one wait out of it. The
+//! thread that is taken out gives back what it holds and leaves the rest of its work undone. A
+//! database treats its victim so, which repairs nothing: the others run into it again.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;

@@ -80,7 +80,7 @@ pub struct Gil {
     #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = parse_duration)]
     wait: Duration,
 
-    /// Who wants the lock asks for it after this long
+    /// A thread that wants the lock asks for it after this long
     #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = parse_duration)]
     interval: Duration,
 

@@ -7,8 +7,8 @@
 //! waits; how long there is to wait is decided by how much of the work is done with the lock in
 //! hand, and so nothing helps as much as holding it for less.
 //!
-//! Who has waited until the end without a turn counts too: leaving them out would leave out the
-//! longest waits.
+//! A thread that has waited until the end without a turn counts too: without it the longest waits
+//! would be missing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

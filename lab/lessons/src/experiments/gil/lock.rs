@@ -1,10 +1,10 @@
 //! An interpreter's lock as CPython has had it since 3.2 (Python/ceval_gil.c), with nothing to
 //! interpret.
 //!
-//! Who wants it waits for an interval; if in all that time nobody else got it either, it asks. Who
-//! has it looks, between two steps, whether it was asked, and then gives it away and does not take
-//! it again before somebody else had it. Who is about to wait for I/O gives it back unasked: drops
-//! its [`Guard`].
+//! A thread that wants it waits for an interval; if in all that time no other thread got it either,
+//! it asks. The thread that has it looks, between two steps, whether it was asked, and then gives
+//! it away and does not take it again before another one had it. A thread that is about to wait for
+//! I/O gives it back unasked: it drops its [`Guard`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
