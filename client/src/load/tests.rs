@@ -441,7 +441,8 @@ fn stages_change_the_rate_and_end_with_the_last_one() {
     let results = load(&options);
     assert!(results.ok() && results.requests + results.late == 80, "{results:?}");
     let sent: Vec<u64> = results.intervals.iter().map(|interval| interval.sent).collect();
-    assert!(sent[0] >= 15 && sent[0] <= 21 && sent[1] <= 5 && sent[2] >= 45, "{sent:?}");
+    // A busy machine may send a few of the first stage in the second.
+    assert!(sent[0] <= 21 && sent[0] + sent[1] <= 25 && sent[2] >= 40, "{sent:?}");
     assert!(results.elapsed >= Duration::from_millis(600));
 }
 
@@ -481,7 +482,7 @@ fn each_interval_is_told_while_the_load_goes_on() {
     let mut told = Vec::new();
     load.measure_and_tell(&mut |_, interval| told.push(interval.clone()));
     let results = load.finish();
-    assert!((3..=4).contains(&told.len()), "{}", told.len());
+    assert!((2..=4).contains(&told.len()), "{}", told.len());
     assert_eq!(told, results.intervals[..told.len()]);
     assert!(
         told.iter().all(|interval| interval.open == 4 && interval.length == options.interval),
