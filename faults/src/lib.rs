@@ -17,6 +17,7 @@ use harness::serve::{self, ServeOptions};
 
 pub mod calls;
 pub mod client;
+pub mod misbehave;
 pub mod observation;
 pub mod plan;
 pub mod profile;
@@ -54,6 +55,9 @@ enum Command {
     /// Be a server; the program starts itself so
     #[command(hide = true)]
     Serve(ServeOptions),
+    /// Be a server that misbehaves; the tests start it so
+    #[command(hide = true)]
+    Misbehave(misbehave::MisbehaveOptions),
 }
 
 /// Does what the command line asks for. The exit code is 1 where a server did wrong.
@@ -67,6 +71,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Some(Command::Short(options)) => short::run(options)?,
         Some(Command::Storm(options)) => storm::run(options)?,
         Some(Command::Serve(options)) => serve::run(options).map(|()| true)?,
+        Some(Command::Misbehave(options)) => misbehave::run(options)?,
     };
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

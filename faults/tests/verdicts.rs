@@ -1,7 +1,23 @@
 //! The program as its users see it: what is wrong is called so, what is right is not, and a row's
 //! command repeats it.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// The misbehaving server as a program of its own, and its path; it is there as long as the folder
+/// is.
+fn misbehaving() -> (TempDir, String) {
+    let folder = tempfile::tempdir().expect("there is a folder for it");
+    let path = folder.path().join("misbehaving-server");
+    let script = format!("#!/bin/sh\nexec '{}' misbehave \"$@\"\n", env!("CARGO_BIN_EXE_faults"));
+    fs::write(&path, script).expect("there is room for it");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let path = path.to_string_lossy().into_owned();
+    (folder, path)
+}
 
 fn faults(arguments: &[&str], manner: &str) -> (Output, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_faults"));
@@ -13,7 +29,8 @@ fn faults(arguments: &[&str], manner: &str) -> (Output, String) {
 
 /// `accept4` of the misbehaving server fails with EMFILE.
 fn calls(manner: &str, span: &str) -> (Output, String) {
-    let program = ["calls", "--program", env!("CARGO_BIN_EXE_misbehaving-server")];
+    let (_folder, program) = misbehaving();
+    let program = ["calls", "--program", &program];
     let row = ["--call", "accept4", "--errno", "EMFILE", "--nth", "2", "--phase", "serve", span];
     faults(&[&program[..], &row[..]].concat(), manner)
 }
@@ -68,8 +85,8 @@ fn a_server_that_waits_and_goes_on_is_called_so() {
 
 #[test]
 fn a_stop_that_loses_answers_is_called_so() {
-    let program = env!("CARGO_BIN_EXE_misbehaving-server");
-    let (output, text) = faults(&["storm", "stops", "--program", program, "--minutes", "0.05"], "");
+    let (_folder, program) = misbehaving();
+    let (output, text) = faults(&["storm", "stops", "--program", &program, "--minutes", "0.05"], "");
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("!! Pours: lost") || text.contains("!! Chats: lost"), "{text}");
 }

@@ -1,17 +1,31 @@
-//! A server that behaves until `accept` fails, and then does wrong what `MISBEHAVE` says. It knows
-//! no option, and a stop ends it at once.
-#![forbid(unsafe_code)]
+//! A server that behaves until `accept` fails, and then does wrong what `MISBEHAVE` says: the tests
+//! see that each wrong is called so. A stop ends it at once.
 
-use std::io::{Read, Write, stderr, stdout};
+use std::ffi::OsString;
+use std::io::{self, Read, Write, stderr, stdout};
 use std::net::{TcpListener, TcpStream};
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use clap::Args;
+
 static FAILED: AtomicBool = AtomicBool::new(false);
 
-fn main() -> std::io::Result<()> {
+/// What a server is told; this one listens to none of it.
+#[derive(Debug, Clone, Args)]
+pub struct MisbehaveOptions {
+    /// Options of a server
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    options: Vec<OsString>,
+}
+
+/// Serves until it is stopped.
+///
+/// # Errors
+/// If it cannot listen, or nobody reads what it says.
+pub fn run(_: &MisbehaveOptions) -> io::Result<bool> {
     let manner = std::env::var("MISBEHAVE").unwrap_or_default();
     let is_deaf = manner == "is deaf";
     ctrlc::set_handler(move || {
@@ -19,7 +33,7 @@ fn main() -> std::io::Result<()> {
             process::exit(0);
         }
     })
-    .map_err(std::io::Error::other)?;
+    .map_err(io::Error::other)?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     writeln!(stdout(), "listening on {}", listener.local_addr()?)?;
     loop {
