@@ -17,7 +17,7 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
-use crate::load::{Counts, Facts, Results, histogram};
+use crate::load::{Facts, Results, histogram, histogram_of};
 use encoding::decode;
 
 /// Tag of response times.
@@ -58,24 +58,15 @@ pub(crate) fn write(out: &mut impl Write, facts: &Facts, results: &Results) -> R
     log.write_comment(
         "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"",
     )?;
-    let mut whole = histogram();
     for interval in &results.intervals {
         let tagged = [(RESPONSE, Some(&interval.response)), (SERVICE, interval.service.as_ref())];
         for (tag, counts) in tagged {
             let Some(counts) = counts else { continue };
-            fill(&mut whole, counts);
-            log.write_histogram(&whole, interval.start, interval.length, Tag::new(tag))
+            log.write_histogram(&histogram_of(counts), interval.start, interval.length, Tag::new(tag))
                 .map_err(|error| anyhow!("{error}"))?;
         }
     }
     Ok(())
-}
-
-fn fill(histogram: &mut Histogram<u64>, counts: &Counts) {
-    histogram.reset();
-    for (value, count) in counts {
-        histogram.saturating_record_n(*value, *count);
-    }
 }
 
 /// The histograms of some logs, one for each tag; the empty tag stands for lines that have none.

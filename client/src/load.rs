@@ -64,6 +64,7 @@ pub use options::{LoadOptions, Stage, Think, parse_size};
 pub use pattern::{Payload, Request, splitmix};
 pub use rank::Rank;
 pub use recorder::histogram;
+pub(crate) use recorder::histogram_of;
 pub use results::{Counts, ErrorKind, Errors, Interval, Results};
 pub use steer::{Monitor, Snapshot, StopHandle};
 

@@ -4,8 +4,11 @@
 //! cannot be averaged: the average of two p99 is the p99 of nothing. What else there is to know of
 //! each load, its log says: so nothing that one client has found is lost in the sum.
 
+mod doubt;
 mod merged;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::fs;
 use std::io::{self, Read};

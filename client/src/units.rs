@@ -29,6 +29,11 @@ pub fn whole(value: f64) -> String {
     rounded.parse().map_or(rounded, grouped)
 }
 
+/// An amount per second; 0 where no time has passed.
+pub(crate) fn per_second(amount: f64, seconds: f64) -> f64 {
+    if seconds > 0.0 { amount / seconds } else { 0.0 }
+}
+
 /// A count per second, at least three digits of it, with a comma between the thousands.
 pub fn rate(per_second: f64) -> String {
     let rounded = significant(per_second);

@@ -2,32 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+mod support;
+
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::thread;
 
 use serde_json::Value;
 
-/// A server on a free port; its threads end with the test.
-fn server() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            thread::spawn(move || {
-                let mut buffer = [0; 4096];
-                while let Ok(length @ 1..) = stream.read(&mut buffer) {
-                    buffer[..length].make_ascii_uppercase();
-                    stream.write_all(&buffer[..length]).unwrap();
-                }
-            });
-        }
-    });
-    address
-}
+use support::server;
 
 fn client(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_client")).args(arguments).env_remove("SHOUT_CONNECT").output().unwrap()

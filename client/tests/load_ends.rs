@@ -40,7 +40,7 @@ fn until_ended(mut client: Child, signal: Signal) -> Duration {
 
 #[test]
 fn a_signal_ends_it_in_every_phase() {
-    let (good, (deaf, _listener)) = (server(), deaf_server());
+    let (good, (deaf, _full)) = (server(), deaf_server());
     let phases: [(&str, SocketAddr, &[&str]); 8] = [
         ("connecting", deaf, &["-c", "50"]),
         ("looking for the server", deaf, &["--new-connection-each"]),

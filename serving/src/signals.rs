@@ -185,7 +185,7 @@ pub fn wait<const N: usize>(
     Ok(sources.map(|source| source.is_some()))
 }
 
-/// The same for who can do nothing about it where the kernel cannot watch.
+/// The same for a caller that can do nothing about it where the kernel cannot watch.
 ///
 /// # Errors
 /// `ENOMEM`, or `EINVAL` where the limit on descriptors has sunk below their number (poll(2)).

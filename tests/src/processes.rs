@@ -66,6 +66,14 @@ pub fn limit_descriptors(pid: i32, soft: u64) -> io::Result<()> {
     set_soft_limit(pid, Resource::Nofile, |limits| limits.max_open_files, Some(soft))
 }
 
+/// The same for several processes.
+///
+/// # Panics
+/// If the hard limit of one is lower.
+pub fn limit_all_descriptors(pids: &[i32], soft: u64) {
+    pids.iter().for_each(|&pid| limit_descriptors(pid, soft).expect("it can be set"));
+}
+
 /// The same for the bytes of its address space; `None` is as many as it likes.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::log::Lines;
-use crate::{Launch, Model, eventually, processes};
+use crate::{Client, Launch, Model, eventually, processes};
 
 /// What a server says that it has counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -170,6 +170,30 @@ impl Server {
             thread::sleep(LONG);
             before.len() > self.model.worker_processes() && processes::holdings(self.pid()) == before
         });
+    }
+
+    /// Takes descriptors away from all its processes when it has served somebody and is at rest.
+    /// Returns a client that has asked `anybody there?` and waits for the answer, and the processes.
+    #[track_caller]
+    pub fn starve_of_descriptors(&self, soft: u64) -> (Client, Vec<i32>) {
+        let first = Client::connect(self.address());
+        first.ask(b"hello");
+        first.finish();
+        self.eventually_counts("it is over", |tally| tally.completed == 1);
+        self.eventually_rests();
+        let all = processes::tree(self.pid());
+        processes::limit_all_descriptors(&all, soft);
+        // The clients before it get what was asked for before the limit sank, and make room for
+        // the next.
+        loop {
+            let client = Client::connect(self.address());
+            client.send(b"anybody there?");
+            if client.hears_nothing_for(Duration::from_millis(300)) {
+                return (client, all);
+            }
+            client.expect_answer(b"anybody there?");
+            client.finish();
+        }
     }
 
     /// Sends SIGTERM and waits until the process has taken it; what the server then does may take

@@ -2,7 +2,6 @@
 //! goes on. The program `faults` looks for more of that kind.
 
 use std::process::Command;
-use std::time::Duration;
 
 use tests::{Client, Launch, Model, Server, eventually, processes, promises};
 
@@ -17,28 +16,9 @@ promises!(only [hybrid]: a_worker_that_cannot_be_passed_a_socket_is_no_reason_to
 /// poll(2) itself fails with EINVAL then.
 fn a_descriptor_limit_below_what_is_watched_is_a_pause(model: Model) {
     let server = Server::start(model, &["--idle-timeout=0s", "--max-connections=100"]);
-    let first = Client::connect(server.address());
-    first.ask(b"hello");
-    first.finish();
-    server.eventually_counts("it is over", |tally| tally.completed == 1);
-    server.eventually_rests();
-    let all = processes::tree(server.pid());
-    let set_descriptors = |soft| {
-        all.iter().for_each(|&pid| processes::limit_descriptors(pid, soft).expect("it can be set"));
-    };
-    set_descriptors(0);
-    // The clients before it get what was asked for before the limit sank.
-    let client = loop {
-        let client = Client::connect(server.address());
-        client.send(b"anybody there?");
-        if client.hears_nothing_for(Duration::from_millis(300)) {
-            break client;
-        }
-        client.expect_answer(b"anybody there?");
-        client.finish();
-    };
+    let (client, all) = server.starve_of_descriptors(0);
     processes::assert_stands_still(server.pid());
-    set_descriptors(1024);
+    processes::limit_all_descriptors(&all, 1024);
     client.expect_answer(b"anybody there?");
     client.finish();
     let lines = server.log().so_far().len();

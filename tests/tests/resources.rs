@@ -111,10 +111,7 @@ fn a_server_that_runs_out_of_descriptors_waits_and_then_goes_on(model: Model) {
         Kind::Prefork => processes::children(server.pid()),
         _ => vec![server.pid()],
     };
-    let set_descriptors = |soft| {
-        accepting.iter().for_each(|&pid| processes::limit_descriptors(pid, soft).expect("it can be set"));
-    };
-    set_descriptors(3);
+    processes::limit_all_descriptors(&accepting, 3);
     // A worker that sleeps in accept has its next descriptor already (accept(2) takes it first):
     // each spends it on a client. So do the requests of server-uring that were made before.
     let already = match model.kind {
@@ -141,7 +138,7 @@ fn a_server_that_runs_out_of_descriptors_waits_and_then_goes_on(model: Model) {
     let used = processes::cpu_time(server.pid()).saturating_sub(used_before);
     assert!(used < LACK / 5, "it spins: {used:?} of processor time");
 
-    set_descriptors(1024);
+    processes::limit_all_descriptors(&accepting, 1024);
     client.expect_answer(b"anybody there?");
     let lasted = begun.elapsed();
     client.finish();
@@ -158,29 +155,9 @@ fn a_pause_ends_by_itself_without_any_other_event(model: Model) {
     // With few places server-uring asks for one connection at a time, and each request has the
     // limit of when it was made.
     let server = Server::start(model, &["--idle-timeout=0s", "--max-connections=100"]);
-    let first = Client::connect(server.address());
-    first.ask(b"hello");
-    first.finish();
-    server.eventually_counts("it is over", |tally| tally.completed == 1);
-    server.eventually_rests();
-    let all = processes::tree(server.pid());
-    let set_descriptors = |soft| {
-        all.iter().for_each(|&pid| processes::limit_descriptors(pid, soft).expect("it can be set"));
-    };
-    set_descriptors(3);
-    // The clients before it get what was asked for before the limit sank, and make room for the
-    // next.
-    let client = loop {
-        let client = Client::connect(server.address());
-        client.send(b"anybody there?");
-        if client.hears_nothing_for(Duration::from_millis(300)) {
-            break client;
-        }
-        client.expect_answer(b"anybody there?");
-        client.finish();
-    };
+    let (client, all) = server.starve_of_descriptors(3);
     let raised = Instant::now();
-    set_descriptors(1024);
+    processes::limit_all_descriptors(&all, 1024);
     client.expect_answer(b"anybody there?");
     assert!(raised.elapsed() <= SOON, "only after {:?}", raised.elapsed());
     client.finish();

@@ -10,6 +10,7 @@ use super::options::LoadOptions;
 use super::rank::Rank;
 use super::results::{Errors, Results};
 use crate::clock;
+use crate::units::per_second;
 
 /// Version of the JSON form. Fields may be added to it; whoever changes or removes one changes the
 /// version.
@@ -132,7 +133,7 @@ impl Facts {
 
     /// Requests per second.
     pub fn rate(&self) -> f64 {
-        if self.elapsed_seconds > 0.0 { self.requests as f64 / self.elapsed_seconds } else { 0.0 }
+        per_second(self.requests as f64, self.elapsed_seconds)
     }
 
     /// When the measurement ended, in seconds since 1970.

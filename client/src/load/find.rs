@@ -119,7 +119,7 @@ pub(super) fn run(
     json: Option<Output>,
     stop: &StopHandle,
 ) -> Result<ExitCode> {
-    let closed = attempt(&LoadOptions { rate: None, ..options.clone() }, stop)?;
+    let closed = attempt(options, stop)?;
     let capacity = closed.rate();
     if closed.response.is_empty() {
         bail!("the server answered nothing within {:.2?}; look at its log", closed.elapsed);
@@ -128,8 +128,8 @@ pub(super) fn run(
     say(is_taken, &format!("a closed loop reaches {} requests/s", units::rate(capacity)))?;
     let mut rows = Vec::new();
     let found = search(capacity, |rate| {
-        let results = attempt(&LoadOptions { rate: Some(rate), ..options.clone() }, stop)?;
-        let row = Row::new(rate, limits, options, &results);
+        let options = LoadOptions { rate: Some(rate), ..options.clone() };
+        let row = Row::new(rate, limits, &options, &attempt(&options, stop)?);
         let verdict = row.why.as_deref().unwrap_or("keeps it");
         say(is_taken, &format!("  {:>12} requests/s: {verdict}", units::rate(rate)))?;
         let keeps = row.keeps;
@@ -165,9 +165,8 @@ fn attempt(options: &LoadOptions, stop: &StopHandle) -> Result<Results> {
     if stop.is_stopped() {
         bail!("stopped before the rate was found");
     }
-    let first = || results.first_error.clone().unwrap_or_default();
     if results.errors.wrong_bytes > 0 {
-        bail!("a reply was wrong: {}", first());
+        bail!("a reply was wrong: {}", results.first_error.unwrap_or_default());
     }
     Ok(results)
 }
@@ -178,7 +177,6 @@ fn say(is_taken: bool, line: &str) -> Result<()> {
 
 impl Row {
     fn new(rate: f64, limits: &[Limit], options: &LoadOptions, results: &Results) -> Self {
-        let options = LoadOptions { rate: Some(rate), ..options.clone() };
         let broken = limits.iter().find(|limit| !limit.holds(results));
         let missed = |doubt: &Doubt| matches!(doubt, Doubt::RateMissed(..) | Doubt::Unanswered(_));
         let why = if let Some(broken) = broken {
@@ -186,7 +184,7 @@ impl Row {
         } else if results.errors.total() > 0 {
             Some(format!("errors: {}", results.errors))
         } else {
-            let missed = results.doubts(&options).into_iter().find(missed);
+            let missed = results.doubts(options).into_iter().find(missed);
             missed.map(|_| format!("reached only {}", units::rate(results.rate())))
         };
         Self {

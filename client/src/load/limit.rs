@@ -7,6 +7,7 @@ use serving::options::parse_duration;
 
 use super::quantity::parse_rate;
 use super::results::Results;
+use crate::latency::PERCENTILES;
 use crate::units;
 
 /// A condition on the result of a load.
@@ -31,13 +32,8 @@ enum Metric {
     Unanswered,
 }
 
-/// The names of what a condition can be on.
-const METRICS: [(&str, Metric); 11] = [
-    ("p50", Metric::Response(0.5)),
-    ("p90", Metric::Response(0.9)),
-    ("p99", Metric::Response(0.99)),
-    ("p99.9", Metric::Response(0.999)),
-    ("p99.99", Metric::Response(0.9999)),
+/// The names of what a condition can be on, beside the percentiles that are shown.
+const OTHERS: [(&str, Metric); 6] = [
     ("max", Metric::Response(1.0)),
     ("mean", Metric::Mean),
     ("rate", Metric::Rate),
@@ -45,6 +41,11 @@ const METRICS: [(&str, Metric); 11] = [
     ("errors", Metric::Errors),
     ("unanswered", Metric::Unanswered),
 ];
+
+/// What a condition can be on, with its names.
+fn metrics() -> impl Iterator<Item = (&'static str, Metric)> {
+    PERCENTILES.map(|(name, quantile)| (name, Metric::Response(quantile))).into_iter().chain(OTHERS)
+}
 
 impl Metric {
     fn is_time(self) -> bool {
@@ -103,7 +104,7 @@ pub(super) fn parse_limit(text: &str) -> Result<Limit, String> {
         let value = rest[1..].strip_prefix('=');
         let with_equal = value.is_some();
         let value = value.unwrap_or(&rest[1..]).trim();
-        let (_, metric) = *METRICS.iter().find(|(known, _)| *known == name.trim())?;
+        let (_, metric) = metrics().find(|(known, _)| *known == name.trim())?;
         let bound = if metric.is_time() {
             parse_duration(value).ok().map(|time: Duration| time.as_nanos() as f64)
         } else if value == "0" {
@@ -114,7 +115,7 @@ pub(super) fn parse_limit(text: &str) -> Result<Limit, String> {
         Some(Limit { metric, is_above, with_equal, bound: bound?, text: text.to_owned() })
     };
     read().ok_or_else(|| {
-        let names: Vec<&str> = METRICS.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = metrics().map(|(name, _)| name).collect();
         format!(
             "takes a condition such as 'p99>5ms', 'errors>0' or 'rate<1000'; it can be on {}",
             names.join(", ")

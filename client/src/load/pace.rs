@@ -65,7 +65,7 @@ impl Pace {
         self.released.clear();
     }
 
-    /// A phase of a closed loop begins, at `now`, in which this worker may begin `quota` requests.
+    /// A phase of a closed loop begins, in which this worker may begin `quota` requests.
     pub(super) fn allow(&mut self, quota: u64) {
         (self.quota, self.open_loop) = (quota, None);
         self.released.clear();

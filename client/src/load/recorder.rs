@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use hdrhistogram::Histogram;
 
 use super::connection::Flight;
-use super::results::Errors;
+use super::results::{Counts, Errors};
 
 /// The longest time that is told apart, in nanoseconds: an hour. Longer ones count as this.
 const LONGEST: u64 = 3600 * 1_000_000_000;
@@ -39,6 +39,15 @@ pub(super) struct Second {
     pub(super) open: u64,
     /// Requests that were on their way at its end.
     pub(super) in_flight: u64,
+}
+
+/// A histogram of counted values.
+pub(crate) fn histogram_of(counts: &Counts) -> Histogram<u64> {
+    let mut histogram = histogram();
+    for (value, count) in counts {
+        histogram.saturating_record_n(*value, *count);
+    }
+    histogram
 }
 
 /// The interval of the answers that came after the end.

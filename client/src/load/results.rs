@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::recorder::histogram;
 use super::worker::WorkerResult;
 use crate::quota::Throttled;
+use crate::units;
 
 /// What went wrong with a connection, or with opening one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,37 +86,33 @@ impl Errors {
         *counter += 1;
     }
 
+    /// Every kind: the name of its field, its name for people, and its count.
+    fn all(&self) -> [(&'static str, &'static str, u64); 8] {
+        [
+            ("refused", "refused", self.refused),
+            ("reset", "reset", self.reset),
+            ("closed_early", "closed early", self.closed_early),
+            ("timed_out", "timed out", self.timed_out),
+            ("wrong_bytes", "wrong bytes", self.wrong_bytes),
+            ("no_port", "no free local port", self.no_port),
+            ("no_descriptor", "no free descriptor", self.no_descriptor),
+            ("other", "other", self.other),
+        ]
+    }
+
     /// Every kind with its name and its count.
     pub fn by_kind(&self) -> [(&'static str, u64); 8] {
-        [
-            ("refused", self.refused),
-            ("reset", self.reset),
-            ("closed early", self.closed_early),
-            ("timed out", self.timed_out),
-            ("wrong bytes", self.wrong_bytes),
-            ("no free local port", self.no_port),
-            ("no free descriptor", self.no_descriptor),
-            ("other", self.other),
-        ]
+        self.all().map(|(_, name, count)| (name, count))
     }
 
     /// Every kind with the name of its field, and its count.
     pub fn by_field(&self) -> [(&'static str, u64); 8] {
-        [
-            ("refused", self.refused),
-            ("reset", self.reset),
-            ("closed_early", self.closed_early),
-            ("timed_out", self.timed_out),
-            ("wrong_bytes", self.wrong_bytes),
-            ("no_port", self.no_port),
-            ("no_descriptor", self.no_descriptor),
-            ("other", self.other),
-        ]
+        self.all().map(|(field, _, count)| (field, count))
     }
 
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.by_field().iter().map(|(_, count)| count).sum()
+        self.all().iter().map(|(.., count)| count).sum()
     }
 
     /// Adds another worker's, or another load's.
@@ -301,7 +298,6 @@ impl Results {
     }
 
     fn per_second(&self, amount: f64) -> f64 {
-        let seconds = self.elapsed.as_secs_f64();
-        if seconds > 0.0 { amount / seconds } else { 0.0 }
+        units::per_second(amount, self.elapsed.as_secs_f64())
     }
 }

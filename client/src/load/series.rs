@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Result;
 use serde::Serializer;
 
-use super::recorder::histogram;
+use super::recorder::histogram_of;
 use super::results::Interval;
 use crate::units::{counted, grouped, rate, time};
 
@@ -73,10 +73,7 @@ fn whole((name, value): (&'static str, Option<f64>)) -> (&'static str, serde_jso
 }
 
 fn row(started: SystemTime, interval: &Interval) -> Row {
-    let mut response = histogram();
-    for (value, count) in &interval.response {
-        response.saturating_record_n(*value, *count);
-    }
+    let response = histogram_of(&interval.response);
     let unix = started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + interval.start;
     let quantile = |quantile| (!response.is_empty()).then(|| response.value_at_quantile(quantile) as f64);
     let count = |count: u64| Some(count as f64);

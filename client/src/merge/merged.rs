@@ -1,22 +1,11 @@
-//! What many loads have shown together, and when not to believe it.
-
-use std::fmt;
+//! What many loads have shown together.
 
 use anyhow::{Result, bail};
 use hdrhistogram::Histogram;
 
 use crate::hlog::{self, Log, RESPONSE, Tags};
 use crate::load::{Errors, Facts};
-use crate::units::counted;
-
-/// The share of the time that all logs should cover, from 0 to 1.
-const TOGETHER: f64 = 0.9;
-
-/// By how much the loads may begin apart, in seconds.
-const APART: f64 = 0.1;
-
-/// From which difference between the fastest and the slowest client on they are not even.
-const UNEVEN: f64 = 0.1;
+use crate::units::{counted, per_second};
 
 /// A log and where it came from.
 #[derive(Debug)]
@@ -50,7 +39,7 @@ impl Named {
     /// Requests per second, of this client alone.
     pub(super) fn rate(&self) -> f64 {
         let (start, end) = self.log.span;
-        self.log.facts.as_ref().map_or_else(|| per_second(self.requests(), end - start), Facts::rate)
+        self.log.facts.as_ref().map_or_else(|| per_second(self.requests() as f64, end - start), Facts::rate)
     }
 }
 
@@ -73,60 +62,6 @@ pub(super) struct Merged {
     pub(super) errors: Errors,
     pub(super) late: u64,
     pub(super) unanswered: u64,
-}
-
-/// A reason not to believe a merged result, or to read it with care.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Doubt {
-    /// All logs cover only this share of the time, from 0 to 1.
-    Apart(f64),
-    /// The loads began so many seconds apart: which first, and which last.
-    Starts(f64, String, String),
-    /// The clocks of several machines follow no other one: which clients have them.
-    Clocks(Vec<String>),
-    /// The slowest client had this share of the fastest one's rate: which they are.
-    Uneven(f64, String, String),
-    /// What a client doubts itself.
-    Own(String, String),
-}
-
-impl fmt::Display for Doubt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Apart(share) => write!(
-                f,
-                "all logs together cover only {:.0} % of this time, so the rate is not that of all clients at once: \
-                 begin together (--start-at), and leave out old logs",
-                share * 100.0
-            ),
-            Self::Starts(apart, first, last) => write!(
-                f,
-                "{last} began {apart:.2} s after {first}: they did not begin together, or their clocks differ"
-            ),
-            Self::Clocks(clients) => write!(
-                f,
-                "the clock of {} is not synchronised, so nobody knows whether all loaded the server at once",
-                clients.join(", ")
-            ),
-            Self::Uneven(share, slowest, fastest) => {
-                write!(f, "{slowest} had only {:.0} % of the rate of {fastest}", share * 100.0)
-            }
-            Self::Own(client, text) => write!(f, "{client}: {text}"),
-        }
-    }
-}
-
-impl Doubt {
-    /// A name for programs.
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::Apart(_) => "apart",
-            Self::Starts(..) => "starts",
-            Self::Clocks(_) => "clocks",
-            Self::Uneven(..) => "uneven",
-            Self::Own(..) => "own",
-        }
-    }
 }
 
 impl Merged {
@@ -197,7 +132,7 @@ impl Merged {
 
     /// Requests per second, of all clients together.
     pub(super) fn rate(&self) -> f64 {
-        per_second(self.requests, self.elapsed())
+        per_second(self.requests as f64, self.elapsed())
     }
 
     /// The part of the time that all logs cover, from 0 to 1.
@@ -211,55 +146,10 @@ impl Merged {
         let spans = self.logs.iter().map(|named| named.log.span);
         spans.reduce(|one, other| (starts(one.0, other.0), ends(one.1, other.1))).unwrap_or_default()
     }
-
-    /// The reasons not to believe this result.
-    pub(super) fn doubts(&self) -> Vec<Doubt> {
-        let mut doubts = Vec::new();
-        if self.overlap() < TOGETHER {
-            doubts.push(Doubt::Apart(self.overlap()));
-        }
-        let by = |key: fn(&Named) -> f64| {
-            let order = |one: &&Named, other: &&Named| key(one).total_cmp(&key(other));
-            Some((self.logs.iter().min_by(order)?, self.logs.iter().max_by(order)?))
-        };
-        if let Some((first, last)) = by(|named| named.log.span.0) {
-            let apart = last.log.span.0 - first.log.span.0;
-            if apart > APART {
-                doubts.push(Doubt::Starts(apart, first.client(), last.client()));
-            }
-        }
-        let facts = || self.logs.iter().filter_map(|named| Some((named, named.log.facts.as_ref()?)));
-        let mut machines: Vec<_> = facts().map(|(_, facts)| &facts.machine).collect();
-        machines.sort();
-        machines.dedup();
-        let loose: Vec<String> = facts()
-            .filter(|(_, facts)| facts.clock_is_synchronised == Some(false))
-            .map(|(named, _)| named.client())
-            .collect();
-        if machines.len() > 1 && !loose.is_empty() {
-            doubts.push(Doubt::Clocks(loose));
-        }
-        if let Some((slowest, fastest)) = by(Named::rate) {
-            let share = slowest.rate() / fastest.rate().max(f64::MIN_POSITIVE);
-            if share < 1.0 - UNEVEN && fastest.rate() > 0.0 {
-                doubts.push(Doubt::Uneven(share, slowest.client(), fastest.client()));
-            }
-        }
-        for (named, facts) in facts() {
-            let own = facts.doubts.iter().map(|said| Doubt::Own(named.client(), said.text.clone()));
-            doubts.extend(own);
-        }
-        doubts
-    }
 }
 
 fn main_of(tags: &Tags) -> Option<&Histogram<u64>> {
     tags.get(RESPONSE).or_else(|| tags.values().next())
-}
-
-/// So many per second, of a count.
-pub(super) fn per_second(count: u64, seconds: f64) -> f64 {
-    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
 }
 
 fn refuse_unlike(logs: &[Named]) -> Result<()> {
@@ -306,103 +196,4 @@ fn missing_ranks(logs: &[Named], unread: usize) -> Vec<Missing> {
         return Vec::new();
     }
     absent.iter().map(|rank| Missing { name: format!("rank {rank}"), why: why.clone() }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::load::Rank;
-
-    fn facts(rank: Option<(u64, u64)>, started: f64, requests: u64) -> Facts {
-        let options = crate::load::LoadOptions::new("127.0.0.1:1".parse().unwrap());
-        let mut results = crate::load::invented(&[], 10_000, 1);
-        results.requests = requests;
-        let mut facts = Facts::new(&options, None, &results);
-        facts.rank = rank.map(|(rank, ranks)| Rank { rank, ranks });
-        (facts.started_unix_seconds, facts.elapsed_seconds, facts.ok) = (started, 10.0, true);
-        facts.doubts.clear();
-        facts
-    }
-
-    fn named(name: &str, facts: Facts) -> Named {
-        let span = (facts.started_unix_seconds, facts.ended_unix_seconds());
-        let mut tags = Tags::new();
-        let mut histogram = crate::load::histogram();
-        histogram.record_n(1_000, facts.requests).unwrap();
-        hlog::add(&mut tags, RESPONSE.to_owned(), &histogram).unwrap();
-        Named { name: name.to_owned(), log: Log { facts: Some(facts), tags, span } }
-    }
-
-    fn pair(change: impl FnOnce(&mut Facts)) -> Vec<Named> {
-        let mut second = facts(Some((1, 2)), 1000.0, 500);
-        change(&mut second);
-        vec![named("b", second), named("a", facts(Some((0, 2)), 1000.0, 500))]
-    }
-
-    fn kinds(change: impl FnOnce(&mut Facts)) -> Vec<&'static str> {
-        let merged = Merged::new(pair(change), vec![], None, false).unwrap();
-        merged.doubts().iter().map(Doubt::kind).collect()
-    }
-
-    #[test]
-    fn two_that_loaded_together_are_one_result() {
-        let merged = Merged::new(pair(|_| ()), vec![], Some(2), false).unwrap();
-        assert!(merged.ok() && merged.doubts().is_empty());
-        assert_eq!((merged.requests, merged.elapsed(), merged.rate()), (1000, 10.0, 100.0));
-        assert_eq!(merged.logs[0].client(), "rank 0");
-    }
-
-    #[test]
-    fn each_doubt_is_raised_by_its_cause_alone() {
-        assert_eq!(kinds(|facts| facts.started_unix_seconds += 3.0), ["apart", "starts"]);
-        assert_eq!(kinds(|facts| facts.started_unix_seconds += 0.2), ["starts"]);
-        assert_eq!(kinds(|facts| facts.requests = 400), ["uneven"]);
-        let another = |facts: &mut Facts| {
-            (facts.machine, facts.clock_is_synchronised) = (Some("another".to_owned()), Some(false));
-        };
-        assert!(kinds(another).contains(&"clocks"));
-    }
-
-    #[test]
-    fn what_went_wrong_for_one_is_not_lost() {
-        let merged = Merged::new(
-            pair(|facts| {
-                (facts.ok, facts.errors.wrong_bytes, facts.unanswered) = (false, 8, 2);
-            }),
-            vec![],
-            None,
-            false,
-        )
-        .unwrap();
-        assert!(!merged.ok());
-        assert_eq!((merged.errors.wrong_bytes, merged.unanswered), (8, 2));
-    }
-
-    #[test]
-    fn who_is_missing_is_named() {
-        let missing = |logs: Vec<Named>, missing: Vec<Missing>, expected| {
-            let merged = Merged::new(logs, missing, expected, false).unwrap();
-            assert!(!merged.ok());
-            merged.missing.into_iter().map(|missing| missing.name).collect::<Vec<_>>()
-        };
-        let one = || vec![named("a", facts(Some((1, 3)), 1.0, 5))];
-        assert_eq!(missing(one(), vec![], None), ["rank 0", "rank 2"]);
-        let alone = vec![named("a", facts(None, 1.0, 5))];
-        assert_eq!(missing(alone, vec![], Some(3)), ["2 logs"]);
-        let cut = Missing { name: "x".to_owned(), why: "cut".to_owned() };
-        assert_eq!(missing(pair(|_| ()), vec![cut], None), ["x"]);
-    }
-
-    #[test]
-    fn what_is_not_alike_is_refused_unless_forced() {
-        let refused = |change: fn(&mut Facts)| {
-            assert!(Merged::new(pair(change), vec![], None, true).is_ok());
-            Merged::new(pair(change), vec![], None, false).unwrap_err().to_string()
-        };
-        assert!(
-            refused(|facts| facts.load.size_bytes = 1).contains("bytes of a request is 64 in a and 1 in b")
-        );
-        assert!(refused(|facts| facts.load.target_requests_per_second = Some(1.0)).contains("open loop"));
-        assert!(refused(|facts| facts.rank = Some(Rank { rank: 0, ranks: 2 })).contains("both of rank 0"));
-    }
 }

@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::merged::{Merged, per_second};
+use super::merged::Merged;
 use crate::latency::{Summary, write_table};
 use crate::load::{Errors, Facts};
-use crate::units::{counted, grouped, rate, time};
+use crate::units::{counted, grouped, per_second, rate, time};
 
 /// Version of the JSON form.
 const VERSION: u32 = 2;
@@ -146,7 +146,7 @@ pub(super) fn write_json(out: &mut dyn Write, merged: &Merged) -> io::Result<()>
     let tags = merged.tags.iter().map(|(tag, histogram)| JsonTag {
         tag,
         count: histogram.len(),
-        per_second: per_second(histogram.len(), merged.elapsed()),
+        per_second: per_second(histogram.len() as f64, merged.elapsed()),
         values_ns: Summary::of(histogram),
     });
     let clients = merged.logs.iter().map(|named| JsonClient {

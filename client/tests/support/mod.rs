@@ -229,20 +229,14 @@ fn endless(serve: fn(TcpStream)) -> SocketAddr {
     address
 }
 
-/// An address where somebody listens who accepts nobody, with a queue that is full; it is so until
-/// what comes with it is dropped.
-pub(crate) fn deaf_server() -> (SocketAddr, impl Drop) {
-    struct Full(#[allow(dead_code, reason = "held, not used")] TcpListener, Vec<TcpStream>);
-    impl Drop for Full {
-        fn drop(&mut self) {
-            self.1.clear();
-        }
-    }
+/// An address where somebody listens and accepts nobody, with a queue that is full as long as what
+/// comes with it lives.
+pub(crate) fn deaf_server() -> (SocketAddr, (TcpListener, Vec<TcpStream>)) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     // A second call makes the queue as short as it can be (listen(2)).
     nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let soon = Duration::from_millis(100);
     let queued = (0..3).filter_map(|_| TcpStream::connect_timeout(&address, soon).ok()).collect();
-    (address, Full(listener, queued))
+    (address, (listener, queued))
 }

@@ -97,6 +97,12 @@ addEventListener('load', () => {
 /// Stands before everything else in the page.
 const WATCH: &str = "<script>window.faults = []; addEventListener('error', event => window.faults.push(String(event.message)), true);</script>";
 
+/// The page of these lessons, watched for faults and driven.
+fn driven(lessons: &[Lesson], driver: &str) -> String {
+    let page = page::html(lessons, Lang::En).replacen("<head>", &format!("<head>{WATCH}"), 1);
+    page.replacen("</body>", &format!("{driver}</body>"), 1)
+}
+
 #[test]
 fn every_task_can_be_solved_and_the_page_counts_as_the_models_do() {
     let Some(browser) = browser::browser() else {
@@ -111,8 +117,7 @@ fn every_task_can_be_solved_and_the_page_counts_as_the_models_do() {
     }
     let driver = DRIVER.replace("ORDERS", &Value::Object(orders).to_string());
     let lessons: Vec<Lesson> = (0..EXPERIMENTS.len()).map(invented).collect();
-    let page = page::html(&lessons, Lang::En).replacen("<head>", &format!("<head>{WATCH}"), 1);
-    let page = page.replacen("</body>", &format!("{driver}</body>"), 1);
+    let page = driven(&lessons, &driver);
     let folder = tempfile::tempdir().unwrap();
     for width in [390, 1280] {
         let seen = browser::answer_of(&browser, folder.path(), &page, width);
@@ -271,8 +276,7 @@ fn a_replay_shows_the_line_that_each_lane_is_at_and_the_other_way_beside_it() {
     };
     let lessons = six_lessons();
     let driver = LINES.replace("MOMENTS", &MOMENTS.to_string());
-    let page = page::html(&lessons, Lang::En).replacen("<head>", &format!("<head>{WATCH}"), 1);
-    let page = page.replacen("</body>", &format!("{driver}</body>"), 1);
+    let page = driven(&lessons, &driver);
     let folder = tempfile::tempdir().unwrap();
     for width in [390, 1280] {
         let seen = browser::answer_of(&browser, folder.path(), &page, width);
