@@ -34,11 +34,14 @@ pub(super) fn descriptors(options: &LoadOptions) -> anyhow::Result<()> {
     let own = RESERVED_DESCRIPTORS + options.useful_threads() * DESCRIPTORS_PER_WORKER;
     let connections = options.connections;
     if connections.saturating_add(own) > hard {
+        let fewer = match hard.saturating_sub(own) {
+            0 => String::new(),
+            most => format!("ask for at most {most}, or "),
+        };
         return Err(UsageError(format!(
             "--connections {connections} needs {} descriptors, and this process may open {hard}: \
-             ask for at most {}, or raise the hard limit (ulimit -Hn, LimitNOFILE=)",
-            connections.saturating_add(own),
-            hard.saturating_sub(own)
+             {fewer}raise the hard limit (ulimit -Hn, LimitNOFILE=)",
+            connections.saturating_add(own)
         ))
         .into());
     }
