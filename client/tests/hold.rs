@@ -6,10 +6,11 @@ mod support;
 
 use std::io::Write;
 use std::net::TcpListener;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{Client, Server, read_exactly};
+use support::{Client, DEADLINE, Server, read_exactly, shout};
 
 #[test]
 fn every_connection_is_opened_left_silent_asked_and_closed() {
@@ -28,9 +29,18 @@ fn every_connection_is_opened_left_silent_asked_and_closed() {
 
 #[test]
 fn ctrl_c_ends_the_silence_and_all_are_asked() {
-    let server = Server::shouting(5);
+    let (greet, greeted) = mpsc::channel();
+    let server = Server::start(5, move |_, mut stream| {
+        let greeting = read_exactly(&mut stream, 64).to_ascii_uppercase();
+        stream.write_all(&greeting).unwrap();
+        greet.send(()).unwrap();
+        shout(stream);
+    });
     let address = server.address.to_string();
     let client = Client::start(["hold", &address, "-c", "5", "-d", "1h"]);
+    for _ in 0..5 {
+        greeted.recv_timeout(DEADLINE).unwrap();
+    }
     assert!(client.goes_on_for(Duration::from_millis(500)));
     client.signal("INT");
     let ended = client.finish();
