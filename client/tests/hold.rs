@@ -1,16 +1,12 @@
 //! `client hold` as a program.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-mod support;
-
 use std::io::Write;
 use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::support::{Client, DEADLINE, Server, read_exactly, shout};
 use serde_json::Value;
-use support::{Client, DEADLINE, Server, read_exactly, shout};
 
 #[test]
 fn every_connection_is_opened_left_silent_asked_and_closed() {

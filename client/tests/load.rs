@@ -1,16 +1,12 @@
 //! `client load` and `client merge` as programs: exit codes, files, one line for each error.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-mod support;
-
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use support::server;
+use crate::support::server;
 
 fn client(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_client")).args(arguments).env_remove("SHOUT_CONNECT").output().unwrap()

@@ -1,9 +1,5 @@
 //! `client load` ends in time, whatever the server does, and at once when somebody wants it to.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-mod support;
-
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -12,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use support::{deaf_server, mute_server, server};
+use crate::support::{deaf_server, mute_server, server};
 
 /// Half a second, and what a busy machine takes to run anything at all.
 const AT_ONCE: Duration = Duration::from_millis(1_500);

@@ -1,10 +1,6 @@
 //! `client merge` as a program: logs of many clients are one result, and nothing that went wrong is
 //! lost in it.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -12,7 +8,7 @@ use std::thread;
 
 use serde_json::Value;
 
-use support::server;
+use crate::support::server;
 
 fn client(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_client"));

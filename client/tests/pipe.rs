@@ -1,7 +1,4 @@
 //! Promises of `client pipe`, kept by the real binary against servers that behave and that do not.
-#![allow(clippy::unwrap_used, reason = "also helpers and server threads fail the test by it")]
-
-mod support;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -10,7 +7,7 @@ use std::process::Stdio;
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
-use support::{
+use crate::support::{
     Client, DEADLINE, Server, command, on_thread, read_exactly, read_to_end, shout, within_deadline,
 };
 

@@ -1,7 +1,4 @@
 //! Promises of `client talk`, kept by the real binary against servers that behave and that do not.
-#![allow(clippy::unwrap_used, reason = "also helpers and server threads fail the test by it")]
-
-mod support;
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -10,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use support::{Client, DEADLINE, Server, assert_within, command, read_exactly, read_to_end, shout};
+use crate::support::{Client, DEADLINE, Server, assert_within, command, read_exactly, read_to_end, shout};
 
 /// The length of the message that is said without `--message`.
 const GREETING_BYTES: usize = "hello baby".len();

@@ -4,10 +4,8 @@
 //! next, [`mod@drive`] moves a conversation over any byte stream, blocking or not, and [`buffer`]
 //! is the memory that is lent to it meanwhile.
 //!
-//! Deliberately absent: signals, clocks, logs, options, and dependencies but the one by which
-//! [`mod@shout`] uses wide registers without `unsafe`. What a dependable server needs besides is in
-//! the crate `serving`.
-#![forbid(unsafe_code)]
+//! Deliberately absent: signals, clocks, logs, options, dependencies. What a dependable server needs
+//! besides is in the crate `serving`.
 
 pub mod buffer;
 pub mod conversation;

@@ -1,5 +1,8 @@
 //! The log: lines on stderr, as much as was asked for.
 
+use std::io::Write;
+use std::time::SystemTime;
+
 use clap::{ArgAction, Args};
 use env_logger::WriteStyle;
 use log::LevelFilter;
@@ -33,7 +36,12 @@ pub fn start_logging(options: &LogOptions) {
         _ => LevelFilter::Error,
     };
     let mut builder = env_logger::Builder::new();
-    builder.filter_level(level).parse_default_env().format_target(false);
+    builder.filter_level(level).parse_default_env();
+    builder.format(|out, record| {
+        let (level, style) = (record.level(), out.default_level_style(record.level()));
+        let now = humantime::format_rfc3339_seconds(SystemTime::now());
+        writeln!(out, "[{now} {style}{level:<5}{style:#}] {}", record.args())
+    });
     if terminal::is_dumb() {
         builder.write_style(WriteStyle::Never);
     }

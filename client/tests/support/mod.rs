@@ -1,7 +1,5 @@
 //! What the tests of the real `client` share: a server that does what a test wants, and a client
 //! process that cannot hang a test.
-#![allow(dead_code, reason = "each file of tests uses its own part of this")]
-#![allow(clippy::unwrap_used, reason = "a failed wait or call fails the test")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,12 +1,9 @@
 //! `lab run event`: a notification that comes between looking and waiting is missed by all, and an event by
 //! nobody.
-#![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
-
-mod lesson;
 
 use lessons::trace::{Lane, State, Trace};
 
-use lesson::lesson;
+use crate::lesson::lesson;
 
 const SMALL: [&str; 4] = ["event", "--cars=6", "--red=10ms", "--patience=80ms"];
 

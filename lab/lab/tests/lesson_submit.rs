@@ -1,10 +1,8 @@
 //! `lab run submit`: who waits, who asks, and who is called back.
 
-mod lesson;
-
 use lessons::trace::State;
 
-use lesson::{Lesson, lesson};
+use crate::lesson::{Lesson, lesson};
 
 fn submit() -> Lesson {
     lesson(&["submit", "--tasks=6", "--workers=3", "--delay=40ms"])
