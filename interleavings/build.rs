@@ -55,7 +55,8 @@ fn main() {
                 assert!(count == 1, "{}: {count} times instead of once: {right}", piece.file);
                 source.replace(right, wrong)
             });
-            let test = format!("is_found() {{ crate::is_found(check::check, {:?}); }}", mistake.found);
+            let name = format!("{}::{}::is_found", piece.name, mistake.name);
+            let test = format!("is_found() {{ crate::is_found({name:?}, check::check, {:?}); }}", mistake.found);
             modules += &variant(mistake.name, &wrong, &test);
         }
         modules += "}\n";
