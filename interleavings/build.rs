@@ -43,11 +43,11 @@ fn main() {
         let check = folder.join("src/checks").join(piece.name).with_extension("rs");
         let variant = |name: &str, source: &str, test: &str| {
             format!(
-                "#[allow(warnings, clippy::all)]\nmod {name} {{\n{source}\n#[path = {check:?}]\nmod check;\n\
+                "#[allow(warnings, unsafe_code, clippy::all)]\npub(crate) mod {name} {{\n{source}\n#[path = {check:?}]\nmod check;\n\
                  #[test]\nfn {test}\n}}\n"
             )
         };
-        modules += &format!("mod {} {{\n", piece.name);
+        modules += &format!("pub(crate) mod {} {{\n", piece.name);
         modules += &variant("as_it_is", &source, "holds_in_every_order() { crate::holds(check::check); }");
         for mistake in piece.mistakes {
             let wrong = mistake.edits.iter().fold(source.clone(), |source, (right, wrong)| {
@@ -56,7 +56,8 @@ fn main() {
                 source.replace(right, wrong)
             });
             let name = format!("{}::{}::is_found", piece.name, mistake.name);
-            let test = format!("is_found() {{ crate::is_found({name:?}, check::check, {:?}); }}", mistake.found);
+            let test =
+                format!("is_found() {{ crate::is_found({name:?}, check::check, {:?}); }}", mistake.found);
             modules += &variant(mistake.name, &wrong, &test);
         }
         modules += "}\n";
@@ -69,9 +70,11 @@ impl Piece {
     fn source(&self, text: &str) -> String {
         let place = |wanted: &str| text.find(wanted).unwrap_or_else(|| panic!("{}: no {wanted}", self.file));
         let from = self.from.map_or(0, place);
-        let to = self.to.or(text.contains("#[cfg(test)]").then_some("#[cfg(test)]")).map_or(text.len(), place);
+        let to =
+            self.to.or(text.contains("#[cfg(test)]").then_some("#[cfg(test)]")).map_or(text.len(), place);
         // What is about the whole file cannot stand in a module that has more.
-        let lines = text[from..to].lines().filter(|line| !line.starts_with("//!") && !line.starts_with("#!["));
+        let lines =
+            text[from..to].lines().filter(|line| !line.starts_with("//!") && !line.starts_with("#!["));
         let source = lines.map(|line| format!("{line}\n")).collect::<String>();
         self.swaps.iter().fold(source, |source, (real, model)| {
             assert!(source.contains(real), "{}: no {real}", self.file);

@@ -1,11 +1,253 @@
 /// What stands for the standard library.
 const SYNC: (&str, &str) = ("use std::sync::", "use crate::sync::");
+const SEQ_CST: (&str, &str) = ("use std::sync::atomic::", "use crate::sync::seq_cst::");
 const THREAD: (&str, &str) = ("use std::thread::", "use crate::sync::thread::");
+
+/// What stands for the system.
+const FD: (&str, &str) = ("use std::os::fd::", "use crate::kernel::");
+const NET: (&str, &str) = ("use std::net::", "use crate::kernel::");
 
 /// A wake-up is missing: somebody sleeps for ever.
 const ASLEEP: &str = "deadlock";
 
+/// How a thread reports the end of its conversation: the same in two servers.
+const REPORTS: &[Mistake] = &[
+    Mistake {
+        name: "the_bell_rings_before_the_fact",
+        edits: &[("let _ = self.reports.send((self.key, self.outcome));\n        self.bell.ring();", "self.bell.ring();\n        let _ = self.reports.send((self.key, self.outcome));")],
+        found: ASLEEP,
+    },
+    Mistake {
+        name: "the_bell_is_silenced_after_the_look",
+        edits: &[
+            ("        self.bell.silence();\n", ""),
+            ("            tally.close(outcome);\n        }\n", "            tally.close(outcome);\n        }\n        self.bell.silence();\n"),
+        ],
+        found: ASLEEP,
+    },
+    Mistake {
+        name: "a_conversation_is_counted_before_it_is_closed",
+        edits: &[("        self.stream = None;\n", "")],
+        found: "counted before it was closed",
+    },
+];
+
 const PIECES: &[Piece] = &[
+    Piece {
+        name: "signals",
+        file: "serving/src/signals.rs",
+        from: None,
+        to: Some("/// Sleeps until one of `sources`"),
+        swaps: &[
+            SEQ_CST,
+            SYNC,
+            FD,
+            ("use nix::errno::", "use crate::kernel::"),
+            ("use nix::poll::{PollFd, PollFlags, PollTimeout, poll};", ""),
+            ("use nix::sys::eventfd::", "use crate::kernel::"),
+            ("use signal_hook::", "use crate::kernel::signal_hook::"),
+            ("use crate::{Pause, Tally, manager, pause, process};", "use crate::kernel::{manager, process}; use check::Tally;"),
+        ],
+        mistakes: &[
+            Mistake {
+                name: "the_bell_rings_before_the_fact",
+                edits: &[
+                    ("        match signal {", "        self.bell.ring();\n        match signal {"),
+                    ("        let errno = Errno::last_raw();\n        self.bell.ring();", "        let errno = 0;"),
+                ],
+                found: ASLEEP,
+            },
+            Mistake {
+                name: "the_bell_is_silenced_after_the_look",
+                edits: &[
+                    ("        self.arrived.bell.silence();\n", ""),
+                    ("        self.stops > 0\n", "        self.arrived.bell.silence();\n        self.stops > 0\n"),
+                ],
+                found: ASLEEP,
+            },
+            Mistake {
+                name: "stops_are_read_and_then_cleared",
+                edits: &[(
+                    "self.arrived.stops.swap(0, Ordering::SeqCst)",
+                    "{ let stops = self.arrived.stops.load(Ordering::SeqCst); self.arrived.stops.store(0, Ordering::SeqCst); stops }",
+                )],
+                found: ASLEEP,
+            },
+            Mistake {
+                name: "a_question_is_forgotten_after_the_answer",
+                edits: &[(
+                    "if self.arrived.asked.swap(false, Ordering::SeqCst) {\n            tally.log();",
+                    "if self.arrived.asked.load(Ordering::SeqCst) {\n            tally.log();\n            self.arrived.asked.store(false, Ordering::SeqCst);",
+                )],
+                found: ASLEEP,
+            },
+        ],
+    },
+    Piece {
+        name: "current",
+        file: "serving/src/stop.rs",
+        from: Some("/// No conversation in [`CURRENT`]."),
+        to: None,
+        swaps: &[
+            (
+                "/// No conversation in [`CURRENT`].",
+                "use std::io;\nuse std::sync::atomic::Ordering;\nuse crate::kernel::one_thread::{AtomicBool, AtomicI32};\n\
+                 use crate::kernel::{Errno, TcpStream};\nuse crate::kernel::signal_hook::{self, consts::{SIGALRM, SIGUSR1}};\n\
+                 use crate::signals::as_it_is::STOP_SIGNALS;",
+            ),
+            (
+                "static CURRENT: AtomicI32 = AtomicI32::new(NONE);",
+                "loom::lazy_static! { static ref CURRENT: AtomicI32 = AtomicI32::new(NONE); }",
+            ),
+            (
+                "static WOKEN: AtomicBool = AtomicBool::new(false);",
+                "loom::lazy_static! { static ref WOKEN: AtomicBool = AtomicBool::new(false); }",
+            ),
+            ("let socket = unsafe { BorrowedFd::borrow_raw(socket) };", ""),
+            (
+                "let flags = fcntl(socket, FcntlArg::F_GETFL).map_or(OFlag::empty(), OFlag::from_bits_retain);",
+                "",
+            ),
+            ("let _ = fcntl(socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK));", "crate::kernel::unblock(socket);"),
+        ],
+        mistakes: &[
+            Mistake {
+                name: "who_marks_the_conversation_does_not_look_back",
+                edits: &[("if WOKEN.load(Ordering::SeqCst) {", "if false {")],
+                found: ASLEEP,
+            },
+            Mistake {
+                name: "who_marks_the_conversation_has_looked_before",
+                edits: &[
+                    ("        CURRENT.store(stream.as_raw_fd(), Ordering::SeqCst);\n", ""),
+                    ("        Self(stream)", "        CURRENT.store(stream.as_raw_fd(), Ordering::SeqCst);\n        Self(stream)"),
+                ],
+                found: ASLEEP,
+            },
+        ],
+    },
+    Piece {
+        name: "thread_conversations",
+        file: "server-thread/src/conversations.rs",
+        from: None,
+        to: Some("/// The limit on open conversations"),
+        swaps: &[
+            SYNC,
+            FD,
+            NET,
+            ("use anyhow::Result;", ""),
+            ("use common::Buffer;", "use crate::kernel::Buffer;"),
+            ("use serving::stop::Input;", "use crate::kernel::Input;"),
+            (
+                "use serving::{Bell, Drain, Outcome, ServerOptions, Talk, Tally, Transform, UsageError};",
+                "use crate::kernel::{Bell, Drain, Outcome, ServerOptions, Talk, Tally, Transform};",
+            ),
+        ],
+        mistakes: REPORTS,
+    },
+    Piece {
+        name: "pool_conversations",
+        file: "server-pool/src/conversations.rs",
+        from: None,
+        to: None,
+        swaps: &[
+            SYNC,
+            FD,
+            NET,
+            ("use common::Buffer;", "use crate::kernel::Buffer;"),
+            ("use serving::stop::Input;", "use crate::kernel::Input;"),
+            ("use serving::{", "use crate::kernel::{"),
+        ],
+        mistakes: REPORTS,
+    },
+    Piece {
+        name: "task_conversations",
+        file: "server-tokio/src/conversations.rs",
+        from: None,
+        to: None,
+        swaps: &[
+            SYNC,
+            ("use serving::{", "use crate::kernel::{"),
+            ("use tokio::net::TcpStream;", "use crate::kernel::TcpStream;"),
+            ("use crate::task::Task;", "type Task = crate::kernel::Task<Place>;"),
+        ],
+        mistakes: &[
+            Mistake {
+                name: "the_main_task_is_woken_before_the_fact",
+                edits: &[
+                    ("        list.ended.push(self.outcome);\n", ""),
+                    ("            main.wake();\n        }", "            main.wake();\n        }\n        self.shared.list().ended.push(self.outcome);"),
+                ],
+                found: ASLEEP,
+            },
+            Mistake {
+                name: "the_main_task_looks_and_then_waits",
+                edits: &[(
+                    "        let mut list = self.shared.list();\n        if list.ended.is_empty() {",
+                    "        if self.shared.list().ended.is_empty() {\n            let mut list = self.shared.list();",
+                )],
+                found: ASLEEP,
+            },
+        ],
+    },
+    Piece {
+        name: "prefork_conversations",
+        file: "server-prefork/src/conversations.rs",
+        from: None,
+        to: None,
+        swaps: &[
+            FD,
+            ("use std::io::{self, PipeReader, PipeWriter, Write};", "use std::io::{self, Write};\nuse crate::kernel::{PipeReader, PipeWriter};"),
+            ("use serving::", "use crate::kernel::"),
+        ],
+        mistakes: &[
+            Mistake {
+                name: "a_worker_that_has_ended_is_not_heard_out",
+                edits: &[("            // What the worker told before its end is in the pipe by now.\n            self.count(tally)?;\n", "")],
+                found: "more conversations ended than began",
+            },
+            Mistake {
+                name: "a_worker_is_heard_out_before_its_end",
+                edits: &[
+                    ("            // What the worker told before its end is in the pipe by now.\n            self.count(tally)?;\n", ""),
+                    ("        while let Some((pid, _)) = process::reap() {", "        self.count(tally)?;\n        while let Some((pid, _)) = process::reap() {"),
+                ],
+                found: "more conversations ended than began",
+            },
+        ],
+    },
+    Piece {
+        name: "steer",
+        file: "client/src/load/steer.rs",
+        from: None,
+        to: None,
+        swaps: &[SYNC, ("use super::schedule::Clock;", "use crate::kernel::Clock;")],
+        mistakes: &[
+            Mistake {
+                name: "a_ring_does_not_wait_for_who_is_about_to_sleep",
+                edits: &[("        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));\n", "")],
+                found: ASLEEP,
+            },
+            Mistake {
+                name: "who_sleeps_has_looked_before_the_lock",
+                edits: &[(
+                    "        let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);\n        if done() {\n            return true;\n        }\n",
+                    "        if done() {\n            return true;\n        }\n        let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);\n",
+                )],
+                found: ASLEEP,
+            },
+            Mistake {
+                name: "a_phase_is_seen_before_its_beginning",
+                edits: &[("self.phase.store(phase as u8, Ordering::Release);", "self.phase.store(phase as u8, Ordering::Relaxed);")],
+                found: "a phase that began before the last one",
+            },
+            Mistake {
+                name: "an_entry_is_seen_before_what_was_forgotten_for_it",
+                edits: &[("self.entered.store(phase as u8, Ordering::Release);", "self.entered.store(phase as u8, Ordering::Relaxed);")],
+                found: "what it did is not seen",
+            },
+        ],
+    },
     Piece {
         name: "semaphore",
         file: "lab/lessons/src/semaphore.rs",

@@ -1,7 +1,14 @@
 mod bounded;
+mod current;
 mod executor;
 mod interpreter_lock;
+mod pool_conversations;
+mod prefork_conversations;
 mod semaphore;
+mod signals;
+mod steer;
+mod task_conversations;
+mod thread_conversations;
 mod thread_pool;
 mod ticket_lock;
 mod watched;

@@ -57,14 +57,26 @@ pub(crate) struct Condvar {
     sleepers: std::sync::Mutex<Vec<Sleeper>>,
 }
 
+/// A thread that sleeps until it is woken.
 #[derive(Debug, Clone)]
-struct Sleeper {
+pub(crate) struct Sleeper {
     thread: loom::thread::Thread,
     is_woken: Arc<AtomicBool>,
 }
 
 impl Sleeper {
-    fn wake(self) {
+    /// The calling thread.
+    pub(crate) fn new() -> Self {
+        Self { thread: loom::thread::current(), is_woken: Arc::default() }
+    }
+
+    pub(crate) fn sleep(self) {
+        while !self.is_woken.load(Ordering::Relaxed) {
+            loom::thread::park();
+        }
+    }
+
+    pub(crate) fn wake(self) {
         self.is_woken.store(true, Ordering::Relaxed);
         self.thread.unpark();
     }
@@ -91,13 +103,11 @@ impl Condvar {
     }
 
     pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
-        let me = Sleeper { thread: loom::thread::current(), is_woken: Arc::default() };
+        let me = Sleeper::new();
         self.touch().push(me.clone());
         let mutex = guard.mutex;
         drop(guard);
-        while !me.is_woken.load(Ordering::Relaxed) {
-            loom::thread::park();
-        }
+        me.sleep();
         mutex.lock()
     }
 
@@ -138,6 +148,56 @@ impl Condvar {
         let all = std::mem::take(&mut *self.touch());
         all.into_iter().for_each(Sleeper::wake);
     }
+}
+
+/// Atomics of which every access is `SeqCst`. loom takes such a store for a weaker one, and then
+/// shows orders that cannot be; what reads and writes in one is always the next in one order.
+pub(crate) mod seq_cst {
+    pub(crate) use loom::sync::atomic::Ordering;
+
+    macro_rules! atomic {
+        ($name:ident, $value:ty, $look:ident) => {
+            #[derive(Debug)]
+            pub(crate) struct $name(loom::sync::atomic::$name);
+
+            impl $name {
+                pub(crate) fn new(value: $value) -> Self {
+                    Self(loom::sync::atomic::$name::new(value))
+                }
+
+                pub(crate) fn load(&self, ordering: Ordering) -> $value {
+                    assert_eq!(ordering, Ordering::SeqCst);
+                    self.0.$look(<$value>::default(), Ordering::AcqRel)
+                }
+
+                pub(crate) fn store(&self, value: $value, ordering: Ordering) {
+                    self.swap(value, ordering);
+                }
+
+                pub(crate) fn swap(&self, value: $value, ordering: Ordering) -> $value {
+                    assert_eq!(ordering, Ordering::SeqCst);
+                    self.0.swap(value, Ordering::AcqRel)
+                }
+            }
+        };
+    }
+
+    macro_rules! number {
+        ($name:ident, $value:ty) => {
+            atomic!($name, $value, fetch_add);
+
+            impl $name {
+                pub(crate) fn fetch_add(&self, value: $value, ordering: Ordering) -> $value {
+                    assert_eq!(ordering, Ordering::SeqCst);
+                    self.0.fetch_add(value, Ordering::AcqRel)
+                }
+            }
+        };
+    }
+
+    atomic!(AtomicBool, bool, fetch_or);
+    number!(AtomicU32, u32);
+    number!(AtomicU64, u64);
 }
 
 pub(crate) mod thread {
@@ -194,6 +254,15 @@ pub(crate) mod mpsc {
         }
     }
 
+    impl<T> Sender<T> {
+        /// The process ends: whoever waits for more does not come back in a real one, and must in a
+        /// model.
+        pub(crate) fn end(&self) {
+            self.0.change(|state| state.senders = 0);
+            self.0.changed.notify_all();
+        }
+    }
+
     impl<T> Clone for Sender<T> {
         fn clone(&self) -> Self {
             self.0.change(|state| state.senders += 1);
@@ -204,7 +273,7 @@ pub(crate) mod mpsc {
     impl<T> Drop for Sender<T> {
         fn drop(&mut self) {
             let is_last = self.0.change(|state| {
-                state.senders -= 1;
+                state.senders = state.senders.saturating_sub(1);
                 state.senders == 0
             });
             if is_last {
