@@ -3,18 +3,22 @@
 use std::path::Path;
 use std::{env, fs};
 
-/// One piece: a source file of the workspace, and what is done to it.
+/// What is checked together, and what is done to it.
 struct Piece {
     name: &'static str,
-    file: &'static str,
-    /// What of the file is taken: from the first text to the second, or from its start, or to its
-    /// tests.
-    from: Option<&'static str>,
-    to: Option<&'static str>,
+    parts: &'static [Part],
     /// What stands for the standard library and the kernel: each text is there, and is replaced
     /// wherever it is.
     swaps: &'static [(&'static str, &'static str)],
     mistakes: &'static [Mistake],
+}
+
+/// What is taken of a source file of the workspace: from the first text to the second, or from its
+/// start, or to its tests.
+struct Part {
+    file: &'static str,
+    from: Option<&'static str>,
+    to: Option<&'static str>,
 }
 
 /// A change of a source that its check must find.
@@ -36,10 +40,11 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=pieces.rs");
     for piece in PIECES {
-        let path = folder.join("..").join(piece.file);
-        println!("cargo::rerun-if-changed={}", path.display());
-        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", piece.file));
-        let source = piece.source(&text);
+        let parts = piece.parts.iter().map(|part| part.text(folder)).collect::<String>();
+        let source = piece.swaps.iter().fold(parts, |source, (real, model)| {
+            assert!(source.contains(real), "{}: no {real}", piece.name);
+            source.replace(real, model)
+        });
         let check = folder.join("src/checks").join(piece.name).with_extension("rs");
         let variant = |name: &str, source: &str, test: &str| {
             format!(
@@ -52,7 +57,7 @@ fn main() {
         for mistake in piece.mistakes {
             let wrong = mistake.edits.iter().fold(source.clone(), |source, (right, wrong)| {
                 let count = source.matches(right).count();
-                assert!(count == 1, "{}: {count} times instead of once: {right}", piece.file);
+                assert!(count == 1, "{}: {count} times instead of once: {right}", piece.name);
                 source.replace(right, wrong)
             });
             let name = format!("{}::{}::is_found", piece.name, mistake.name);
@@ -66,8 +71,15 @@ fn main() {
     fs::write(Path::new(&out).join("pieces.rs"), modules).expect("the folder can be written to");
 }
 
-impl Piece {
-    fn source(&self, text: &str) -> String {
+impl Part {
+    const fn whole(file: &'static str) -> Self {
+        Self { file, from: None, to: None }
+    }
+
+    fn text(&self, folder: &Path) -> String {
+        let path = folder.join("..").join(self.file);
+        println!("cargo::rerun-if-changed={}", path.display());
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", self.file));
         let place = |wanted: &str| text.find(wanted).unwrap_or_else(|| panic!("{}: no {wanted}", self.file));
         let from = self.from.map_or(0, place);
         let to =
@@ -75,10 +87,6 @@ impl Piece {
         // What is about the whole file cannot stand in a module that has more.
         let lines =
             text[from..to].lines().filter(|line| !line.starts_with("//!") && !line.starts_with("#!["));
-        let source = lines.map(|line| format!("{line}\n")).collect::<String>();
-        self.swaps.iter().fold(source, |source, (real, model)| {
-            assert!(source.contains(real), "{}: no {real}", self.file);
-            source.replace(real, model)
-        })
+        lines.map(|line| format!("{line}\n")).collect()
     }
 }

@@ -35,9 +35,7 @@ const REPORTS: &[Mistake] = &[
 const PIECES: &[Piece] = &[
     Piece {
         name: "signals",
-        file: "serving/src/signals.rs",
-        from: None,
-        to: Some("/// Sleeps until one of `sources`"),
+        parts: &[Part { file: "serving/src/signals.rs", from: None, to: Some("/// Sleeps until one of `sources`") }],
         swaps: &[
             SEQ_CST,
             SYNC,
@@ -85,9 +83,7 @@ const PIECES: &[Piece] = &[
     },
     Piece {
         name: "current",
-        file: "serving/src/stop.rs",
-        from: Some("/// No conversation in [`CURRENT`]."),
-        to: None,
+        parts: &[Part { file: "serving/src/stop.rs", from: Some("/// No conversation in [`CURRENT`]."), to: None }],
         swaps: &[
             (
                 "/// No conversation in [`CURRENT`].",
@@ -128,9 +124,7 @@ const PIECES: &[Piece] = &[
     },
     Piece {
         name: "thread_conversations",
-        file: "server-thread/src/conversations.rs",
-        from: None,
-        to: Some("/// The limit on open conversations"),
+        parts: &[Part { file: "server-thread/src/conversations.rs", from: None, to: Some("/// The limit on open conversations") }],
         swaps: &[
             SYNC,
             FD,
@@ -147,9 +141,7 @@ const PIECES: &[Piece] = &[
     },
     Piece {
         name: "pool_conversations",
-        file: "server-pool/src/conversations.rs",
-        from: None,
-        to: None,
+        parts: &[Part::whole("server-pool/src/conversations.rs")],
         swaps: &[
             SYNC,
             FD,
@@ -162,9 +154,7 @@ const PIECES: &[Piece] = &[
     },
     Piece {
         name: "task_conversations",
-        file: "server-tokio/src/conversations.rs",
-        from: None,
-        to: None,
+        parts: &[Part::whole("server-tokio/src/conversations.rs")],
         swaps: &[
             SYNC,
             ("use serving::{", "use crate::kernel::{"),
@@ -192,9 +182,7 @@ const PIECES: &[Piece] = &[
     },
     Piece {
         name: "prefork_conversations",
-        file: "server-prefork/src/conversations.rs",
-        from: None,
-        to: None,
+        parts: &[Part::whole("server-prefork/src/conversations.rs")],
         swaps: &[
             FD,
             ("use std::io::{self, PipeReader, PipeWriter, Write};", "use std::io::{self, Write};\nuse crate::kernel::{PipeReader, PipeWriter};"),
@@ -204,7 +192,7 @@ const PIECES: &[Piece] = &[
             Mistake {
                 name: "a_worker_that_has_ended_is_not_heard_out",
                 edits: &[("            // What the worker told before its end is in the pipe by now.\n            self.count(tally)?;\n", "")],
-                found: "more conversations ended than began",
+                found: ASLEEP,
             },
             Mistake {
                 name: "a_worker_is_heard_out_before_its_end",
@@ -217,11 +205,92 @@ const PIECES: &[Piece] = &[
         ],
     },
     Piece {
-        name: "steer",
-        file: "client/src/load/steer.rs",
-        from: None,
-        to: None,
-        swaps: &[SYNC, ("use super::schedule::Clock;", "use crate::kernel::Clock;")],
+        name: "hybrid_conversations",
+        parts: &[
+            Part { file: "server-hybrid/src/post.rs", from: Some("/// What an event loop tells its parent."), to: None },
+            Part::whole("server-hybrid/src/conversations.rs"),
+        ],
+        swaps: &[
+            FD,
+            (
+                "use std::io::{self, ErrorKind, PipeReader, PipeWriter};",
+                "use std::io::{self, ErrorKind, Write};\nuse crate::kernel::{PipeReader, PipeWriter};",
+            ),
+            ("use mio::net::", "use crate::kernel::"),
+            ("use serving::", "use crate::kernel::"),
+            ("use crate::post::{self, Record};", "use crate::kernel::post;"),
+        ],
+        mistakes: &[
+            Mistake {
+                name: "a_worker_that_has_ended_is_not_heard_out",
+                edits: &[("            // What the worker reported before its end is in the pipe by now.\n            self.count(tally)?;\n", "")],
+                found: "more conversations ended than began",
+            },
+            Mistake {
+                name: "a_worker_is_heard_out_before_its_end",
+                edits: &[
+                    ("            // What the worker reported before its end is in the pipe by now.\n            self.count(tally)?;\n", ""),
+                    ("        while let Some((pid, _)) = process::reap() {", "        self.count(tally)?;\n        while let Some((pid, _)) = process::reap() {"),
+                ],
+                found: "more conversations ended than began",
+            },
+        ],
+    },
+    Piece {
+        name: "flow",
+        parts: &[Part::whole("client/src/pipe/flow.rs")],
+        swaps: &[
+            SEQ_CST,
+            FD,
+            ("use std::net::", "use check::"),
+            ("use serving::Bell;", "use crate::kernel::Bell;"),
+            ("use super::progress::Meter;", "use check::Meter;"),
+            ("serving::try_wait(", "crate::kernel::try_wait("),
+            ("const BUFFER_BYTES: usize = 128 * 1024;", "const BUFFER_BYTES: usize = 16;"),
+        ],
+        mistakes: &[Mistake {
+            name: "what_is_sent_is_counted_afterwards",
+            edits: &[
+                ("    flow.offered.fetch_add(bytes.len() as u64, Ordering::SeqCst);\n", ""),
+                ("                flow.sent.fetch_add", "                flow.offered.fetch_add(count as u64, Ordering::SeqCst);\n                flow.sent.fetch_add"),
+            ],
+            found: "Surplus",
+        }],
+    },
+    Piece {
+        name: "load_phases",
+        parts: &[
+            Part::whole("client/src/load/steer.rs"),
+            Part::whole("client/src/load/course.rs"),
+            Part {
+                file: "client/src/load/worker.rs",
+                from: Some("    /// Does what a new phase asks for, if"),
+                to: Some("    fn begin_asking(&mut self) {"),
+            },
+            Part {
+                file: "client/src/load/worker.rs",
+                from: Some("    /// Lets others see how far this worker has come;"),
+                to: Some("    fn outcome(mut self)"),
+            },
+            Part {
+                file: "client/src/load.rs",
+                from: Some("    /// Sets the phase and waits until every worker follows it."),
+                to: Some("    /// Whether a worker has ended, which"),
+            },
+        ],
+        swaps: &[
+            SYNC,
+            ("use super::schedule::Clock;", "use crate::kernel::Clock;"),
+            ("use std::time::Duration;\n\nuse nix::time::{ClockId, clock_gettime};", "mod course {\nuse std::time::Duration;"),
+            ("use super::steer::Phase;", "use super::Phase;"),
+            (
+                "    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()\n}",
+                "    Duration::ZERO\n}\n}",
+            ),
+            ("    /// Does what a new phase asks for, if", "use check::{LOOK, Load, Worker};\nimpl Worker {\n    /// Does what a new phase asks for, if"),
+            ("    /// Sets the phase and waits", "}\nimpl Load {\n    /// Sets the phase and waits"),
+            ("let _ = waker.wake();\n        }\n    }\n", "let _ = waker.wake();\n        }\n    }\n}\n"),
+        ],
         mistakes: &[
             Mistake {
                 name: "a_ring_does_not_wait_for_who_is_about_to_sleep",
@@ -237,6 +306,11 @@ const PIECES: &[Piece] = &[
                 found: ASLEEP,
             },
             Mistake {
+                name: "a_worker_follows_silently",
+                edits: &[("        self.counters.enter(phase);\n        self.shared.stop.bell().ring();\n", "        self.counters.enter(phase);\n")],
+                found: ASLEEP,
+            },
+            Mistake {
                 name: "a_phase_is_seen_before_its_beginning",
                 edits: &[("self.phase.store(phase as u8, Ordering::Release);", "self.phase.store(phase as u8, Ordering::Relaxed);")],
                 found: "a phase that began before the last one",
@@ -246,13 +320,24 @@ const PIECES: &[Piece] = &[
                 edits: &[("self.entered.store(phase as u8, Ordering::Release);", "self.entered.store(phase as u8, Ordering::Relaxed);")],
                 found: "what it did is not seen",
             },
+            Mistake {
+                name: "a_worker_enters_and_then_forgets_that_it_was_done",
+                edits: &[
+                    ("        self.counters.done.store(false, Ordering::Relaxed);\n", ""),
+                    ("        self.counters.enter(phase);\n", "        self.counters.enter(phase);\n        self.counters.done.store(false, Ordering::Relaxed);\n"),
+                ],
+                found: "what it did is not seen",
+            },
+            Mistake {
+                name: "a_worker_is_seen_to_be_done_before_what_it_did",
+                edits: &[("self.counters.done.store(true, Ordering::Release);", "self.counters.done.store(true, Ordering::Relaxed);")],
+                found: "what it did is not seen",
+            },
         ],
     },
     Piece {
         name: "semaphore",
-        file: "lab/lessons/src/semaphore.rs",
-        from: None,
-        to: None,
+        parts: &[Part::whole("lab/lessons/src/semaphore.rs")],
         swaps: &[SYNC],
         mistakes: &[
             Mistake {
@@ -272,9 +357,7 @@ const PIECES: &[Piece] = &[
     },
     Piece {
         name: "ticket_lock",
-        file: "lab/lessons/src/ticket_lock.rs",
-        from: None,
-        to: None,
+        parts: &[Part::whole("lab/lessons/src/ticket_lock.rs")],
         swaps: &[SYNC],
         mistakes: &[
             Mistake {
@@ -291,9 +374,7 @@ const PIECES: &[Piece] = &[
     },
     Piece {
         name: "watched",
-        file: "lab/lessons/src/watched.rs",
-        from: None,
-        to: None,
+        parts: &[Part::whole("lab/lessons/src/watched.rs")],
         swaps: &[SYNC],
         mistakes: &[
             Mistake {
@@ -315,9 +396,7 @@ const PIECES: &[Piece] = &[
     },
     Piece {
         name: "bounded",
-        file: "lab/lessons/src/experiments/queue/bounded.rs",
-        from: None,
-        to: None,
+        parts: &[Part::whole("lab/lessons/src/experiments/queue/bounded.rs")],
         swaps: &[SYNC, ("crate::trace::now_ns", "crate::kernel::now_ns")],
         mistakes: &[
             Mistake {
@@ -342,9 +421,7 @@ const PIECES: &[Piece] = &[
     },
     Piece {
         name: "interpreter_lock",
-        file: "lab/lessons/src/experiments/gil/lock.rs",
-        from: None,
-        to: None,
+        parts: &[Part::whole("lab/lessons/src/experiments/gil/lock.rs")],
         swaps: &[SYNC],
         mistakes: &[
             Mistake {
@@ -371,9 +448,7 @@ const PIECES: &[Piece] = &[
     },
     Piece {
         name: "thread_pool",
-        file: "lab/lessons/src/experiments/pool/threads.rs",
-        from: None,
-        to: None,
+        parts: &[Part::whole("lab/lessons/src/experiments/pool/threads.rs")],
         swaps: &[SYNC, THREAD, ("crate::trace", "crate::kernel::trace"), ("pub(in crate::experiments)", "pub(crate)")],
         mistakes: &[
             Mistake {
@@ -390,9 +465,7 @@ const PIECES: &[Piece] = &[
     },
     Piece {
         name: "executor",
-        file: "lab/lessons/src/executor.rs",
-        from: None,
-        to: None,
+        parts: &[Part::whole("lab/lessons/src/executor.rs")],
         swaps: &[
             SYNC,
             THREAD,

@@ -1,12 +1,14 @@
 mod bounded;
 mod current;
 mod executor;
+mod flow;
+mod hybrid_conversations;
 mod interpreter_lock;
+mod load_phases;
 mod pool_conversations;
 mod prefork_conversations;
 mod semaphore;
 mod signals;
-mod steer;
 mod task_conversations;
 mod thread_conversations;
 mod thread_pool;

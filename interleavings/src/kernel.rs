@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::sync::{Arc, Mutex, Sleeper};
 
@@ -67,7 +68,7 @@ pub(crate) trait Readable {
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct BorrowedFd<'a>(&'a dyn Readable);
+pub(crate) struct BorrowedFd<'a>(pub(crate) &'a dyn Readable);
 
 pub(crate) trait AsFd {
     fn as_fd(&self) -> BorrowedFd<'_>;
@@ -76,6 +77,16 @@ pub(crate) trait AsFd {
 /// Sleeps until one of `sources` can be read.
 pub(crate) fn poll(sources: &[BorrowedFd<'_>]) {
     sleep_until(|| sources.iter().any(|source| source.0.is_readable()));
+}
+
+/// Sleeps until one of `sources` can be read, and says which can.
+pub(crate) fn try_wait<const N: usize>(
+    sources: [Option<BorrowedFd<'_>>; N],
+    _: Option<Instant>,
+) -> io::Result<[bool; N]> {
+    let readable = || sources.map(|source| source.is_some_and(|source| source.0.is_readable()));
+    sleep_until(|| readable().contains(&true));
+    Ok(call(readable))
 }
 
 #[derive(Debug, Default)]
@@ -272,7 +283,7 @@ pub(crate) mod manager {
 
 /// Processes, each of which is a thread of the model.
 pub(crate) mod process {
-    use super::{KERNEL, Outcome, call};
+    use super::{Instant, KERNEL, Outcome, call};
 
     pub(crate) type Pid = usize;
 
@@ -314,7 +325,7 @@ pub(crate) mod process {
             Some(place)
         }
 
-        pub(crate) fn next_start(&self) -> Option<std::time::Instant> {
+        pub(crate) fn next_start(&self) -> Option<Instant> {
             None
         }
 
@@ -349,6 +360,64 @@ pub(crate) mod reports {
 }
 
 pub(crate) use crate::signals::as_it_is::Bell;
+/// How sockets are passed: a message is received whole.
+pub(crate) mod post {
+    use super::{Arc, BorrowedFd, KERNEL, Ordering, Readable, TcpStream, VecDeque, call, io};
+
+    pub(crate) const MOST_PER_MESSAGE: usize = 253;
+
+    #[derive(Debug, Clone, Default)]
+    pub(crate) struct OwnedFd(Arc<std::sync::Mutex<VecDeque<Vec<TcpStream>>>>);
+
+    pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+        let both = OwnedFd::default();
+        Ok((both.clone(), both))
+    }
+
+    pub(crate) fn pass(outbox: &OwnedFd, streams: &[TcpStream]) -> io::Result<()> {
+        call(|| {
+            KERNEL.sockets.fetch_add(streams.len(), Ordering::Relaxed);
+            outbox.0.lock().unwrap().push_back(streams.iter().map(|_| TcpStream(())).collect());
+        });
+        Ok(())
+    }
+
+    pub(crate) fn receive(inbox: &OwnedFd, streams: &mut Vec<TcpStream>) -> io::Result<Option<usize>> {
+        let message = call(|| inbox.0.lock().unwrap().pop_front());
+        let count = message.as_ref().map(Vec::len);
+        streams.extend(message.into_iter().flatten());
+        Ok(count)
+    }
+
+    impl Readable for OwnedFd {
+        fn is_readable(&self) -> bool {
+            !self.0.lock().unwrap().is_empty()
+        }
+    }
+
+    impl super::AsFd for OwnedFd {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            BorrowedFd(self)
+        }
+    }
+}
+
+pub(crate) use post::OwnedFd;
+
+/// The system never lacks anything.
+#[derive(Debug, Default)]
+pub(crate) struct Pause;
+
+impl Pause {
+    pub(crate) fn begin(&mut self, what: &str, error: &io::Error) {
+        panic!("{what}: {error}");
+    }
+
+    pub(crate) fn until(&self) -> Option<Instant> {
+        None
+    }
+}
+
 pub(crate) use ::serving::{Outcome, Tally};
 
 pub(crate) struct Buffer;
@@ -376,7 +445,7 @@ pub(crate) enum Input {
 
 #[derive(Debug, Default)]
 pub(crate) struct ServerOptions {
-    pub(crate) idle_timeout: Option<std::time::Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -402,7 +471,7 @@ impl Talk {
 }
 
 pub(crate) mod silence {
-    use std::time::Duration;
+    use super::Duration;
 
     pub(crate) fn tick(_: Option<Duration>) -> Option<Duration> {
         None

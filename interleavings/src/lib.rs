@@ -25,7 +25,7 @@ include!(concat!(env!("OUT_DIR"), "/pieces.rs"));
 
 /// Nearly all mistakes ever found in such code take two (Musuvathi and Qadeer, "Iterative Context
 /// Bounding for Systematic Testing of Multithreaded Programs", 2007).
-const PREEMPTIONS: usize = 3;
+const PREEMPTIONS: usize = 2;
 
 /// Runs `check` in every order.
 fn holds(check: fn()) {
