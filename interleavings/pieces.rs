@@ -470,7 +470,7 @@ const PIECES: &[Piece] = &[
             SYNC,
             THREAD,
             ("std::sync::MutexGuard", "crate::sync::MutexGuard"),
-            ("Arc::strong_count", "crate::sync::strong_count"),
+            ("Weak::strong_count", "crate::sync::strong_count"),
         ],
         mistakes: &[
             Mistake {
@@ -479,6 +479,11 @@ const PIECES: &[Piece] = &[
                     ("        {\n            let mut queue", "        self.ready.thread.unpark();\n        {\n            let mut queue"),
                     ("        // (thread::park).\n        self.ready.thread.unpark();", ""),
                 ],
+                found: ASLEEP,
+            },
+            Mistake {
+                name: "who_drops_a_waker_does_not_say_so",
+                edits: &[("    fn drop(&mut self) {\n        self.ready.thread.unpark();", "    fn drop(&mut self) {")],
                 found: ASLEEP,
             },
             Mistake {

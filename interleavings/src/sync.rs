@@ -310,7 +310,7 @@ pub(crate) fn touch_counts() {
     COUNTS.fetch_add(1, Ordering::Relaxed);
 }
 
-pub(crate) fn strong_count<T>(counted: &Arc<T>) -> usize {
+pub(crate) fn strong_count<T>(counted: &Weak<T>) -> usize {
     touch_counts();
-    Arc::strong_count(counted)
+    Weak::strong_count(counted)
 }

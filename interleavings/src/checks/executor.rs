@@ -1,21 +1,29 @@
-//! Another thread wakes a task, then drops its waker: the task goes on, and is not taken to be
-//! stuck.
+//! Another thread wakes a task, and keeps its waker or drops it: the task goes on, and is not taken to
+//! be stuck. Where it drops the waker only, the task is stuck, and that is found.
 
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
 
 use loom::thread;
 
-use super::{Alarms, run};
+use super::{Alarms, Stuck, run};
 use crate::sync::{mpsc, touch_counts};
 
 pub(super) fn check() {
+    assert_eq!(wait_for_another(true, true), Ok(()));
+    assert_eq!(wait_for_another(true, false), Ok(()));
+    assert_eq!(wait_for_another(false, false), Err(Stuck { tasks: 1 }));
+}
+
+fn wait_for_another(wakes: bool, keeps: bool) -> Result<(), Stuck> {
     let (send, receive) = mpsc::channel::<Waker>();
     let other = thread::spawn(move || {
         let waker = receive.recv().unwrap();
-        waker.wake_by_ref();
+        if wakes {
+            waker.wake_by_ref();
+        }
         touch_counts();
-        drop(waker);
+        keeps.then_some(waker)
     });
     let mut is_woken = false;
     let waits = poll_fn(move |context| {
@@ -26,6 +34,7 @@ pub(super) fn check() {
         send.send(context.waker().clone()).unwrap();
         Poll::Pending
     });
-    assert_eq!(run(&Alarms::default(), vec![Box::pin(waits)]), Ok(()));
-    other.join().unwrap();
+    let ended = run(&Alarms::default(), vec![Box::pin(waits)]);
+    drop(other.join().unwrap());
+    ended
 }

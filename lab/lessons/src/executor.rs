@@ -15,7 +15,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Instant;
@@ -53,7 +53,7 @@ struct Ready {
     thread: Thread,
 }
 
-/// What a task's waker is made of.
+/// What a task's wakers are made of. There is one as long as anybody can wake the task.
 #[derive(Debug)]
 struct Ticket {
     task: usize,
@@ -67,9 +67,7 @@ struct Ticket {
 /// If those that are left can never go on. They are dropped.
 pub fn run(alarms: &Alarms, tasks: Vec<Task<'_>>) -> Result<(), Stuck> {
     let ready = Arc::new(Ready { queue: Mutex::new((0..tasks.len()).collect()), thread: thread::current() });
-    let ticket = |task| Arc::new(Ticket { task, ready: Arc::clone(&ready) });
-    let mut tasks: Vec<_> =
-        tasks.into_iter().enumerate().map(|(number, task)| Some((task, ticket(number)))).collect();
+    let mut tasks: Vec<_> = tasks.into_iter().map(|task| Some((task, Weak::new()))).collect();
     while tasks.iter().any(Option::is_some) {
         alarms.ring(Instant::now());
         let Some(number) = ready.next() else {
@@ -77,8 +75,13 @@ pub fn run(alarms: &Alarms, tasks: Vec<Task<'_>>) -> Result<(), Stuck> {
             continue;
         };
         // A waker may outlive its task.
-        let Some((task, ticket)) = &mut tasks[number] else { continue };
-        let waker = Waker::from(Arc::clone(ticket));
+        let Some((task, given)) = &mut tasks[number] else { continue };
+        let ticket = given.upgrade().unwrap_or_else(|| {
+            let ticket = Arc::new(Ticket { task: number, ready: Arc::clone(&ready) });
+            *given = Arc::downgrade(&ticket);
+            ticket
+        });
+        let waker = Waker::from(ticket);
         if task.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
             tasks[number] = None;
         }
@@ -88,14 +91,13 @@ pub fn run(alarms: &Alarms, tasks: Vec<Task<'_>>) -> Result<(), Stuck> {
 
 /// Nobody can go on: sleeps until the next alarm, or until another thread wakes a task. It may
 /// return too early, which costs a look.
-fn rest(alarms: &Alarms, ready: &Ready, tasks: &[Option<(Task<'_>, Arc<Ticket>)>]) -> Result<(), Stuck> {
+fn rest(alarms: &Alarms, ready: &Ready, tasks: &[Option<(Task<'_>, Weak<Ticket>)>]) -> Result<(), Stuck> {
     if let Some(at) = alarms.next() {
         thread::park_timeout(at.saturating_duration_since(Instant::now()));
         return Ok(());
     }
     let left = || tasks.iter().flatten();
-    // Ours is the first; whoever could wake the task holds another.
-    let is_awaited = left().any(|(_, ticket)| Arc::strong_count(ticket) > 1);
+    let is_awaited = left().any(|(_, given)| Weak::strong_count(given) > 0);
     if is_awaited {
         thread::park();
     } else if ready.lock().is_empty() {
@@ -181,6 +183,13 @@ impl Wake for Ticket {
         }
         // First the fact, then the bell. Rung before the thread lies down, it is kept
         // (thread::park).
+        self.ready.thread.unpark();
+    }
+}
+
+impl Drop for Ticket {
+    /// Nobody can wake the task any more: an executor that sleeps until somebody does must look.
+    fn drop(&mut self) {
         self.ready.thread.unpark();
     }
 }
