@@ -287,6 +287,7 @@ pub(crate) mod process {
 
     pub(crate) type Pid = usize;
 
+    #[allow(clippy::upper_case_acronyms, reason = "as everywhere")]
     pub(crate) enum Signal {
         SIGTERM,
     }

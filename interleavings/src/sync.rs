@@ -141,7 +141,7 @@ impl Condvar {
 
     pub(crate) fn notify_one(&self) {
         let last = self.touch().pop();
-        last.map(Sleeper::wake);
+        last.into_iter().for_each(Sleeper::wake);
     }
 
     pub(crate) fn notify_all(&self) {
@@ -160,6 +160,7 @@ pub(crate) mod seq_cst {
             #[derive(Debug)]
             pub(crate) struct $name(loom::sync::atomic::$name);
 
+            #[allow(dead_code, reason = "no piece uses them all")]
             impl $name {
                 pub(crate) fn new(value: $value) -> Self {
                     Self(loom::sync::atomic::$name::new(value))
