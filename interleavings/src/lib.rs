@@ -8,7 +8,7 @@
 //! beside the pieces in `pieces.rs`: a check that finds none of them would prove nothing.
 //!
 //! At most [`PREEMPTIONS`] times per order a thread is interrupted where it could go on; blocking
-//! is not counted. `LOOM_MAX_PREEMPTIONS=5 cargo test --release -p interleavings` looks further.
+//! is not counted. `LOOM_MAX_PREEMPTIONS=3 cargo test -p interleavings` looks further.
 #![cfg(test)]
 
 mod kernel;

@@ -17,24 +17,25 @@ pub(super) fn check() {
 
 fn wait_for_another(wakes: bool, keeps: bool) -> Result<(), Stuck> {
     let (send, receive) = mpsc::channel::<Waker>();
-    let other = thread::spawn(move || {
-        let waker = receive.recv().unwrap();
-        if wakes {
-            waker.wake_by_ref();
-        }
-        touch_counts();
-        keeps.then_some(waker)
+    // The executor's thread does nothing else: in loom, who may be unparked may wait for nothing
+    // but that.
+    let executor = thread::spawn(move || {
+        let mut is_woken = false;
+        let waits = poll_fn(move |context| {
+            if is_woken {
+                return Poll::Ready(());
+            }
+            is_woken = true;
+            send.send(context.waker().clone()).unwrap();
+            Poll::Pending
+        });
+        run(&Alarms::default(), vec![Box::pin(waits)])
     });
-    let mut is_woken = false;
-    let waits = poll_fn(move |context| {
-        if is_woken {
-            return Poll::Ready(());
-        }
-        is_woken = true;
-        send.send(context.waker().clone()).unwrap();
-        Poll::Pending
-    });
-    let ended = run(&Alarms::default(), vec![Box::pin(waits)]);
-    drop(other.join().unwrap());
-    ended
+    let waker = receive.recv().unwrap();
+    if wakes {
+        waker.wake_by_ref();
+    }
+    touch_counts();
+    let _kept = keeps.then_some(waker);
+    executor.join().unwrap()
 }
