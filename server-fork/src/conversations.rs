@@ -1,7 +1,7 @@
 //! The open conversations: each in a process of its own, reached by its parent through signals.
 
 use std::collections::HashSet;
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::panic::{self, AssertUnwindSafe};
 
@@ -61,12 +61,12 @@ impl Drop for Conversations {
 
 /// A child's life: one conversation, whose outcome is its exit code. Nothing of the parent's is
 /// dropped or flushed.
-pub(crate) fn serve(stream: &TcpStream, peer: &SocketAddr, options: &ServerOptions) -> ! {
+pub(crate) fn serve(stream: &TcpStream, name: Name, options: &ServerOptions) -> ! {
     if process::obey_sigterm().is_err() {
         process::exit_with(Outcome::Failed);
     }
     process::close_all_but([stream.as_fd()]);
-    Name::of(peer).show();
+    name.show();
     let _current = Current::new(stream);
     let (mut talk, mut buffer, transform) = (Talk::new(), Buffer::new(), Transform::new(options));
     // A panic ends this client only, and runs nothing of the parent's.

@@ -19,7 +19,7 @@ mod options;
 use std::os::fd::AsFd;
 
 use anyhow::Result;
-use serving::process::{self, Forked};
+use serving::process::{self, Forked, Name};
 use serving::{Admission, Drain, Outcome, Signals, Tally};
 
 use crate::conversations::Conversations;
@@ -52,8 +52,9 @@ pub fn run(options: &Options) -> Result<()> {
         if arrival && let Some((stream, peer)) = admission.accept(|| listener.accept())? {
             log::debug!("serving {peer}");
             tally.accept();
+            let name = Name::of(&peer);
             match process::fork() {
-                Ok(Forked::Child) => conversations::serve(&stream, &peer, &options.server),
+                Ok(Forked::Child) => conversations::serve(&stream, name, &options.server),
                 Ok(Forked::Parent(child)) => open.begin(child),
                 Err(error) => {
                     admission.pause("start a process", &error);

@@ -3,10 +3,15 @@
 
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serving::process::{self, Pid, Places, Signal};
 use serving::{Drain, Outcome, Tally, reports};
+
+/// How long what workers tell may wait for more: a pipe takes some 16,000 records meanwhile
+/// (pipe(7)).
+const CROWD: Duration = Duration::from_millis(5);
 
 /// The places of workers, and what these are doing.
 #[derive(Debug)]
@@ -65,6 +70,15 @@ impl Conversations {
             }
         }
         Ok(())
+    }
+
+    /// The same a moment after the first of it was told, unless a worker is to be started: the
+    /// parent wakes for a crowd, and not twice for each conversation.
+    pub(crate) fn count_soon(&mut self, tally: &mut Tally) -> io::Result<()> {
+        if self.next_empty().is_none() {
+            thread::sleep(CROWD);
+        }
+        self.count(tally)
     }
 
     /// Empties the places of workers that have ended, and counts the conversations that ended with

@@ -52,7 +52,7 @@ pub fn run(options: &Options) -> Result<()> {
         let [signal, event] = serving::wait([Some(signals.as_fd()), Some(open.as_fd())], open.next_start())?;
         // Counted first, so that a status that is asked for is not older than the question.
         if event {
-            open.count(&mut tally)?;
+            open.count_soon(&mut tally)?;
         }
         stop = signal && signals.ask_to_stop(&tally);
 
