@@ -22,10 +22,9 @@ pub(crate) struct Open {
     place: u32,
     receives: Receives,
     underway: Underway,
-    /// Its peer sends much at a time. That is received and answered by calls, when there is
-    /// something: so no more than the loop's one buffer is ever ahead of a peer that does not read,
-    /// while a request that goes on receiving knows nothing of answers that are not taken. A call
-    /// more costs nothing that could be seen beside so many bytes.
+    /// Its peer has sent much at a time. From then on all is received and answered by calls, when
+    /// there is something: so no more than the loop's one buffer is ever ahead of a peer that does
+    /// not read, while a request that goes on receiving knows nothing of answers that are not taken.
     sends_much: bool,
     /// Received while answers were on their way: at most what one request brings in one turn.
     withheld: Vec<u8>,
@@ -159,7 +158,7 @@ impl Open {
             self.receive_no_more(ring);
         }
         match (self.conversation.wants(), self.underway) {
-            (Want::Read, Underway::Nothing) => self.answer(ring, filled, transform),
+            (Want::Read, Underway::Nothing) if !self.sends_much => self.answer(ring, filled, transform),
             _ => self.withhold(ring, filled),
         }
     }
@@ -169,10 +168,7 @@ impl Open {
         let space = buffer.space();
         let moved = match receive_now(&self.stream, space) {
             Ok(0) => return self.heard_all = true,
-            Ok(count) => {
-                self.sends_much = count >= PIECE_BYTES;
-                self.send(&mut space[..count], transform)
-            }
+            Ok(count) => self.send(&mut space[..count], transform),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
             Err(error) => Err(error),
         };
@@ -200,6 +196,8 @@ impl Open {
             let done = match self.conversation.wants() {
                 Want::Close => return self.end(ring, Outcome::Completed),
                 Want::Write => self.send_kept(),
+                // The pieces that it still brings are answered together.
+                Want::Read if self.sends_much && self.receives != Receives::Nothing => return,
                 Want::Read if !self.withheld.is_empty() => {
                     let mut received = mem::take(&mut self.withheld);
                     self.send(&mut received, transform)
@@ -254,11 +252,10 @@ impl Open {
     /// Answers what was received in its own buffer, and from there.
     ///
     /// A ring saves system calls by making one for many. A conversation that is alone in its turn
-    /// is answered by a call: the request's completion would take one more turn. So is one that
-    /// sends much, since more is to come in this turn.
+    /// is answered by a call: the request's completion would take one more turn.
     fn answer(&mut self, ring: &mut Ring, mut filled: Filled, transform: Transform) {
         self.conversation.receive(ring.bytes_mut(&mut filled), |received| transform.apply(received));
-        if self.sends_much || ring.brought_one() {
+        if ring.brought_one() {
             let result = send_now(&self.stream, ring.bytes(&filled));
             self.sent(ring, filled, result);
         } else {
