@@ -4,11 +4,13 @@
 /// requests send.
 const SMALL_BYTES: usize = 2 * 1024;
 
-/// Size in bytes of the part that is allocated when it is needed: the most that one read can bring.
+/// Size in bytes of the part that is allocated when it is needed: the most that one read can bring,
+/// and so the most that is kept for a peer that does not read.
 ///
-/// Twice 64 KiB, so that a message of 64 KiB does not fill it and a short read still tells the
-/// event loop that nothing is left.
-pub const LARGE_BYTES: usize = 128 * 1024;
+/// More than 64 KiB, so that a message of 64 KiB does not fill it and a short read still tells the
+/// event loop that nothing is left; so much less than 128 KiB that a process or thread that sleeps
+/// on it, with its own pages, costs no more than that for a peer that does not read.
+pub const LARGE_BYTES: usize = 68 * 1024;
 
 /// Size in bytes of a page of memory.
 const PAGE_BYTES: usize = 4096;

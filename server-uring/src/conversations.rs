@@ -4,6 +4,7 @@ use std::io;
 use std::net::TcpStream;
 use std::time::Duration;
 
+use common::Buffer;
 use serving::stop::{self, Delivery};
 use serving::{Drain, Outcome, ServerOptions, Tally, Transform, silence, table};
 use slab::Slab;
@@ -16,6 +17,8 @@ use crate::ring::Ring;
 #[derive(Debug)]
 pub(crate) struct Conversations {
     open: Slab<Open>,
+    /// Lent to those that send much at a time.
+    buffer: Buffer,
     /// Those that can be closed and counted, each once, so that it needs no more places than the
     /// table.
     ended: Vec<(usize, Outcome)>,
@@ -32,7 +35,8 @@ impl Conversations {
         let tick = silence::tick(options.idle_timeout);
         ring.tell_tick(tick);
         let transform = Transform::new(options);
-        Self { open: Slab::new(), ended: Vec::new(), transform, tick, ticks: 0 }
+        let (open, buffer, ended) = (Slab::new(), Buffer::shared(), Vec::new());
+        Self { open, buffer, ended, transform, tick, ticks: 0 }
     }
 
     /// Adds a conversation. What its peer sends is received from now on, without another request
@@ -53,7 +57,7 @@ impl Conversations {
     pub(crate) fn turn(&mut self, ring: &mut Ring, place: u32, event: Event) {
         let place = place as usize;
         let open = &mut self.open[place];
-        open.turn(ring, event, self.transform, self.ticks);
+        open.turn(ring, &mut self.buffer, event, self.transform, self.ticks);
         self.ended.extend(open.over().map(|outcome| (place, outcome)));
     }
 

@@ -1,12 +1,12 @@
 //! Who has which buffer: an account without memory, so that it can be tested without a kernel.
 
-/// How many buffers there are: at most so many conversations are received from in one turn, and the
-/// others in the next. Most of them are never used, and one that is not used is not even memory;
-/// all of them are only where a thousand clients send at once.
+/// How many buffers there are: at most so many pieces are received in one turn, and the others in
+/// the next. Most of them are never used, and one that is not used is not even memory; all of them
+/// are only where a thousand clients send at once.
 pub(crate) const BUFFERS: u16 = 1024;
 
-/// How many are lent to the kernel at first: what one greedy client may have in a turn. It takes
-/// them in turn, so a few are soon in the processor's caches, and many never.
+/// How many are lent to the kernel at first. It takes them in turn, so a few are soon in the
+/// processor's caches, and many never.
 const LENT_AT_FIRST: u16 = 4;
 
 /// Who has a buffer.

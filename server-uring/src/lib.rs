@@ -3,7 +3,9 @@
 //!
 //! - Where does a conversation's state live? In an entry of a table, of some hundred and twenty
 //!   bytes, and in the kernel: a request to receive is always underway. What has been received lies
-//!   in a buffer that the kernel chose, until the answer is sent from it.
+//!   in a buffer that the kernel chose, until the answer is sent from it. Who sends more than such a
+//!   buffer holds is received from and answered by calls, so that a client that does not read has
+//!   one read's worth in this process, and not whatever the kernel went on to receive.
 //! - Who sleeps, and on what? The one thread, in `io_uring_enter`, on all requests at once: those
 //!   of conversations, of the listener, of the signals, and of the idle timeout's clock.
 //! - What does one more client cost? Its entry in the table, and what the kernel keeps for its

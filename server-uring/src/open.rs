@@ -1,17 +1,16 @@
 //! One conversation: its requests, and what has been received and not answered.
 
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::net::{Shutdown, TcpStream};
 
-use common::{Conversation, Turn, Want};
+use common::{Buffer, Conversation, Want};
+use rustix::net::{RecvFlags, SendFlags};
 use serving::stop::Input;
 use serving::{Drain, Outcome, Silence, Transform, tally};
-use socket2::SockRef;
 
 use crate::operation::{Event, Operation};
-use crate::ring::{BUFFER_BYTES, Filled, Ring};
+use crate::ring::{Filled, PIECE_BYTES, Ring};
 
 /// One conversation. This is all that an idle one costs in this process.
 #[derive(Debug)]
@@ -21,14 +20,13 @@ pub(crate) struct Open {
     silence: Silence,
     /// Its place in the table, by which its completions know it.
     place: u32,
-    /// The turn in which it last had a buffer.
-    supplied: u32,
     receives: Receives,
-    sends: Sends,
-    /// Received, and not answered yet, because an answer is on its way.
-    received: VecDeque<Filled>,
-    /// Received from a peer that does not take its answers: copied, so that the buffers serve
-    /// others.
+    underway: Underway,
+    /// Its peer has sent much at a time. From then on all is received and answered by calls, when
+    /// there is something: so no more than the loop's one buffer is ever ahead of a peer that does
+    /// not read, while a request that goes on receiving knows nothing of answers that are not taken.
+    sends_much: bool,
+    /// Received while answers were on their way: at most what one request brings in one turn.
     withheld: Vec<u8>,
     /// Nothing more will be received; what was received before is still to be answered.
     heard_all: bool,
@@ -40,18 +38,20 @@ pub(crate) struct Open {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Receives {
     Nothing,
-    Anything,
+    /// Whatever comes, in pieces.
+    Pieces,
     /// Cancelled; what was underway may still come.
     Rest,
 }
 
-/// The request to send: at most one, or answers would leave in the wrong order.
+/// The other request: at most one, or answers would leave in the wrong order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sends {
+enum Underway {
     Nothing,
+    /// To send an answer.
     Answer,
-    /// The socket has no room; a request waits for it.
-    Later,
+    /// To tell when the socket has room for what is kept, or else bytes.
+    Ready,
 }
 
 impl Open {
@@ -63,10 +63,9 @@ impl Open {
             conversation: Conversation::new(),
             silence: Silence::since(now),
             place,
-            supplied: ring.turn().wrapping_sub(1),
-            receives: Receives::Anything,
-            sends: Sends::Nothing,
-            received: VecDeque::new(),
+            receives: Receives::Pieces,
+            underway: Underway::Nothing,
+            sends_much: false,
             withheld: Vec::new(),
             heard_all: false,
             ended: None,
@@ -74,8 +73,15 @@ impl Open {
     }
 
     /// Takes what has become of a request, at tick `now`, and does what the conversation wants
-    /// then.
-    pub(crate) fn turn(&mut self, ring: &mut Ring, event: Event, transform: Transform, now: u32) {
+    /// then, with `buffer` lent for it.
+    pub(crate) fn turn(
+        &mut self,
+        ring: &mut Ring,
+        buffer: &mut Buffer,
+        event: Event,
+        transform: Transform,
+        now: u32,
+    ) {
         self.silence.end(now);
         match event {
             Event::Received { result, more } => {
@@ -85,14 +91,19 @@ impl Open {
                 self.take(ring, result, transform);
             }
             Event::Sent { buffer, result } => self.sent(ring, buffer, result),
-            Event::Room => self.sends = Sends::Nothing,
+            Event::Ready => {
+                self.underway = Underway::Nothing;
+                if self.ended.is_none() && self.conversation.wants() == Want::Read && !self.heard_all {
+                    self.take_much(ring, buffer, transform);
+                }
+            }
         }
         self.go_on(ring, transform);
     }
 
     /// How it has ended, when no request needs its socket any more.
     pub(crate) fn over(&self) -> Option<Outcome> {
-        let quiet = self.receives == Receives::Nothing && self.sends == Sends::Nothing;
+        let quiet = self.receives == Receives::Nothing && self.underway == Underway::Nothing;
         self.ended.filter(|_| quiet)
     }
 
@@ -120,6 +131,9 @@ impl Open {
             Input::Unheard => {
                 self.heard_all = true;
                 self.receive_no_more(ring);
+                if self.conversation.wants() == Want::Read {
+                    self.wait_no_more(ring);
+                }
             }
         }
     }
@@ -130,45 +144,43 @@ impl Open {
         let filled = match result {
             Ok(Some(filled)) => filled,
             Ok(None) => return self.heard_all = true,
-            // There was no buffer left. Conversations that have had none must have one the next
-            // time; the greedy ones wait.
-            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
-                if self.supplied != ring.turn() && self.sends == Sends::Nothing {
-                    ring.lend_more();
-                }
-                return;
-            }
+            // There was no buffer left; there will be one the next time.
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => return ring.lend_more(),
             // The request has been cancelled, and this is its last word.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ECANCELED | libc::EINTR)) => return,
             Err(error) => return self.fail(ring, &error),
         };
-        self.supplied = ring.turn();
-        match (self.conversation.wants(), self.sends) {
-            _ if self.ended.is_some() || self.heard_all => ring.give_back(filled),
-            (Want::Read, Sends::Nothing) => self.answer(ring, filled, transform),
-            (Want::Read, _) => self.put_off(ring, filled),
-            (Want::Write, _) => self.withhold(ring, filled),
-            (Want::Close, _) => ring.give_back(filled),
+        if self.ended.is_some() || self.heard_all {
+            return ring.give_back(filled);
         }
-    }
-
-    /// Keeps a buffer until the answers before it are sent.
-    fn put_off(&mut self, ring: &mut Ring, filled: Filled) {
-        if let Err(error) = self.received.try_reserve(1) {
-            ring.give_back(filled);
-            return self.fail(ring, &error.into());
-        }
-        self.received.push_back(filled);
-        // With the one that is being sent. A greedy client's next buffers go to others.
-        if (self.received.len() + 1) * BUFFER_BYTES >= Turn::FAIR_BYTES {
+        if ring.bytes(&filled).len() == PIECE_BYTES {
+            self.sends_much = true;
             self.receive_no_more(ring);
         }
+        match (self.conversation.wants(), self.underway) {
+            (Want::Read, Underway::Nothing) if !self.sends_much => self.answer(ring, filled, transform),
+            _ => self.withhold(ring, filled),
+        }
     }
 
-    /// Copies what is in a buffer until the peer has taken the answers before it.
+    /// Receives what the loop's buffer holds, and answers it, by calls.
+    fn take_much(&mut self, ring: &mut Ring, buffer: &mut Buffer, transform: Transform) {
+        let space = buffer.space();
+        let moved = match receive_now(&self.stream, space) {
+            Ok(0) => return self.heard_all = true,
+            Ok(count) => self.send(&mut space[..count], transform),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = moved {
+            self.fail(ring, &error);
+        }
+    }
+
+    /// Copies what is in a buffer until the answers before it are sent.
     fn withhold(&mut self, ring: &mut Ring, filled: Filled) {
         let bytes = ring.bytes(&filled);
-        let reserved = self.withheld.try_reserve_exact(bytes.len());
+        let reserved = self.withheld.try_reserve(bytes.len());
         if reserved.is_ok() {
             self.withheld.extend_from_slice(bytes);
         }
@@ -180,41 +192,58 @@ impl Open {
 
     /// Does what the conversation wants, until that is a request that has to complete first.
     fn go_on(&mut self, ring: &mut Ring, transform: Transform) {
-        while self.ended.is_none() && self.sends == Sends::Nothing {
+        while self.ended.is_none() && self.underway == Underway::Nothing {
             let done = match self.conversation.wants() {
                 Want::Close => return self.end(ring, Outcome::Completed),
                 Want::Write => self.send_kept(),
-                Want::Read => match self.received.pop_front() {
-                    Some(filled) => {
-                        self.answer(ring, filled, transform);
-                        Ok(())
-                    }
-                    None if !self.withheld.is_empty() => self.answer_withheld(transform),
-                    None if self.heard_all => {
-                        self.conversation.end_of_input();
-                        Ok(())
-                    }
-                    None => return self.receive(ring),
-                },
+                // The pieces that it still brings are answered together.
+                Want::Read if self.sends_much && self.receives != Receives::Nothing => return,
+                Want::Read if !self.withheld.is_empty() => {
+                    let mut received = mem::take(&mut self.withheld);
+                    self.send(&mut received, transform)
+                }
+                Want::Read if self.heard_all => {
+                    self.conversation.end_of_input();
+                    Ok(())
+                }
+                // Its last completion may bring something.
+                Want::Read if self.receives != Receives::Nothing => return,
+                Want::Read if self.sends_much => return self.wait(ring),
+                Want::Read => return self.receive(ring),
             };
             match done {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait_for_room(ring),
+                // The peer does not take its answers: from now on nothing is received from it.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.receive_no_more(ring);
+                    self.wait(ring);
+                }
                 Err(error) => self.fail(ring, &error),
             }
         }
     }
 
-    fn receive(&mut self, ring: &mut Ring) {
-        if self.receives == Receives::Nothing {
-            self.receives = Receives::Anything;
-            ring.receive(&self.stream, self.place);
+    /// Waits until there is room for what is kept; without that, until there is something to
+    /// receive.
+    fn wait(&mut self, ring: &mut Ring) {
+        self.underway = Underway::Ready;
+        ring.wait_for(&self.stream, self.place, self.conversation.wants() == Want::Write);
+    }
+
+    fn wait_no_more(&mut self, ring: &mut Ring) {
+        if self.underway == Underway::Ready {
+            ring.cancel(Operation::Ready(self.place));
         }
     }
 
+    fn receive(&mut self, ring: &mut Ring) {
+        self.receives = Receives::Pieces;
+        ring.receive(&self.stream, self.place);
+    }
+
     fn receive_no_more(&mut self, ring: &mut Ring) {
-        if self.receives == Receives::Anything {
+        if self.receives == Receives::Pieces {
             self.receives = Receives::Rest;
             ring.cancel(Operation::Receive(self.place));
         }
@@ -231,14 +260,13 @@ impl Open {
             self.sent(ring, filled, result);
         } else {
             ring.send(&self.stream, self.place, filled);
-            self.sends = Sends::Answer;
+            self.underway = Underway::Answer;
         }
     }
 
     /// Takes how much of the answer in `buffer` was sent, and keeps the rest.
     fn sent(&mut self, ring: &mut Ring, buffer: Filled, result: io::Result<usize>) {
-        self.sends = Sends::Nothing;
-        self.supplied = ring.turn();
+        self.underway = Underway::Nothing;
         let sent = match result {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(0),
             result => result,
@@ -250,11 +278,14 @@ impl Open {
         }
     }
 
-    /// Answers what was withheld, once the peer has taken all before it.
-    fn answer_withheld(&mut self, transform: Transform) -> io::Result<()> {
-        let mut received = mem::take(&mut self.withheld);
-        let answer = self.conversation.receive(&mut received, |received| transform.apply(received));
-        self.conversation.keep(answer)
+    /// Answers what was received in place, by a call, and keeps what is not taken.
+    fn send(&mut self, received: &mut [u8], transform: Transform) -> io::Result<()> {
+        let answer = self.conversation.receive(received, |received| transform.apply(received));
+        let sent = match send_now(&self.stream, answer) {
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => 0,
+            result => result?,
+        };
+        self.conversation.keep(&answer[sent..])
     }
 
     /// Sends of the kept answers what the socket takes, by a system call: a request would leave
@@ -265,40 +296,27 @@ impl Open {
         Ok(())
     }
 
-    /// The peer does not take its answers: from now on nothing is received from it, and it holds no
-    /// buffer.
-    fn wait_for_room(&mut self, ring: &mut Ring) {
-        self.receive_no_more(ring);
-        while let Some(filled) = self.received.pop_front() {
-            self.withhold(ring, filled);
-        }
-        if self.ended.is_none() {
-            self.sends = Sends::Later;
-            ring.wait_for_room(&self.stream, self.place);
-        }
-    }
-
     fn fail(&mut self, ring: &mut Ring, error: &io::Error) {
         if self.ended.is_none() {
             self.end(ring, tally::outcome_of(error, &self.stream));
         }
     }
 
-    /// Ends the conversation: its requests are cancelled, and its buffers and bytes are given back.
+    /// Ends the conversation: its requests are cancelled, and its bytes are given back.
     fn end(&mut self, ring: &mut Ring, outcome: Outcome) {
         self.ended = Some(outcome);
         self.withheld = Vec::new();
-        for filled in mem::take(&mut self.received) {
-            ring.give_back(filled);
-        }
         self.receive_no_more(ring);
-        if self.sends == Sends::Later {
-            ring.cancel(Operation::Room(self.place));
-        }
+        self.wait_no_more(ring);
     }
 }
 
 /// Sends what the socket takes at once.
 fn send_now(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    SockRef::from(stream).send_with_flags(bytes, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+    Ok(rustix::net::send(stream, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
+}
+
+/// Receives what the socket has.
+fn receive_now(stream: &TcpStream, space: &mut [u8]) -> io::Result<usize> {
+    Ok(rustix::net::recv(stream, space, RecvFlags::DONTWAIT)?.0)
 }

@@ -30,8 +30,8 @@ pub(crate) enum Operation {
     Receive(u32),
     /// Sends one buffer.
     Send(u32, u16),
-    /// Says that the peer's socket has room again.
-    Room(u32),
+    /// Says that the peer's socket is ready to send, or to receive.
+    Ready(u32),
 }
 
 /// The result of a request.
@@ -55,8 +55,8 @@ pub(crate) enum Event {
     Received { result: io::Result<Option<Filled>>, more: bool },
     /// So many bytes of the buffer were sent.
     Sent { buffer: Filled, result: io::Result<usize> },
-    /// There is room to send, or there never will be.
-    Room,
+    /// The socket is ready, or never will be.
+    Ready,
 }
 
 impl Operation {
@@ -71,7 +71,7 @@ impl Operation {
             Self::Cancel => (4, 0, 0),
             Self::Receive(place) => (5, place, 0),
             Self::Send(place, buffer) => (6, place, buffer),
-            Self::Room(place) => (7, place, 0),
+            Self::Ready(place) => (7, place, 0),
         };
         kind << KIND_SHIFT | u64::from(buffer) << BUFFER_SHIFT | u64::from(place)
     }
@@ -92,7 +92,7 @@ impl Operation {
             4 => Self::Cancel,
             5 => Self::Receive(place),
             6 => Self::Send(place, buffer),
-            7 => Self::Room(place),
+            7 => Self::Ready(place),
             kind => panic!("the kernel answers a request of kind {kind}, which nobody has made"),
         }
     }
@@ -107,7 +107,7 @@ mod tests {
         let mut all = vec![Operation::Signals, Operation::Tick, Operation::AcceptAll, Operation::AcceptOne];
         all.push(Operation::Cancel);
         for place in [0, 1, 9_999_999, u32::MAX] {
-            all.extend([Operation::Receive(place), Operation::Room(place)]);
+            all.extend([Operation::Receive(place), Operation::Ready(place)]);
             all.extend([0, 1, u16::MAX].map(|buffer| Operation::Send(place, buffer)));
         }
         let mut bits: Vec<u64> = all.iter().map(|operation| operation.to_bits()).collect();

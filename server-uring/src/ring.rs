@@ -40,13 +40,15 @@ use crate::lending::{BUFFERS, Lending};
 use crate::operation::{Completion, Event, Operation};
 use crate::support;
 
-/// Size of a buffer in bytes: the most that one completion can bring.
-pub(crate) const BUFFER_BYTES: usize = 64 * 1024;
+/// Size of a buffer in bytes: the most that one completion can bring. The kernel fills at most 32
+/// for one request in a turn (64, where they were there before the request), so this bounds what is
+/// received from a peer before anybody knows that it does not read.
+pub(crate) const PIECE_BYTES: usize = 2 * 1024;
 
 /// From one buffer's first byte to the next one's. A little more than their size: at a power of two
 /// their beginnings, which most requests alone use, would drive each other from the processor's
 /// caches.
-const STRIDE_BYTES: usize = BUFFER_BYTES + 4096 + 64;
+const STRIDE_BYTES: usize = PIECE_BYTES + 64;
 
 /// The number of the buffers' group, the only one.
 const GROUP: u16 = 0;
@@ -85,8 +87,6 @@ pub(crate) struct Ring {
     watches: bool,
     /// The length of a tick, at an address that stays.
     tick: Box<Timespec>,
-    /// How often the kernel has been entered.
-    turn: u32,
     /// How many completions the last time brought.
     brought: usize,
     /// How the kernel is entered.
@@ -130,7 +130,6 @@ impl Ring {
             busy: 0,
             watches: false,
             tick: Box::default(),
-            turn: 0,
             brought: 0,
             refused: false,
             lost: false,
@@ -201,10 +200,11 @@ impl Ring {
         self.push(send.build(), Operation::Send(place, buffer));
     }
 
-    /// Asks to be told once when the socket has room for what is to be sent.
-    pub(crate) fn wait_for_room(&mut self, socket: &impl AsFd, place: u32) {
-        let poll = opcode::PollAdd::new(fd(socket), u32::from(libc::POLLOUT.unsigned_abs()));
-        self.push(poll.build(), Operation::Room(place));
+    /// Asks to be told once when the socket has room, or else when it has bytes.
+    pub(crate) fn wait_for(&mut self, socket: &impl AsFd, place: u32, room: bool) {
+        let event = if room { libc::POLLOUT } else { libc::POLLIN };
+        let poll = opcode::PollAdd::new(fd(socket), u32::from(event.unsigned_abs()));
+        self.push(poll.build(), Operation::Ready(place));
     }
 
     /// Asks for the end of all requests of this name. Their own completions tell when it has come.
@@ -233,11 +233,6 @@ impl Ring {
     #[inline]
     pub(crate) fn give_back(&mut self, filled: Filled) {
         self.lending.give_back(filled.buffer);
-    }
-
-    /// The number of the last [`Ring::wait`].
-    pub(crate) fn turn(&self) -> u32 {
-        self.turn
     }
 
     /// Whether the last [`Ring::wait`] brought one completion only.
@@ -294,7 +289,6 @@ impl Ring {
 
     #[inline]
     fn enter(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.turn = self.turn.wrapping_add(1);
         self.memory.lend_all(&mut self.lending);
         let timeout = timeout.map(Timespec::from);
         let arguments = SubmitArgs::new();
@@ -350,7 +344,7 @@ impl Ring {
                 let buffer = Filled { buffer, bytes: self.memory.filled[usize::from(buffer)] };
                 Completion::Conversation(place, Event::Sent { buffer, result: count })
             }
-            Operation::Room(place) => Completion::Conversation(place, Event::Room),
+            Operation::Ready(place) => Completion::Conversation(place, Event::Ready),
         })
     }
 
@@ -405,7 +399,7 @@ impl Memory {
             // at none beyond the tail.
             let entry = unsafe { &mut *entry };
             entry.set_addr(self.start(buffer) as u64);
-            entry.set_len(u32::try_from(BUFFER_BYTES).expect("a buffer is smaller"));
+            entry.set_len(u32::try_from(PIECE_BYTES).expect("a buffer is smaller"));
             entry.set_bid(buffer);
             self.tail = self.tail.wrapping_add(1);
         }

@@ -14,6 +14,7 @@ promises!(
     a_server_that_runs_out_of_descriptors_waits_and_then_goes_on,
     a_pause_ends_by_itself_without_any_other_event,
     a_server_with_clients_of_every_kind_stands_still,
+    a_client_that_does_not_read_costs_at_most_128_kibibytes,
     a_server_with_too_few_descriptors_says_what_to_do,
 );
 promises!(only [iterative thread pool mio tokio tokio_workers uring hybrid]: a_limit_beyond_the_descriptors_is_refused_with_the_remedy);
@@ -190,7 +191,43 @@ fn a_server_with_clients_of_every_kind_stands_still(model: Model) {
     server.stop();
 }
 
-/// In the server's own memory; what the kernel keeps for sockets and requests is not in it.
+/// However much it sends at a time. In the server's own memory, with the processes and threads that
+/// it has for that client alone; what the kernel keeps for sockets and requests is not in it.
+fn a_client_that_does_not_read_costs_at_most_128_kibibytes(model: Model) {
+    const READERS: usize = 20;
+    // Of a debug build a process writes to more pages.
+    let spare_kibibytes = match model.kind {
+        Kind::Fork | Kind::Prefork if cfg!(debug_assertions) => 16,
+        _ => 0,
+    };
+    for bytes_at_a_time in [1000, 16 * 1024, 1024 * 1024] {
+        let server = Server::start(model, &["--idle-timeout=0s"]);
+        let first = Client::connect(server.address());
+        first.ask(b"hello");
+        first.finish();
+        server.eventually_counts("it is over", |tally| tally.completed == 1);
+        server.eventually_rests();
+        let before = processes::memory_bytes(server.pid());
+        // Together, so that nobody is held back before the others have begun.
+        let readers: Vec<Client> =
+            (0..model.at_once(READERS)).map(|_| Client::connect(server.address())).collect();
+        thread::scope(|scope| {
+            for reader in &readers {
+                scope.spawn(|| reader.send_until_held_back(&vec![b'x'; bytes_at_a_time], usize::MAX));
+            }
+        });
+        let grown = processes::memory_bytes(server.pid()).saturating_sub(before);
+        let kibibytes = grown / 1024 / readers.len() as u64;
+        assert!(
+            kibibytes <= 128 + spare_kibibytes,
+            "{kibibytes} KiB, with {bytes_at_a_time} bytes at a time"
+        );
+        readers.into_iter().for_each(Client::reset);
+        server.eventually_counts("all are over", |tally| tally.open == 0);
+        server.stop();
+    }
+}
+
 fn a_server_with_too_few_descriptors_says_what_to_do(model: Model) {
     let exit = Launch::of(model).script("ulimit -n 20; exec \"$0\" \"$@\"").run();
     assert_eq!((exit.code, exit.output.len()), (Some(2), 0), "{exit:?}");

@@ -22,10 +22,6 @@ const SLOW: usize = 24;
 /// The most memory for a slow client in a server that keeps no process or thread for it, in bytes.
 const MOST_BYTES: u64 = 128 * 1024;
 
-/// The same in the loop of completions, where each may hold four of the buffers that it has
-/// received into, of 64 KiB, and the pool that all share grows meanwhile.
-const MOST_URING_BYTES: u64 = 512 * 1024;
-
 /// The most that a slow reader sends, in bytes: more than the kernels keep for both sides.
 const MOST_SENT: usize = 16 << 20;
 
@@ -103,13 +99,12 @@ pub(super) fn storm(subject: &Subject, time: Duration, random: &mut Random) -> R
 /// Whether so many bytes for each slow client are few enough.
 fn judge(subject: &Subject, each: u64, weather: &mut Weather) {
     weather.figure = format!("slow clients, {} KiB for each", each / 1024);
-    let most = match subject.model() {
-        Some(Model::Mio | Model::Hybrid | Model::Tokio | Model::TokioWorkers) => MOST_BYTES,
-        Some(Model::Uring) => MOST_URING_BYTES,
-        // A process or a thread has pages of its own.
-        _ => return,
-    };
-    if each > most {
+    // A process or a thread has pages of its own.
+    let without = matches!(
+        subject.model(),
+        Some(Model::Mio | Model::Hybrid | Model::Tokio | Model::TokioWorkers | Model::Uring)
+    );
+    if without && each > MOST_BYTES {
         weather.failures.push(format!("{} KiB for a slow client", each / 1024));
     }
 }

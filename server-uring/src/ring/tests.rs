@@ -73,11 +73,11 @@ fn more_requests_than_the_queues_have_places_for_all_complete() {
     let Some(mut ring) = ring() else { return };
     let (_client, server) = connection();
     for place in 0..10_000 {
-        ring.wait_for_room(&server, place);
+        ring.wait_for(&server, place, true);
     }
     for expected in 0..10_000 {
         let (place, event) = event(&mut ring);
-        assert!(matches!(event, Event::Room) && place == expected, "{expected}: {event:?} at {place}");
+        assert!(matches!(event, Event::Ready) && place == expected, "{expected}: {event:?} at {place}");
     }
     assert!(!ring.has_lost() && ring.busy == 0);
 }
