@@ -48,7 +48,7 @@ pub fn run(_: &MisbehaveOptions) -> io::Result<bool> {
 }
 
 fn fail(manner: &str) {
-    FAILED.store(true, Ordering::SeqCst);
+    let has_said_so = FAILED.swap(true, Ordering::SeqCst);
     match manner {
         "spins" => {}
         "dies" => process::exit(3),
@@ -60,7 +60,9 @@ fn fail(manner: &str) {
         }
         // As a server should.
         _ => {
-            let _ = writeln!(stderr(), "cannot accept; trying again in 100 ms");
+            if !has_said_so {
+                let _ = writeln!(stderr(), "cannot accept; trying again in 100 ms");
+            }
             thread::sleep(Duration::from_millis(100));
         }
     }

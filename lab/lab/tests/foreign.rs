@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::harness::{Descendant, LAB, Lab, descendants, lab, wait_until, wait_until_gone};
 
-const SHORT: [&str; 5] = ["compare", "--foreign-only", "--connections=2", "--rounds=2", "--duration=50ms"];
+/// Long enough for the tick of 10 ms in which CPU time is counted.
+const SHORT: [&str; 5] = ["compare", "--foreign-only", "--connections=2", "--rounds=2", "--duration=300ms"];
 
 /// Compares a server that this command starts.
 fn measured(command: &str) -> Value {
