@@ -13,12 +13,16 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
+use serde_json::Value;
 
 use crate::load::{Facts, Results, histogram, histogram_of};
-use encoding::decode;
+use crate::output::harmless;
+pub(crate) use encoding::decode;
 
 /// Tag of response times.
 pub(crate) const RESPONSE: &str = "response";
@@ -37,6 +41,15 @@ const MAX_VALUE_DIVISOR: f64 = 1e6;
 /// Timestamps that are this much before the log's start count from it, in seconds: the rule of
 /// HdrHistogram's own log reader.
 const YEAR: f64 = 365.0 * 24.0 * 3600.0;
+
+/// No time is later, or longer, in seconds.
+const MOST_SECONDS: f64 = 1e12;
+
+/// The most values of a histogram: readers of histograms add its counts.
+const MOST_VALUES: u64 = u64::MAX / 2;
+
+/// The most bytes of the histograms of all logs in a stream; a thousand clients have less.
+const MOST_BYTES: usize = 512 * 1024 * 1024;
 
 /// Significant digits of a merged histogram.
 const DIGITS: u8 = 3;
@@ -93,17 +106,29 @@ pub(crate) fn read(bytes: &[u8], unit: u64) -> Vec<Result<Log>> {
         starts.push(0);
     }
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
-    starts.iter().zip(ends).map(|(start, end)| read_one(&text[*start..end], unit)).collect()
+    let mut room = MOST_BYTES;
+    let each = starts.iter().zip(ends).map(|(start, end)| {
+        let log = read_one(&text[*start..end], unit, room);
+        room -= log.as_ref().map_or(0, |log| size(&log.tags));
+        log
+    });
+    each.collect()
 }
 
-fn read_one(text: &str, unit: u64) -> Result<Log> {
+/// Bytes of histograms.
+fn size(tags: &Tags) -> usize {
+    tags.values().map(|histogram| histogram.distinct_values() * size_of::<u64>()).sum()
+}
+
+/// Reads a log whose histograms find so much `room`, in bytes.
+fn read_one(text: &str, unit: u64, room: usize) -> Result<Log> {
     let (mut start_time, mut base_time) = (None, None);
     let (mut facts, mut tags, mut span): (Option<Facts>, Tags, Option<(f64, f64)>) =
         (None, Tags::new(), None);
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
         if let Some(json) = line.strip_prefix(FACTS) {
-            facts = Some(serde_json::from_str(json).context("its first line is broken")?);
+            facts = Some(read_facts(json).context("its first line is broken")?);
         } else if let Some(comment) = line.strip_prefix('#') {
             start_time = seconds_in(comment, "[StartTime:").or(start_time);
             base_time = seconds_in(comment, "[BaseTime:").or(base_time);
@@ -115,6 +140,7 @@ fn read_one(text: &str, unit: u64) -> Result<Log> {
                     let (first, last) = span.unwrap_or((start, start));
                     span = Some((first.min(start), last.max(start + interval.length)));
                     add(&mut tags, interval.tag, &interval.histogram)?;
+                    ensure!(size(&tags) <= room, "it has too many tags: their histograms find no room");
                 }
                 // Whoever collects what a program prints may put other lines between; whether
                 // something is missing, the facts tell.
@@ -128,13 +154,33 @@ fn read_one(text: &str, unit: u64) -> Result<Log> {
         }
     }
     if let Some(facts) = &facts {
-        let (there, told) = (tags.get(RESPONSE).map_or(0, Histogram::len), facts.requests + facts.late);
+        let (there, told) =
+            (tags.get(RESPONSE).map_or(0, Histogram::len), facts.requests.saturating_add(facts.late));
         ensure!(there == told, "it is cut or damaged: it has {there} of {told} response times");
         let (start, end) = (facts.started_unix_seconds, facts.ended_unix_seconds());
+        ensure!(
+            0.0 <= start && start <= end && end < MOST_SECONDS,
+            "it is damaged: it is of {start} to {end} seconds"
+        );
         return Ok(Log { facts: Some(facts.clone()), tags, span: (start, end) });
     }
     let Some(span) = span else { bail!("it has no intervals; was the run that wrote it stopped?") };
     Ok(Log { facts, tags, span })
+}
+
+/// Reads the first line. It may come from anywhere: no text of it does anything to a terminal.
+fn read_facts(json: &str) -> Result<Facts> {
+    fn clean(value: &mut Value) {
+        match value {
+            Value::String(text) => *text = harmless(text),
+            Value::Array(values) => values.iter_mut().for_each(clean),
+            Value::Object(values) => values.values_mut().for_each(clean),
+            _ => {}
+        }
+    }
+    let mut value = serde_json::from_str(json)?;
+    clean(&mut value);
+    Ok(serde_json::from_value(value)?)
 }
 
 /// One line of a log.
@@ -152,14 +198,14 @@ fn interval(line: &str, unit: u64) -> Result<Line> {
     let mut next = || fields.next().context("it has fewer than four fields");
     let (start, length) = (seconds(next()?)?, seconds(next()?)?);
     let _greatest = next()?;
-    let encoded = decode(next()?)?;
+    let encoded = decode(&STANDARD.decode(next()?)?)?;
     let histogram = if unit == 1 { encoded } else { in_nanoseconds(&encoded, unit) };
-    Ok(Line { tag: tag.to_owned(), start, length, histogram })
+    Ok(Line { tag: harmless(tag), start, length, histogram })
 }
 
 fn seconds(text: &str) -> Result<f64> {
     let seconds: f64 = text.parse()?;
-    ensure!((0.0..1e12).contains(&seconds), "{text} is no time in seconds");
+    ensure!((0.0..MOST_SECONDS).contains(&seconds), "{text} is no time in seconds");
     Ok(seconds)
 }
 
@@ -173,7 +219,8 @@ fn in_nanoseconds(values: &Histogram<u64>, unit: u64) -> Histogram<u64> {
 
 /// The seconds that a comment of this name tells.
 fn seconds_in(comment: &str, name: &str) -> Option<f64> {
-    comment.trim_start().strip_prefix(name)?.split_whitespace().next()?.trim_end_matches(']').parse().ok()
+    let text = comment.trim_start().strip_prefix(name)?.split_whitespace().next()?;
+    seconds(text.trim_end_matches(']')).ok()
 }
 
 /// What an interval's timestamp counts from, in seconds since 1970.
@@ -188,7 +235,7 @@ fn zero(timestamp: f64, start_time: Option<f64>, base_time: Option<f64>) -> f64 
 /// Adds a histogram to those of its tag.
 ///
 /// # Errors
-/// If its values are beyond what a histogram can have.
+/// If its values, or their number, are beyond what a histogram can have.
 pub(crate) fn add(tags: &mut Tags, tag: String, histogram: &Histogram<u64>) -> Result<()> {
     use std::collections::btree_map::Entry;
     let merged = match tags.entry(tag) {
@@ -200,5 +247,7 @@ pub(crate) fn add(tags: &mut Tags, tag: String, histogram: &Histogram<u64>) -> R
             entry.insert(empty)
         }
     };
+    let total = merged.len().saturating_add(histogram.len());
+    ensure!(total <= MOST_VALUES, "it has more values than anybody can have measured");
     merged.add(histogram).map_err(|error| anyhow!("{error}"))
 }

@@ -12,6 +12,8 @@ pub mod cgroup;
 pub mod cli;
 pub mod clock;
 pub mod connect;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod hlog;
 pub mod hold;
 mod latency;

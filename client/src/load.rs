@@ -21,6 +21,8 @@ mod exchange;
 mod facts;
 mod failures;
 mod find;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 #[cfg(test)]
 mod invented;
 mod limit;

@@ -104,7 +104,7 @@ fn read(paths: &[PathBuf], unit: u64) -> Result<(Vec<Named>, Vec<Missing>)> {
     let (mut logs, mut missing, mut first) = (Vec::new(), Vec::new(), None);
     let mut known: Vec<(String, Vec<u8>)> = Vec::new();
     for path in files(paths)? {
-        let name = path.display().to_string();
+        let name = output::harmless(&path.display().to_string());
         let read = match contents(&path) {
             Ok(bytes) => {
                 if let Some((other, _)) = known.iter().find(|(_, known)| *known == bytes && !bytes.is_empty())
@@ -159,6 +159,39 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         files.extend(inside);
     }
     Ok(files)
+}
+
+/// What is done with these logs, see [`crate::fuzz`].
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(read: Vec<Result<hlog::Log>>, force: bool) {
+    let (mut logs, mut missing) = (Vec::new(), Vec::new());
+    for (number, log) in read.into_iter().enumerate() {
+        let name = number.to_string();
+        match log {
+            Ok(log) => logs.push(Named { name, log }),
+            Err(error) => missing.push(Missing { name, why: format!("{error:#}") }),
+        }
+    }
+    let is_plain = |text: &str| !text.contains(|it: char| it.is_control() && it != '\n');
+    match Merged::new(logs, missing, None, force) {
+        Err(error) => assert!(is_plain(&format!("{error:#}"))),
+        Ok(merged) => {
+            let (mut text, mut json, mut distribution) = (Vec::new(), Vec::new(), Vec::new());
+            report::write_text(&mut text, &merged).expect("memory takes it, and it is JSON");
+            assert!(
+                is_plain(str::from_utf8(&text).expect("memory takes it, and it is JSON")),
+                "{}",
+                text.escape_ascii()
+            );
+            report::write_json(&mut json, &merged).expect("memory takes it, and it is JSON");
+            let json: serde_json::Value =
+                serde_json::from_slice(&json).expect("memory takes it, and it is JSON");
+            assert!(json["span_seconds"].is_f64() && json["overlap"].is_f64(), "{json}");
+            if let Some(histogram) = merged.main_histogram() {
+                write_distribution(&mut distribution, histogram).expect("memory takes it, and it is JSON");
+            }
+        }
+    }
 }
 
 fn contents(path: &Path) -> Result<Vec<u8>> {

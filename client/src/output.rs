@@ -137,6 +137,11 @@ pub fn show<E: Into<anyhow::Error>>(
     Ok(())
 }
 
+/// A text from elsewhere, without anything that a terminal would obey.
+pub fn harmless(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}
+
 /// Says something to a program that reads lines of JSON. One write, so that a line shorter than
 /// PIPE_BUF (pipe(7)) arrives whole or not at all.
 ///

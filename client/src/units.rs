@@ -29,9 +29,9 @@ pub fn whole(value: f64) -> String {
     rounded.parse().map_or(rounded, grouped)
 }
 
-/// An amount per second; 0 where no time has passed.
+/// An amount per second; 0 where less than a nanosecond has passed.
 pub(crate) fn per_second(amount: f64, seconds: f64) -> f64 {
-    if seconds > 0.0 { amount / seconds } else { 0.0 }
+    if seconds >= 1e-9 { amount / seconds } else { 0.0 }
 }
 
 /// A count per second, at least three digits of it, with a comma between the thousands.

@@ -94,6 +94,15 @@ fn what_is_no_log_is_refused_in_one_line() {
     }
 }
 
+#[test]
+fn a_small_log_cannot_ask_for_memory_without_end() {
+    let line = foreign_line(500);
+    let text: String = (0..100).map(|tag| format!("Tag={tag},{line}")).collect();
+    assert_eq!(read_one(&text, 1, MOST_BYTES).unwrap().tags.len(), 100);
+    let error = read_one(&text, 1, 1 << 20).unwrap_err();
+    assert!(error.to_string().contains("too many tags"), "{error}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

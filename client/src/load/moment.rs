@@ -51,7 +51,7 @@ impl Start {
 }
 
 /// Reads a moment: RFC 3339, or seconds since 1970 began.
-fn parse_moment(text: &str) -> Result<SystemTime, String> {
+pub(super) fn parse_moment(text: &str) -> Result<SystemTime, String> {
     let unix = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let moment = match unix {
         Some(since) => SystemTime::UNIX_EPOCH.checked_add(since),

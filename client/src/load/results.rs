@@ -112,7 +112,7 @@ impl Errors {
 
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.all().iter().map(|(.., count)| count).sum()
+        self.all().iter().fold(0, |total, (.., count)| total.saturating_add(*count))
     }
 
     /// Adds another worker's, or another load's.

@@ -1,11 +1,16 @@
 //! What many loads have shown together.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, bail};
 use hdrhistogram::Histogram;
 
 use crate::hlog::{self, Log, RESPONSE, Tags};
 use crate::load::{Errors, Facts};
 use crate::units::{counted, per_second};
+
+/// Ranks from here on are not missed one by one.
+const MOST_RANKS: u64 = 10_000;
 
 /// A log and where it came from.
 #[derive(Debug)]
@@ -98,11 +103,11 @@ impl Merged {
             for (tag, histogram) in &named.log.tags {
                 hlog::add(&mut merged.tags, tag.clone(), histogram)?;
             }
-            merged.requests += named.requests();
+            merged.requests = merged.requests.saturating_add(named.requests());
             if let Some(facts) = &named.log.facts {
                 merged.errors.add(&facts.errors);
-                merged.late += facts.late;
-                merged.unanswered += facts.unanswered;
+                merged.late = merged.late.saturating_add(facts.late);
+                merged.unanswered = merged.unanswered.saturating_add(facts.unanswered);
             }
         }
         Ok(merged)
@@ -184,8 +189,8 @@ fn refuse_unlike(logs: &[Named]) -> Result<()> {
 fn missing_ranks(logs: &[Named], unread: usize) -> Vec<Missing> {
     let ranks = || logs.iter().filter_map(|named| named.log.facts.as_ref()?.rank);
     let Some(all) = ranks().map(|rank| rank.ranks).max() else { return Vec::new() };
-    let absent: Vec<u64> =
-        (0..all.min(1_000_000)).filter(|rank| ranks().all(|there| there.rank != *rank)).collect();
+    let there: BTreeSet<u64> = ranks().map(|rank| rank.rank).collect();
+    let absent: Vec<u64> = (0..all.min(MOST_RANKS)).filter(|rank| !there.contains(rank)).collect();
     let why = if unread > 0 {
         format!("there are {all}; it may be one of those above")
     } else {

@@ -23,6 +23,8 @@ pub mod document;
 pub mod driven;
 pub mod export;
 pub mod findings;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod html;
 pub mod interval;
 pub mod matrix;

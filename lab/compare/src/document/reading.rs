@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use client::output::harmless;
 use serde_json::Value;
 use serving::UsageError;
 
@@ -22,9 +23,17 @@ impl Document {
     /// A line that names the file and what to do: if it cannot be read, is something else, or of
     /// another version.
     pub fn read(path: &Path) -> Result<Self> {
-        let name = path.display();
+        let name = path.display().to_string();
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-        let mut value: Value = serde_json::from_str(&text)
+        Self::of(&name, &text)
+    }
+
+    /// What this text says, which is `name`'s.
+    ///
+    /// # Errors
+    /// As [`Document::read`].
+    pub fn of(name: &str, text: &str) -> Result<Self> {
+        let mut value: Value = serde_json::from_str(text)
             .map_err(|error| UsageError(format!("{name} is no file of `lab compare --json`: {error}")))?;
         for (key, command) in [("in_flight", "lab million"), ("lessons", "lab run")] {
             if value.get(key).is_some() {
@@ -81,9 +90,7 @@ fn make_harmless(value: &mut Value) -> Result<(), String> {
             Err(number.to_string())
         }
         Value::String(text) => {
-            if text.contains(char::is_control) {
-                *text = text.replace(char::is_control, "\u{fffd}");
-            }
+            *text = harmless(text);
             Ok(())
         }
         Value::Array(values) => values.iter_mut().try_for_each(make_harmless),
