@@ -8,9 +8,10 @@ const SMALL_BYTES: usize = 2 * 1024;
 /// and so the most that is kept for a peer that does not read.
 ///
 /// More than 64 KiB, so that a message of 64 KiB does not fill it and a short read still tells the
-/// event loop that nothing is left; so much less than 128 KiB that a process or thread that sleeps
-/// on it, with its own pages, costs no more than that for a peer that does not read.
-pub const LARGE_BYTES: usize = 68 * 1024;
+/// event loop that nothing is left; so much less than 128 KiB that a thread that sleeps on it,
+/// with its own pages, costs no more than that for a peer that does not read. Sizes around it cost
+/// more for large messages (docs/performance.md).
+pub const LARGE_BYTES: usize = 96 * 1024;
 
 /// Size in bytes of a page of memory.
 const PAGE_BYTES: usize = 4096;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::{FDTarget, Limit, LimitValue, Limits, Process, Stat, all_processes};
-use rustix::process::{Resource, Rlimit, prlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
 /// State letter of a process that has ended and that nobody has reaped (proc_pid_stat(5)).
 const ZOMBIE: char = 'Z';
@@ -66,7 +66,19 @@ pub fn limit_descriptors(pid: i32, soft: u64) -> io::Result<()> {
     set_soft_limit(pid, Resource::Nofile, |limits| limits.max_open_files, Some(soft))
 }
 
-/// The same for several processes.
+/// Lets this process open as many descriptors as it may; never fewer, since other tests run in it.
+/// Whether that is enough for `count`, or the test is skipped.
+pub fn may_open(count: usize) -> bool {
+    let most = getrlimit(Resource::Nofile).maximum;
+    let is_enough = most.is_none_or(|most| most >= count as u64)
+        && setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).is_ok();
+    if !is_enough {
+        crate::skip(&format!("this process may not open {count} descriptors"));
+    }
+    is_enough
+}
+
+/// The same as [`limit_descriptors`] for several processes.
 ///
 /// # Panics
 /// If the hard limit of one is lower.

@@ -104,9 +104,7 @@ fn a_killed_worker_ends_only_its_own_conversations(model: Model) {
 fn who_waits_in_a_killed_workers_inbox_is_served_by_another(model: Model) {
     // More for each loop than one message holds.
     const CLIENTS: usize = 2000;
-    let own = i32::try_from(std::process::id()).expect("a process number is positive");
-    if processes::limit_descriptors(own, 4 * CLIENTS as u64).is_err() {
-        tests::skip(&format!("this process may not open {} descriptors", 4 * CLIENTS));
+    if !processes::may_open(4 * CLIENTS) {
         return;
     }
     let server = Server::start(model, &[]);
