@@ -2,12 +2,12 @@
 //! own source, in every order that its threads can take, and with every value that a weakly ordered
 //! load can see (by `loom`).
 //!
-//! `build.rs` takes the sources as they are, and puts the [`sync`] and the [`kernel`] of the model
+//! `build.rs` takes the sources as they are, and puts the `sync` and the `kernel` of the model
 //! where they name the standard library and the system. So nothing in them is there for this, and
 //! what is checked is what runs. It also writes variants with a mistake each, which are listed
 //! beside the pieces in `pieces.rs`: a check that finds none of them would prove nothing.
 //!
-//! At most [`PREEMPTIONS`] times per order a thread is interrupted where it could go on; blocking
+//! At most `PREEMPTIONS` times per order a thread is interrupted where it could go on; blocking
 //! is not counted. `LOOM_MAX_PREEMPTIONS=3 cargo test -p interleavings` looks further.
 #![cfg(test)]
 
