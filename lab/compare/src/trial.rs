@@ -1,6 +1,7 @@
 //! Starting a server, driving it once, and stopping it.
 
-use std::fmt;
+use std::time::{Duration, Instant};
+use std::{fmt, thread};
 
 use anyhow::Result;
 use client::load::LoadOptions;
@@ -12,6 +13,9 @@ use harness::server::Server;
 use crate::driven::Driven;
 use crate::profile::Scenario;
 use crate::scenario::Run;
+
+/// How long the end of a server that has just failed is waited for.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// A server that did not even start: it need not be tried again.
 #[derive(Debug)]
@@ -58,7 +62,16 @@ pub fn run(trial: &Trial<'_>, interrupt: &Interrupt) -> Result<Driven> {
     let load = LoadOptions { address: server.address(), ..trial.load.clone() };
     let run = Run { server: &server, load, offered_per_s: trial.offered_per_s, interrupt };
     let result = trial.scenario.drive(&run);
-    // Whatever failed then: that the server has died says more.
+    // Whatever failed then: that the server has died says more. A process that ends refuses
+    // connections a moment before its end can be seen.
+    let since = Instant::now();
+    while result.is_err()
+        && server.check_alive().is_ok()
+        && since.elapsed() < LAST_MOMENT
+        && !interrupt.raised()
+    {
+        thread::sleep(LAST_MOMENT / 100);
+    }
     server.check_alive()?;
     let driven = result?;
     server.stop()?;
