@@ -64,15 +64,12 @@ pub fn run(trial: &Trial<'_>, interrupt: &Interrupt) -> Result<Driven> {
     let result = trial.scenario.drive(&run);
     // Whatever failed then: that the server has died says more. A process that ends refuses
     // connections a moment before its end can be seen.
-    let since = Instant::now();
-    while result.is_err()
-        && server.check_alive().is_ok()
-        && since.elapsed() < LAST_MOMENT
-        && !interrupt.raised()
-    {
+    let (since, mut alive) = (Instant::now(), server.check_alive());
+    while result.is_err() && alive.is_ok() && since.elapsed() < LAST_MOMENT {
         thread::sleep(LAST_MOMENT / 100);
+        alive = server.check_alive();
     }
-    server.check_alive()?;
+    alive?;
     let driven = result?;
     server.stop()?;
     Ok(driven)
