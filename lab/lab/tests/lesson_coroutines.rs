@@ -1,10 +1,12 @@
 //! `lab run coroutines`: 8 units in turn, 5 together, on one thread; and who does not give way
 //! holds the others up.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
+
+mod lesson;
 
 use lessons::trace::{Kind, State, Trace};
 
-use crate::harness::lab;
-use crate::lesson::lesson;
+use lesson::{lab, lesson};
 
 const UNIT_NS: u64 = 40_000_000;
 const SMALL: [&str; 2] = ["coroutines", "--unit=40ms"];

@@ -1,8 +1,10 @@
 //! `lab run counter`: which ways lose updates, and which do not.
 
+mod lesson;
+
 use lessons::trace::State;
 
-use crate::lesson::lesson;
+use lesson::lesson;
 
 #[test]
 fn where_all_read_before_any_writes_all_updates_but_one_are_lost_also_under_an_interpreters_lock() {

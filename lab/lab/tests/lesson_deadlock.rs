@@ -1,9 +1,11 @@
 //! `lab run deadlock`: it deadlocks, is found and left; and the right ways do not.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
+
+mod lesson;
 
 use lessons::trace::{Kind, State};
 
-use crate::harness::lab;
-use crate::lesson::lesson;
+use lesson::{lab, lesson};
 
 const SMALL: [&str; 4] = ["deadlock", "--threads=5", "--hold=2ms", "--standstill=100ms"];
 

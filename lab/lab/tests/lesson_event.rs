@@ -1,9 +1,12 @@
 //! `lab run event`: a notification that comes between looking and waiting is missed by all, and an event by
 //! nobody.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
+
+mod lesson;
 
 use lessons::trace::{Lane, State, Trace};
 
-use crate::lesson::lesson;
+use lesson::lesson;
 
 const SMALL: [&str; 4] = ["event", "--cars=6", "--red=10ms", "--patience=80ms"];
 

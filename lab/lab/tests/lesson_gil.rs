@@ -1,12 +1,14 @@
 //! `lab run gil`: what an interpreter's lock lets happen at one time, and what that costs.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
+
+mod lesson;
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
 use lessons::trace::{Kind, State};
 
-use crate::harness::lab;
-use crate::lesson::{lesson, lesson_of};
+use lesson::{lab, lesson, lesson_of};
 
 const NO_PYTHON: &str = "--python=no-such-python";
 const NO_FREE_PYTHON: &str = "--free-python=no-such-python";

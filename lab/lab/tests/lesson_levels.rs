@@ -1,10 +1,12 @@
 //! `lab run levels`: what processes, threads and coroutines add to one another.
 
+mod lesson;
+
 use std::collections::BTreeSet;
 
 use lessons::trace::{Kind, State, Trace};
 
-use crate::lesson::lesson;
+use lesson::lesson;
 
 /// The processes that have clients, and how many clients there are.
 fn clients(trace: &Trace) -> (usize, usize) {

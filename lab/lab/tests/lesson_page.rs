@@ -1,5 +1,9 @@
 //! The lessons' page in a browser: each task is solved by clicking, the counts are those of the
 //! models, what was recorded is replayed, in both languages, on narrow and on wide screens.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod browser;
+mod lesson;
 
 use std::io::Write;
 
@@ -101,7 +105,7 @@ fn driven(lessons: &[Lesson], driver: &str) -> String {
 
 #[test]
 fn every_task_can_be_solved_and_the_page_counts_as_the_models_do() {
-    let Some(browser) = crate::browser::browser() else {
+    let Some(browser) = browser::browser() else {
         let _ = writeln!(std::io::stderr(), "skipped: chromium is not installed");
         return;
     };
@@ -116,7 +120,7 @@ fn every_task_can_be_solved_and_the_page_counts_as_the_models_do() {
     let page = driven(&lessons, &driver);
     let folder = tempfile::tempdir().unwrap();
     for width in [390, 1280] {
-        let seen = crate::browser::answer_of(&browser, folder.path(), &page, width);
+        let seen = browser::answer_of(&browser, folder.path(), &page, width);
         assert_eq!((&seen["faults"], &seen["requests"]), (&json!([]), &json!(0)), "{seen}");
         assert!(seen["content"].as_u64() <= seen["width"].as_u64(), "wider than the screen: {seen}");
         for (name, play) in programs::all() {
@@ -168,7 +172,7 @@ const MOMENTS: u64 = 25;
 
 /// A lesson as it was recorded, without what was claimed.
 fn recorded(arguments: &[&str]) -> Lesson {
-    let seen = crate::lesson::lesson(arguments);
+    let seen = lesson::lesson(arguments);
     let variant = |name: &&str| Variant {
         name: (*name).to_owned(),
         about: Both::default(),
@@ -266,7 +270,7 @@ addEventListener('load', () => {
 
 #[test]
 fn a_replay_shows_the_line_that_each_lane_is_at_and_the_other_way_beside_it() {
-    let Some(browser) = crate::browser::browser() else {
+    let Some(browser) = browser::browser() else {
         let _ = writeln!(std::io::stderr(), "skipped: chromium is not installed");
         return;
     };
@@ -275,7 +279,7 @@ fn a_replay_shows_the_line_that_each_lane_is_at_and_the_other_way_beside_it() {
     let page = driven(&lessons, &driver);
     let folder = tempfile::tempdir().unwrap();
     for width in [390, 1280] {
-        let seen = crate::browser::answer_of(&browser, folder.path(), &page, width);
+        let seen = browser::answer_of(&browser, folder.path(), &page, width);
         assert_eq!(seen["faults"], json!([]), "{seen}");
         assert!(seen["content"].as_u64() <= seen["width"].as_u64(), "wider than the screen");
         for (language, titles) in

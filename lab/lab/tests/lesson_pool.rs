@@ -1,11 +1,13 @@
 //! `lab run pool`: how many run at once, in what order results come, and whom a failure concerns.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
+
+mod lesson;
 
 use std::collections::BTreeSet;
 
 use lessons::trace::{Kind, State};
 
-use crate::harness::lab;
-use crate::lesson::lesson;
+use lesson::{lab, lesson};
 
 const SMALL: [&str; 5] = ["pool", "--workers=3", "--tasks=9", "--delay=10ms", "--fails=4"];
 

@@ -1,12 +1,14 @@
 //! `lab run queue`: what a bound does, that nothing is lost, and that a queue between processes
 //! keeps its bound, too.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
+
+mod lesson;
 
 use std::collections::BTreeSet;
 
 use lessons::trace::{Kind, State, Trace};
 
-use crate::harness::lab;
-use crate::lesson::lesson;
+use lesson::{lab, lesson};
 
 const SMALL: [&str; 5] = ["queue", "--items=8", "--capacity=3", "--produce=1ms", "--consume=4ms"];
 

@@ -1,8 +1,11 @@
 //! `lab run semaphore`: never more than the places are in at once, taken from what was recorded.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
+
+mod lesson;
 
 use lessons::trace::State;
 
-use crate::lesson::lesson;
+use lesson::lesson;
 
 #[test]
 fn never_more_than_the_places_are_in_at_once_and_everybody_was() {

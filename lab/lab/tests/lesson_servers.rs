@@ -1,10 +1,12 @@
 //! `lab run servers`: who waits for whom is in what the clients recorded, and who serves whom in
 //! what was seen of the server.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
+
+mod lesson;
 
 use lessons::trace::{Kind, Lane, State, Trace};
 
-use crate::harness::lab;
-use crate::lesson::{Lesson, lesson};
+use lesson::{Lesson, lab, lesson};
 
 /// When a client got its first answer, and its last.
 fn answers(trace: &Trace, client: usize) -> (u64, u64) {

@@ -1,10 +1,13 @@
 //! `lab run spawn`: what processes, threads and tasks are, and what it costs to create them.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
+
+mod lesson;
 
 use std::collections::BTreeSet;
 
 use lessons::trace::{Kind, State, Trace};
 
-use crate::lesson::lesson;
+use lesson::lesson;
 
 /// Enough that one of them who waits for a core, where other programs are at work, does not turn
 /// the comparison of their costs.

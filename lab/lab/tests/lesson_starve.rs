@@ -1,9 +1,11 @@
 //! `lab run starve`: who is overtaken with which lock, and what holding it for less does.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
+
+mod lesson;
 
 use lessons::trace::{State, Trace};
 
-use crate::harness::lab;
-use crate::lesson::lesson;
+use lesson::{lab, lesson};
 
 const SMALL: [&str; 4] = ["starve", "--threads=4", "--turns=60", "--work=2ms"];
 

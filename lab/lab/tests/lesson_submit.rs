@@ -1,8 +1,10 @@
 //! `lab run submit`: who waits, who asks, and who is called back.
 
+mod lesson;
+
 use lessons::trace::State;
 
-use crate::lesson::{Lesson, lesson};
+use lesson::{Lesson, lesson};
 
 fn submit() -> Lesson {
     lesson(&["submit", "--tasks=6", "--workers=3", "--delay=40ms"])

@@ -1,5 +1,8 @@
 //! `lab run threads`: what is shared, what a join is, what dies, what lives on, and that nothing of
 //! it is left behind.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
+
+mod lesson;
 
 use std::collections::BTreeSet;
 
@@ -8,12 +11,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use procfs::process::Process;
 
-use crate::harness::{Lab, descendants, lab, wait_until};
-use crate::lesson::lesson;
+use lesson::{Lab, descendants, lab, lesson, wait_until};
 
 const SMALL: [&str; 3] = ["threads", "--children=3", "--delay=10ms"];
 
-fn only(way: &str) -> crate::lesson::Lesson {
+fn only(way: &str) -> lesson::Lesson {
     lesson(&[&SMALL[..], &["--only", way]].concat())
 }
 

@@ -1,17 +1,19 @@
 //! `lab run tickets`: how often a ticket is sold, and what is left when a buyer, or the lab, is
 //! killed.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
+
+mod lesson;
 
 use std::fs;
 
 use lessons::trace::{Kind, State};
 use nix::sys::signal::{Signal, kill};
 
-use crate::harness::{Lab, descendants, lab, wait_until, wait_until_gone};
-use crate::lesson::{lesson, lesson_of};
+use lesson::{Lab, descendants, lab, lesson, lesson_of, wait_until, wait_until_gone};
 
 const SMALL: [&str; 4] = ["tickets", "--buyers=4", "--look=10ms", "--delay=5ms"];
 
-fn small(arguments: &[&'static str]) -> crate::lesson::Lesson {
+fn small(arguments: &[&'static str]) -> lesson::Lesson {
     lesson(&[&SMALL[..], arguments].concat())
 }
 

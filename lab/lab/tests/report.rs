@@ -1,5 +1,8 @@
 //! The report, as a browser shows it: whole, without network and errors, on narrow and on wide
 //! screens.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod browser;
 
 use std::fs;
 use std::io::Write;
@@ -13,7 +16,7 @@ use compare::metric::Metric;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::browser::{answer_of, dom, output};
+use browser::{answer_of, dom, output};
 
 const LAB: &str = env!("CARGO_BIN_EXE_lab");
 
@@ -111,7 +114,7 @@ fn expected_charts(document: &Document) -> usize {
 
 #[test]
 fn a_browser_shows_every_chart_without_network_or_error_on_narrow_and_wide_screens() {
-    let Some(browser) = crate::browser::browser() else {
+    let Some(browser) = browser::browser() else {
         let _ = writeln!(std::io::stderr(), "skipped: chromium is not installed");
         return;
     };
@@ -243,7 +246,7 @@ const SERIES: &str = r#"{"unix_seconds":100,"length_seconds":1,"answered":7,"p50
 
 #[test]
 fn the_pages_pass_an_accessibility_audit() {
-    let (Some(browser), Ok(audit)) = (crate::browser::browser(), fs::read_to_string(AUDIT)) else {
+    let (Some(browser), Ok(audit)) = (browser::browser(), fs::read_to_string(AUDIT)) else {
         let _ = writeln!(
             std::io::stderr(),
             "skipped: it needs chromium, and axe-core in target/axe (npm pack axe-core, unpacked)"

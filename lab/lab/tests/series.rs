@@ -1,5 +1,9 @@
 //! `lab series`: the page of a real load whose server was restarted under it, and what is no
 //! series.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod browser;
+mod harness;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -11,7 +15,7 @@ use client::cli::{self, Cli};
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 
-use crate::harness::{Lab, lab, wait_until};
+use harness::{Lab, lab, wait_until};
 
 /// What a browser finds out in the page: the words of what can be hovered over, which of it is
 /// marked, how much is drawn, and how wide it is.
@@ -81,13 +85,13 @@ fn a_restart_is_seen_at_its_moment_on_narrow_and_wide_screens() {
         .collect();
     assert!(!wrong.is_empty() && wrong.len() < starts.len(), "{text}");
 
-    let Some(browser) = crate::browser::browser() else {
+    let Some(browser) = browser::browser() else {
         let _ = writeln!(std::io::stderr(), "skipped: chromium is not installed");
         return;
     };
     let page = fs::read_to_string(page).unwrap().replacen("</body>", QUESTIONS, 1);
     for width in [390, 1280] {
-        let seen = crate::browser::answer_of(&browser, folder.path(), &page, width);
+        let seen = browser::answer_of(&browser, folder.path(), &page, width);
         let list = |name: &str| seen[name].as_array().unwrap().clone();
         // The last interval can be a part of the one before.
         assert!((starts.len() - 1..=starts.len()).contains(&list("tips").len()), "{seen}");

@@ -1,4 +1,10 @@
 //! A headless browser, in which tests look at the lab's pages.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "every test file is a crate of its own and uses some of it"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

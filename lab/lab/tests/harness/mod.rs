@@ -1,5 +1,11 @@
 //! What the tests of the lab have in common: it is started, waited for, and its processes are
 //! looked at.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "every test file is a crate of its own and uses some of it"
+)]
+
 use std::env;
 use std::io::Read;
 use std::path::Path;

@@ -1,10 +1,18 @@
 //! What the tests of the experiments have in common: the lab is run, and what it recorded is read
 //! from its JSON.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "every test file is a crate of its own and uses some of it"
+)]
 
+#[path = "../harness/mod.rs"]
+mod harness;
+
+#[allow(unused_imports, reason = "every test file uses some of it")]
+pub(crate) use harness::{DEADLINE, Ended, LAB, Lab, descendants, lab, wait_until, wait_until_gone};
 use lessons::trace::{Lane, Trace};
 use serde_json::Value;
-
-use crate::harness::{Ended, lab};
 
 /// A lesson as JSON.
 #[derive(Debug)]
