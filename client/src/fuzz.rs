@@ -39,27 +39,13 @@ pub fn merge(bytes: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
+#[path = "../../fuzz/kept.rs"]
+mod kept;
 
-    type Target = (&'static str, fn(&[u8]));
-
-    #[test]
-    fn what_the_fuzzer_has_kept_is_read_or_refused() {
-        let targets: [Target; 3] =
-            [("options", super::options), ("histogram", super::histogram), ("merge", super::merge)];
-        for (name, target) in targets {
-            let mut count = 0;
-            for kept in ["corpus", "found"] {
-                let folder = format!("{}/../fuzz/{kept}/{name}", env!("CARGO_MANIFEST_DIR"));
-                for file in fs::read_dir(folder).into_iter().flatten() {
-                    let file = file.unwrap().path();
-                    println!("{}", file.display());
-                    target(&fs::read(file).unwrap());
-                    count += 1;
-                }
-            }
-            assert!(count > 0, "nothing is kept of {name}");
-        }
-    }
+#[test]
+fn what_the_fuzzer_has_kept_is_read_or_refused() {
+    let fuzz = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz");
+    kept::each(fuzz, "options", options);
+    kept::each(fuzz, "histogram", histogram);
+    kept::each(fuzz, "merge", merge);
 }

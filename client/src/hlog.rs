@@ -109,19 +109,19 @@ pub(crate) fn read(bytes: &[u8], unit: u64) -> Vec<Result<Log>> {
     let mut room = MOST_BYTES;
     let each = starts.iter().zip(ends).map(|(start, end)| {
         let log = read_one(&text[*start..end], unit, room);
-        room -= log.as_ref().map_or(0, |log| size(&log.tags));
+        room -= log.as_ref().map_or(0, |log| log.tags.values().map(size).sum());
         log
     });
     each.collect()
 }
 
-/// Bytes of histograms.
-fn size(tags: &Tags) -> usize {
-    tags.values().map(|histogram| histogram.distinct_values() * size_of::<u64>()).sum()
+/// Bytes of a histogram.
+fn size(histogram: &Histogram<u64>) -> usize {
+    histogram.distinct_values() * size_of::<u64>()
 }
 
 /// Reads a log whose histograms find so much `room`, in bytes.
-fn read_one(text: &str, unit: u64, room: usize) -> Result<Log> {
+fn read_one(text: &str, unit: u64, mut room: usize) -> Result<Log> {
     let (mut start_time, mut base_time) = (None, None);
     let (mut facts, mut tags, mut span): (Option<Facts>, Tags, Option<(f64, f64)>) =
         (None, Tags::new(), None);
@@ -139,8 +139,9 @@ fn read_one(text: &str, unit: u64, room: usize) -> Result<Log> {
                     let start = interval.start + zero(interval.start, start_time, base_time);
                     let (first, last) = span.unwrap_or((start, start));
                     span = Some((first.min(start), last.max(start + interval.length)));
-                    add(&mut tags, interval.tag, &interval.histogram)?;
-                    ensure!(size(&tags) <= room, "it has too many tags: their histograms find no room");
+                    let grown = add(&mut tags, interval.tag, &interval.histogram)?;
+                    let left = room.checked_sub(grown);
+                    room = left.context("it has too many tags: their histograms find no room")?;
                 }
                 // Whoever collects what a program prints may put other lines between; whether
                 // something is missing, the facts tell.
@@ -232,22 +233,26 @@ fn zero(timestamp: f64, start_time: Option<f64>, base_time: Option<f64>) -> f64 
     }
 }
 
-/// Adds a histogram to those of its tag.
+/// Adds a histogram to those of its tag. Returns by how many bytes these have grown.
 ///
 /// # Errors
 /// If its values, or their number, are beyond what a histogram can have.
-pub(crate) fn add(tags: &mut Tags, tag: String, histogram: &Histogram<u64>) -> Result<()> {
+pub(crate) fn add(tags: &mut Tags, tag: String, histogram: &Histogram<u64>) -> Result<usize> {
     use std::collections::btree_map::Entry;
-    let merged = match tags.entry(tag) {
-        Entry::Occupied(entry) => entry.into_mut(),
+    let (merged, before) = match tags.entry(tag) {
+        Entry::Occupied(entry) => {
+            let before = size(entry.get());
+            (entry.into_mut(), before)
+        }
         Entry::Vacant(entry) => {
             let digits = DIGITS.max(histogram.sigfig());
             let mut empty = Histogram::new(digits).map_err(|error| anyhow!("{error}"))?;
             empty.auto(true);
-            entry.insert(empty)
+            (entry.insert(empty), 0)
         }
     };
     let total = merged.len().saturating_add(histogram.len());
     ensure!(total <= MOST_VALUES, "it has more values than anybody can have measured");
-    merged.add(histogram).map_err(|error| anyhow!("{error}"))
+    merged.add(histogram).map_err(|error| anyhow!("{error}"))?;
+    Ok(size(merged) - before)
 }

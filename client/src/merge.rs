@@ -172,26 +172,29 @@ pub(crate) fn fuzz(read: Vec<Result<hlog::Log>>, force: bool) {
             Err(error) => missing.push(Missing { name, why: format!("{error:#}") }),
         }
     }
-    let is_plain = |text: &str| !text.contains(|it: char| it.is_control() && it != '\n');
-    match Merged::new(logs, missing, None, force) {
-        Err(error) => assert!(is_plain(&format!("{error:#}"))),
-        Ok(merged) => {
-            let (mut text, mut json, mut distribution) = (Vec::new(), Vec::new(), Vec::new());
-            report::write_text(&mut text, &merged).expect("memory takes it, and it is JSON");
-            assert!(
-                is_plain(str::from_utf8(&text).expect("memory takes it, and it is JSON")),
-                "{}",
-                text.escape_ascii()
-            );
-            report::write_json(&mut json, &merged).expect("memory takes it, and it is JSON");
-            let json: serde_json::Value =
-                serde_json::from_slice(&json).expect("memory takes it, and it is JSON");
-            assert!(json["span_seconds"].is_f64() && json["overlap"].is_f64(), "{json}");
-            if let Some(histogram) = merged.main_histogram() {
-                write_distribution(&mut distribution, histogram).expect("memory takes it, and it is JSON");
-            }
-        }
+    let merged = match Merged::new(logs, missing, None, force) {
+        Err(error) => return assert!(is_plain(&format!("{error:#}")), "{error:#}"),
+        Ok(merged) => merged,
+    };
+    let written = |write: &dyn Fn(&mut Vec<u8>) -> io::Result<()>| {
+        let mut bytes = Vec::new();
+        write(&mut bytes).expect("memory takes it");
+        String::from_utf8(bytes).expect("it is text")
+    };
+    let text = written(&|out| report::write_text(out, &merged));
+    assert!(is_plain(&text), "{text:?}");
+    let json = written(&|out| report::write_json(out, &merged));
+    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    assert!(json["span_seconds"].is_f64() && json["overlap"].is_f64(), "{json}");
+    if let Some(histogram) = merged.main_histogram() {
+        write_distribution(&mut Vec::new(), histogram).expect("memory takes it");
     }
+}
+
+/// Whether a terminal obeys nothing of it but its lines.
+#[cfg(any(test, fuzzing))]
+fn is_plain(text: &str) -> bool {
+    !text.contains(|it: char| it.is_control() && it != '\n')
 }
 
 fn contents(path: &Path) -> Result<Vec<u8>> {

@@ -2,13 +2,10 @@
 
 use crate::operations;
 
+#[path = "../../fuzz/kept.rs"]
+mod kept;
+
 #[test]
 fn the_kept_orders_of_operations_are_answered_rightly() {
-    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/conversation"));
-    let files: Vec<_> = folder.unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert!(!files.is_empty());
-    for file in files {
-        println!("{}", file.display());
-        operations::conversation(&std::fs::read(file).unwrap());
-    }
+    kept::each(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz"), "conversation", operations::conversation);
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::{FDTarget, Limit, LimitValue, Limits, Process, Stat, all_processes};
-use rustix::process::{Resource, Rlimit, getrlimit, prlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, prlimit};
+use serving::limit::raise_descriptors;
 
 /// State letter of a process that has ended and that nobody has reaped (proc_pid_stat(5)).
 const ZOMBIE: char = 'Z';
@@ -69,9 +70,7 @@ pub fn limit_descriptors(pid: i32, soft: u64) -> io::Result<()> {
 /// Lets this process open as many descriptors as it may; never fewer, since other tests run in it.
 /// Whether that is enough for `count`, or the test is skipped.
 pub fn may_open(count: usize) -> bool {
-    let most = getrlimit(Resource::Nofile).maximum;
-    let is_enough = most.is_none_or(|most| most >= count as u64)
-        && setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).is_ok();
+    let is_enough = raise_descriptors().is_ok_and(|most| most >= count);
     if !is_enough {
         crate::skip(&format!("this process may not open {count} descriptors"));
     }

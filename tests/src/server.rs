@@ -172,15 +172,21 @@ impl Server {
         });
     }
 
-    /// Takes descriptors away from all its processes when it has served somebody and is at rest.
-    /// Returns a client that has asked `anybody there?` and waits for the answer, and the processes.
+    /// Serves its first client and comes to rest: what is made once has been made then.
     #[track_caller]
-    pub fn starve_of_descriptors(&self, soft: u64) -> (Client, Vec<i32>) {
+    pub fn serves_one_and_rests(&self) {
         let first = Client::connect(self.address());
         first.ask(b"hello");
         first.finish();
         self.eventually_counts("it is over", |tally| tally.completed == 1);
         self.eventually_rests();
+    }
+
+    /// Takes descriptors away from all its processes when it has served somebody and is at rest.
+    /// Returns a client that has asked `anybody there?` and waits for the answer, and the processes.
+    #[track_caller]
+    pub fn starve_of_descriptors(&self, soft: u64) -> (Client, Vec<i32>) {
+        self.serves_one_and_rests();
         let all = processes::tree(self.pid());
         processes::limit_all_descriptors(&all, soft);
         // The clients before it get what was asked for before the limit sank, and make room for

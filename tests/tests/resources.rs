@@ -2,6 +2,7 @@
 //! there is no more.
 
 use std::process::Command;
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -199,11 +200,7 @@ fn a_client_that_does_not_read_costs_little_more_than_a_buffer(model: Model) {
     let most_kibibytes = if model.kind == Kind::Fork { 160 } else { 128 };
     for bytes_at_a_time in [1000, 16 * 1024, 1024 * 1024] {
         let server = Server::start(model, &["--idle-timeout=0s"]);
-        let first = Client::connect(server.address());
-        first.ask(b"hello");
-        first.finish();
-        server.eventually_counts("it is over", |tally| tally.completed == 1);
-        server.eventually_rests();
+        server.serves_one_and_rests();
         let before = processes::memory_bytes(server.pid());
         // Together, so that nobody is held back before the others have begun.
         let readers: Vec<Client> =
@@ -260,7 +257,9 @@ fn four_thousand_idle_conversations_cost_next_to_no_memory(model: Model) {
         Kind::Tokio | Kind::TokioWorkers => 2048,
         _ => 512,
     };
-    // For the models that are tested in this process at the same time, too.
+    // One model after the other, or their clients would have no descriptors.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock();
     if !processes::may_open(4 * CONVERSATIONS) {
         return;
     }

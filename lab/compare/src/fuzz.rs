@@ -54,26 +54,12 @@ fn is_plain(line: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
+#[path = "../../../fuzz/kept.rs"]
+mod kept;
 
-    type Target = (&'static str, fn(&[u8]));
-
-    #[test]
-    fn what_the_fuzzer_has_kept_is_shown_or_refused() {
-        let targets: [Target; 2] = [("results", super::results), ("series", super::series)];
-        for (name, target) in targets {
-            let mut count = 0;
-            for kept in ["corpus", "found"] {
-                let folder = format!("{}/../../fuzz/{kept}/{name}", env!("CARGO_MANIFEST_DIR"));
-                for file in fs::read_dir(folder).into_iter().flatten() {
-                    let file = file.unwrap().path();
-                    println!("{}", file.display());
-                    target(&fs::read(file).unwrap());
-                    count += 1;
-                }
-            }
-            assert!(count > 0, "nothing is kept of {name}");
-        }
-    }
+#[test]
+fn what_the_fuzzer_has_kept_is_shown_or_refused() {
+    let fuzz = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz");
+    kept::each(fuzz, "results", results);
+    kept::each(fuzz, "series", series);
 }
