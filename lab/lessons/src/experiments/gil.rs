@@ -15,6 +15,7 @@ mod real;
 mod way;
 mod work;
 
+use std::mem;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,6 +35,7 @@ use crate::trace::{Recorder, Trace, Waited, now_ns};
 use crate::verdict::{Claim, Observation};
 use crate::{Experiment, show};
 
+use self::fact::Judged;
 pub(crate) use self::fact::{Fact, Why};
 use self::lock::InterpreterLock;
 use self::ran::{Ran, cpu_ns, faster, find, gains_nothing};
@@ -46,11 +48,8 @@ const MOST: usize = 400;
 /// The largest n; with it one product takes minutes.
 const MOST_N: usize = 1_000_000;
 
-/// How often everything is measured again when it is not as expected.
-const REPETITIONS: usize = 2;
-
-/// What has taken longer is not measured again.
-const LONG: Duration = Duration::from_secs(15);
+/// For so long, what is not as expected is measured again.
+const LONG: Duration = Duration::from_secs(20);
 
 /// The course's computer had so many CPUs, and there were as many workers.
 const COURSE_CPUS: usize = 12;
@@ -138,15 +137,21 @@ impl Experiment for Gil {
         }
         ensure!(!ran.is_empty(), "there is no {}: name another by --python", self.python);
         let (mut ran, pythons): (Vec<_>, Vec<_>) = ran.into_iter().unzip();
-        for _ in 0..REPETITIONS {
-            if begun.elapsed() > LONG || self.claims(&ran).iter().all(|claim| claim.holds) {
+        let mut is_again = false;
+        while begun.elapsed() < LONG {
+            let failed: Vec<_> = self.facts(&ran).into_iter().filter(|(_, holds)| !holds).collect();
+            if failed.is_empty() {
                 break;
             }
-            show::note("gil measures again and takes the faster of each: the machine seems to be busy");
+            if !mem::replace(&mut is_again, true) {
+                show::note("gil measures some again and takes the faster: the machine seems to be busy");
+            }
             for (best, python) in ran.iter_mut().zip(&pythons) {
-                let again = self.one(best.way, python)?;
-                if again.time_ns < best.time_ns {
-                    *best = again;
+                if failed.iter().any(|(fact, _)| fact.is_of(best.way)) {
+                    let again = self.one(best.way, python)?;
+                    if again.time_ns < best.time_ns {
+                        *best = again;
+                    }
                 }
             }
         }
@@ -218,20 +223,20 @@ impl Gil {
     /// The claims, without those that nothing can be said about: that something is faster, where it
     /// did not get its CPUs.
     fn believed(&self, ran: &[Ran]) -> Vec<Claim> {
-        let mut claims = self.claims(ran);
+        let mut facts = self.facts(ran);
         let could = self.share(Way::ComputeOne).0.min(cpus());
-        if ran.iter().any(|one| one.was_deprived(could)) && claims.iter().any(|claim| !claim.holds) {
+        if ran.iter().any(|one| one.was_deprived(could)) && facts.iter().any(|(_, holds)| !holds) {
             show::note(
                 "others used the CPUs all the time: gil cannot compare, and says nothing of what is faster",
             );
-            claims = self.one_at_a_time(ran).into_iter().collect();
+            facts = self.one_at_a_time(ran).into_iter().collect();
         }
-        claims
+        facts.iter().map(Fact::claim).collect()
     }
 
-    fn claims(&self, ran: &[Ran]) -> Vec<Claim> {
-        let mut claims = self.computing(ran);
-        claims.extend(self.on_one(ran));
+    fn facts(&self, ran: &[Ran]) -> Vec<Judged> {
+        let mut facts = self.computing(ran);
+        facts.extend(self.on_one(ran));
         if self.waiters > 1 {
             for (fast, slow, why) in [
                 (Way::WaitGil, Way::WaitOne, Why::WaitTogether),
@@ -239,15 +244,15 @@ impl Gil {
                 (Way::WaitPythonThreads, Way::WaitPythonProcesses, Why::InPythonToo),
                 (Way::WaitGilOnOne, Way::WaitProcessesOnOne, Why::OnOneToo),
             ] {
-                claims.extend(faster(ran, fast, slow, why));
+                facts.extend(faster(ran, fast, slow, why));
             }
         }
-        claims
+        facts
     }
 
     /// On one processor nothing is computed at the same time, with a lock or without.
-    fn on_one(&self, ran: &[Ran]) -> Vec<Claim> {
-        let mut claims = Vec::new();
+    fn on_one(&self, ran: &[Ran]) -> Vec<Judged> {
+        let mut facts = Vec::new();
         for way in [Way::ComputeThreadsOnOne, Way::ComputeProcessesOnOne] {
             let Some(one) = find(ran, way).filter(|one| one.time_ns >= SHORT_NS) else { continue };
             let (at_once, ready_ns) = (one.at_once(), one.ready_ns());
@@ -255,43 +260,43 @@ impl Gil {
             let count = self.share(way).0;
             let holds = at_once <= 1 && (ready_ns > 0 || count == 1) || !is_known;
             let fact = Fact::OnOne { way, at_once, ready_ns: is_known.then_some(ready_ns) };
-            claims.push(fact.claim(holds));
+            facts.push((fact, holds));
         }
         for (processes, threads) in [
             (Way::ComputeProcessesOnOne, Way::ComputeGilOnOne),
             (Way::ComputePythonProcessesOnOne, Way::ComputePythonThreadsOnOne),
         ] {
-            claims.extend(gains_nothing(ran, processes, threads));
+            facts.extend(gains_nothing(ran, processes, threads));
         }
-        claims
+        facts
     }
 
-    fn one_at_a_time(&self, ran: &[Ran]) -> Option<Claim> {
+    fn one_at_a_time(&self, ran: &[Ran]) -> Option<Judged> {
         let gil = find(ran, Way::ComputeGil)?;
         let (most, turns) = (gil.at_once(), gil.turns.unwrap_or(0));
-        Some(Fact::OneAtATime { most, turns, interval: self.interval }.claim(most == 1))
+        Some((Fact::OneAtATime { most, turns, interval: self.interval }, most == 1))
     }
 
-    fn computing(&self, ran: &[Ran]) -> Vec<Claim> {
-        let mut claims: Vec<_> = self.one_at_a_time(ran).into_iter().collect();
+    fn computing(&self, ran: &[Ran]) -> Vec<Judged> {
+        let mut facts: Vec<_> = self.one_at_a_time(ran).into_iter().collect();
         // A Python without the lock (PEP 703) has nothing to show here, and in a short run too much
         // else takes part.
         if let Some(python) =
             find(ran, Way::ComputePythonThreads).filter(|one| one.has_lock && one.time_ns >= SHORT_NS)
         {
             let at_once = python.at_once();
-            claims.push(Fact::Python { at_once }.claim(at_once <= 1));
+            facts.push((Fact::Python { at_once }, at_once <= 1));
         }
         if self.can_compute_together() {
-            claims.extend(faster(ran, Way::ComputeProcesses, Way::ComputeGil, Why::OneUsed));
-            claims.extend(faster(ran, Way::ComputeThreads, Way::ComputeGil, Why::AllUsed));
+            facts.extend(faster(ran, Way::ComputeProcesses, Way::ComputeGil, Why::OneUsed));
+            facts.extend(faster(ran, Way::ComputeThreads, Way::ComputeGil, Why::AllUsed));
             let threads = Way::ComputePythonThreads;
             if find(ran, threads).is_some_and(|one| one.has_lock) {
-                claims.extend(faster(ran, Way::ComputePythonProcesses, threads, Why::OneLockEach));
-                claims.extend(faster(ran, Way::ComputeFreePython, threads, Why::NoLock));
+                facts.extend(faster(ran, Way::ComputePythonProcesses, threads, Why::OneLockEach));
+                facts.extend(faster(ran, Way::ComputeFreePython, threads, Why::NoLock));
             }
         }
-        claims
+        facts
     }
 }
 

@@ -26,8 +26,10 @@ pub struct Waited {
 }
 
 /// A thread that computes is away for longer between two looks only if it has lost its processor,
-/// most likely: then it asks the kernel, in nanoseconds.
-const AWAY_NS: u64 = 50_000;
+/// most likely: then it asks the kernel, in nanoseconds. Shorter absences are told with the span
+/// that they are in, as a part of it: were each told on its own, who listens would be woken by it,
+/// and take a processor away from who computes again.
+const AWAY_NS: u64 = 1_000_000;
 
 /// Finds the times in which a thread that computes had no processor.
 #[derive(Debug)]

@@ -33,8 +33,22 @@ pub(crate) enum Why {
     NoLock,
 }
 
+/// A fact, and whether it is what was expected.
+pub(super) type Judged = (Fact, bool);
+
 impl Fact {
-    pub(super) fn claim(self, holds: bool) -> Claim {
-        Claim::new(holds, |texts| (texts.gil.claim)(&self))
+    pub(super) fn claim((fact, holds): &Judged) -> Claim {
+        Claim::new(*holds, |texts| (texts.gil.claim)(fact))
+    }
+
+    /// Whether this way was looked at for it.
+    pub(super) fn is_of(&self, it: Way) -> bool {
+        match *self {
+            Self::OneAtATime { .. } => it == Way::ComputeGil,
+            Self::Python { .. } => it == Way::ComputePythonThreads,
+            Self::OnOne { way, .. } => it == way,
+            Self::Faster { fast: one, slow: other, .. }
+            | Self::NotFaster { processes: one, threads: other, .. } => it == one || it == other,
+        }
     }
 }

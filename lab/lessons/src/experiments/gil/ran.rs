@@ -5,12 +5,13 @@ use harness::text::{fitted, width};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
+use super::fact::Judged;
 use super::work::COMPUTING;
 use super::{Fact, Way, Who, Why};
 use crate::experiments::name;
 use crate::texts::{GilTable, say};
 use crate::trace::{Lane, Span, State, Trace};
-use crate::verdict::{Claim, Drawing, Figure, Variant, time};
+use crate::verdict::{Drawing, Figure, Variant, time};
 
 /// Who got less than this part of the CPUs that it could have used was kept from them by others.
 const FAIR: f64 = 0.85;
@@ -131,9 +132,9 @@ pub(super) fn find(ran: &[Ran], way: Way) -> Option<&Ran> {
 }
 
 /// Where both were done: that one is faster than the other.
-pub(super) fn faster(ran: &[Ran], fast: Way, slow: Way, why: Why) -> Option<Claim> {
+pub(super) fn faster(ran: &[Ran], fast: Way, slow: Way, why: Why) -> Option<Judged> {
     let (fast_ns, slow_ns) = (find(ran, fast)?.time_ns, find(ran, slow)?.time_ns);
-    Some(Fact::Faster { fast, slow, fast_ns, slow_ns, why }.claim(fast_ns < slow_ns))
+    Some((Fact::Faster { fast, slow, fast_ns, slow_ns, why }, fast_ns < slow_ns))
 }
 
 /// The course's table: on one processor and on several, computing and waiting, by who does it. A
@@ -200,10 +201,10 @@ fn is_alike(one_ns: u64, other_ns: u64) -> bool {
 }
 
 /// Where both were done on one processor: that processes gain nothing there over threads.
-pub(super) fn gains_nothing(ran: &[Ran], processes: Way, threads: Way) -> Option<Claim> {
+pub(super) fn gains_nothing(ran: &[Ran], processes: Way, threads: Way) -> Option<Judged> {
     let (processes_ns, threads_ns) = (find(ran, processes)?.time_ns, find(ran, threads)?.time_ns);
     let holds = processes_ns > threads_ns || is_alike(processes_ns, threads_ns);
-    Some(Fact::NotFaster { processes, threads, processes_ns, threads_ns }.claim(holds))
+    Some((Fact::NotFaster { processes, threads, processes_ns, threads_ns }, holds))
 }
 
 #[cfg(test)]
@@ -243,7 +244,7 @@ mod tests {
     fn processes_that_are_faster_on_one_processor_are_not_what_was_expected() {
         let claim = |processes_ns| {
             let all = [ran(Way::ComputeProcessesOnOne, processes_ns), ran(Way::ComputeGilOnOne, 100)];
-            gains_nothing(&all, Way::ComputeProcessesOnOne, Way::ComputeGilOnOne).unwrap().holds
+            gains_nothing(&all, Way::ComputeProcessesOnOne, Way::ComputeGilOnOne).unwrap().1
         };
         assert_eq!([claim(50), claim(95), claim(200)], [false, true, true]);
     }
