@@ -220,8 +220,9 @@ impl Client {
     /// Compares what was received with what is expected next.
     fn check(&mut self, received: &[u8]) -> Result<(), Said> {
         let known = received.len().min(self.expected.len());
-        let wrong = received.iter().zip(&self.expected).position(|(got, wanted)| got != wanted);
-        if let Some(at) = wrong.or((known < received.len()).then_some(known)) {
+        if received != &self.expected[..known] {
+            let wrong = received.iter().zip(&self.expected).position(|(got, wanted)| got != wanted);
+            let at = wrong.unwrap_or(known);
             let at = self.checked + at as u64;
             return Err(Said::Wrong(format!("the byte at {at} is not the answer")));
         }

@@ -1,5 +1,6 @@
 //! A client that can be as patient, greedy, silent or rude as a promise needs.
 
+use std::borrow::Borrow;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -83,8 +84,7 @@ impl Client {
         let answer = self.receive(request.len());
         // Not assert_eq: nobody wants to read megabytes.
         let expected = shouted(request);
-        let wrong = answer.iter().zip(&expected).position(|(got, wanted)| got != wanted);
-        assert_eq!(wrong, None, "of {} bytes the one at this position is wrong", request.len());
+        assert!(answer == expected, "of {} bytes at least one is wrong", request.len());
     }
 
     /// Sends a request and checks its answer.
@@ -174,14 +174,24 @@ impl Client {
 
     /// Bytes that were sent and have not arrived at the server's system.
     pub fn bytes_under_way(&self) -> usize {
-        let peer = self.stream.peer_addr().expect("a connected socket has a peer");
-        usize::try_from(processes::unacknowledged_bytes(self.address(), peer)).expect("it fits")
+        processes::unacknowledged_bytes(&[self])
     }
 
     /// Waits until all that was sent has arrived at the server's system.
     #[track_caller]
     pub fn wait_arrived(&self) {
-        eventually("what was sent has arrived", || self.bytes_under_way() == 0);
+        Self::wait_all_arrived(&[self]);
+    }
+
+    /// Waits until all that they have sent has arrived at the server's system.
+    #[track_caller]
+    pub fn wait_all_arrived(clients: &[impl Borrow<Self>]) {
+        eventually("what was sent has arrived", || processes::unacknowledged_bytes(clients) == 0);
+    }
+
+    /// Its own address and the server's.
+    pub fn ends(&self) -> (SocketAddr, SocketAddr) {
+        (self.address(), self.stream.peer_addr().expect("a connected socket has a peer"))
     }
 
     /// How long the server takes to end the connection cleanly from now on.

@@ -1,7 +1,8 @@
 //! What /proc tells about a server's processes. A process that ends while it is looked at counts as
 //! gone.
 
-use std::collections::HashSet;
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +13,8 @@ use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::{FDTarget, Limit, LimitValue, Limits, Process, Stat, all_processes};
 use rustix::process::{Resource, Rlimit, prlimit};
 use serving::limit::raise_descriptors;
+
+use crate::Client;
 
 /// State letter of a process that has ended and that nobody has reaped (proc_pid_stat(5)).
 const ZOMBIE: char = 'Z';
@@ -201,10 +204,15 @@ pub fn listening_addresses(pid: i32) -> Vec<SocketAddr> {
     tcp_sockets().into_iter().filter(listens).map(|socket| socket.local_address).collect()
 }
 
-/// How many bytes the socket at `local` has sent that the peer's system has not acknowledged.
-pub fn unacknowledged_bytes(local: SocketAddr, remote: SocketAddr) -> u32 {
-    let is_it = |socket: &TcpNetEntry| socket.local_address == local && socket.remote_address == remote;
-    tcp_sockets().into_iter().find(is_it).map_or(0, |socket| socket.tx_queue)
+/// How many bytes these have sent that the server's system has not acknowledged, all together.
+pub fn unacknowledged_bytes(clients: &[impl Borrow<Client>]) -> usize {
+    let ends: HashSet<_> = clients.iter().map(|client| client.borrow().ends()).collect();
+    let queued: HashMap<_, _> = tcp_sockets()
+        .into_iter()
+        .map(|socket| ((socket.local_address, socket.remote_address), socket.tx_queue as usize))
+        .filter(|(its, _)| ends.contains(its))
+        .collect();
+    queued.values().sum()
 }
 
 /// Whether the process runs this program.

@@ -8,9 +8,10 @@ use serde_json::Value;
 use tests::deploy::{python, told};
 use tests::{Kind, Model, Server};
 
-/// Prints, for each tag of a log, its count and percentiles.
+/// Prints, for each tag of a log, its count and percentiles. The rank of a percentile is rounded up
+/// here as it is with us: the library rounds it to the nearest.
 const READ: &str = "
-import json, sys
+import json, math, sys
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 reader = HistogramLogReader(sys.argv[1], HdrHistogram(1, 2**62, 3))
@@ -19,8 +20,11 @@ while (interval := reader.get_next_interval_histogram()) is not None:
     tag = interval.get_tag() or ''
     tags.setdefault(tag, HdrHistogram(1, 2**62, 3)).add(interval)
 at = {'p50': 50, 'p90': 90, 'p99': 99, 'p99_9': 99.9, 'max': 100}
+def value_at(all, percentile):
+    count = all.get_total_count()
+    return all.get_value_at_percentile(math.ceil(percentile * count / 100 - 1e-6) * 100 / count)
 print(json.dumps({tag: {'count': all.get_total_count(),
-    **{name: all.get_value_at_percentile(percentile) for name, percentile in at.items()}}
+    **{name: value_at(all, percentile) for name, percentile in at.items()}}
     for tag, all in tags.items()}))
 ";
 

@@ -1,5 +1,6 @@
 //! The course's own servers in Python keep their promises too: runs `peers/test_peers.py`.
 
+use std::fs;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -16,6 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(300);
 /// How often it is looked at whether it has ended.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// Each server's promises in an interpreter of its own, all at once: they wait most of the time.
 #[test]
 fn the_servers_in_python_keep_their_promises() {
     if let Err(reason) = python_suffices() {
@@ -23,10 +25,26 @@ fn the_servers_in_python_keep_their_promises() {
         return;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../peers/test_peers.py");
+    let source = fs::read_to_string(&script).expect("it is here");
+    let classes: Vec<_> = source.lines().filter_map(class_of_tests).collect();
+    assert!(classes.len() > 4, "{classes:?}");
+    thread::scope(|scope| {
+        for class in classes {
+            scope.spawn(|| keeps_its_promises(&script, class));
+        }
+    });
+}
+
+/// The name of a class of tests, if the line begins one.
+fn class_of_tests(line: &str) -> Option<&str> {
+    line.strip_prefix("class ")?.strip_suffix("unittest.TestCase):")?.split('(').next()
+}
+
+fn keeps_its_promises(script: &Path, class: &str) {
     let mut run = Command::new("python3")
         .arg("-B")
         .arg(script)
-        .arg("--verbose")
+        .args(["--verbose", class])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

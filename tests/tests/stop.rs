@@ -95,7 +95,7 @@ fn what_had_arrived_before_the_stop_is_answered(model: Model) {
             (0..model.at_once(10)).map(|_| Client::connect(server.address())).collect();
         clients.iter().for_each(|client| client.ask(b"hello"));
         clients.iter().for_each(|client| client.send(&request));
-        clients.iter().for_each(Client::wait_arrived);
+        Client::wait_all_arrived(&clients);
         server.signal(Signal::SIGTERM);
         for client in &clients {
             assert_eq!(client.receive_to_end().len(), request.len());

@@ -1,7 +1,4 @@
 //! `lab million`, with fewer.
-#![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
-
-mod harness;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -13,7 +10,7 @@ use nix::unistd::Pid;
 use procfs::process::Process;
 use serde_json::Value;
 
-use harness::{Descendant, Ended, LAB, Lab, descendants, lab, wait_until, wait_until_gone};
+use crate::harness::{Descendant, Ended, LAB, Lab, descendants, lab, wait_until, wait_until_gone};
 
 fn million(arguments: &[&str]) -> Ended {
     lab(&[&["million", "--json=-"], arguments].concat())

@@ -1,8 +1,5 @@
 //! The report, as a browser shows it: whole, without network and errors, on narrow and on wide
 //! screens.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod browser;
 
 use std::fs;
 use std::io::Write;
@@ -16,7 +13,7 @@ use compare::metric::Metric;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use browser::{answer_of, dom, output};
+use crate::browser::{self, answer_of, dom, output};
 
 const LAB: &str = env!("CARGO_BIN_EXE_lab");
 

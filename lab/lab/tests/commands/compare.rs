@@ -1,8 +1,5 @@
 //! `lab compare` from the outside: what it prints, what it leaves behind, how it takes nonsense and
 //! interruptions.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod harness;
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use harness::{Descendant, Ended, LAB, Lab, descendants, lab, wait_until, wait_until_gone};
+use crate::harness::{Descendant, Ended, LAB, Lab, descendants, lab, wait_until, wait_until_gone};
 
 /// The smallest comparison that measures something.
 const SHORT: [&str; 5] = ["compare", "--connections=4", "--duration=100ms", "--warm-up=20ms", "--rounds=2"];

@@ -1,5 +1,4 @@
 //! What `lab --help` ends with: each example is run, one after the other, in one folder.
-#![allow(clippy::unwrap_used, reason = "an example that cannot be run is a test that fails")]
 
 use std::env;
 use std::os::unix::fs::symlink;

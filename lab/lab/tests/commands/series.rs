@@ -1,9 +1,5 @@
 //! `lab series`: the page of a real load whose server was restarted under it, and what is no
 //! series.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod browser;
-mod harness;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -15,7 +11,8 @@ use client::cli::{self, Cli};
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 
-use harness::{Lab, lab, wait_until};
+use crate::browser;
+use crate::harness::{Lab, lab, wait_until};
 
 /// What a browser finds out in the page: the words of what can be hovered over, which of it is
 /// marked, how much is drawn, and how wide it is.

@@ -1,7 +1,6 @@
 //! The books and the other documents: a chapter for every experiment and every server in both
 //! languages, commands that are the same in both, links that lead somewhere, tables that are what
 //! their command prints.
-#![allow(clippy::unwrap_used, reason = "a document that cannot be read is a test that fails")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,4 @@
 //! Foreign servers, started as people really start them, and ended with all that they have started.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod harness;
 
 use std::fs;
 use std::io::Write as _;
@@ -12,7 +9,7 @@ use std::process::Command;
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 
-use harness::{Descendant, LAB, Lab, descendants, lab, wait_until, wait_until_gone};
+use crate::harness::{Descendant, LAB, Lab, descendants, lab, wait_until, wait_until_gone};
 
 /// Long enough for the tick of 10 ms in which CPU time is counted.
 const SHORT: [&str; 5] = ["compare", "--foreign-only", "--connections=2", "--rounds=2", "--duration=300ms"];
