@@ -200,10 +200,12 @@ fn is_alike(one_ns: u64, other_ns: u64) -> bool {
     one_ns.abs_diff(other_ns) < one_ns.max(other_ns) / 10
 }
 
-/// Where both were done on one processor: that processes gain nothing there over threads.
+/// Where both were done on one processor: that processes gain nothing there over threads. A second
+/// processor would gain half of the time, and that of a machine which others use, too, changes by a
+/// fifth.
 pub(super) fn gains_nothing(ran: &[Ran], processes: Way, threads: Way) -> Option<Judged> {
     let (processes_ns, threads_ns) = (find(ran, processes)?.time_ns, find(ran, threads)?.time_ns);
-    let holds = processes_ns > threads_ns || is_alike(processes_ns, threads_ns);
+    let holds = processes_ns > threads_ns / 4 * 3;
     Some((Fact::NotFaster { processes, threads, processes_ns, threads_ns }, holds))
 }
 
@@ -246,6 +248,6 @@ mod tests {
             let all = [ran(Way::ComputeProcessesOnOne, processes_ns), ran(Way::ComputeGilOnOne, 100)];
             gains_nothing(&all, Way::ComputeProcessesOnOne, Way::ComputeGilOnOne).unwrap().1
         };
-        assert_eq!([claim(50), claim(95), claim(200)], [false, true, true]);
+        assert_eq!([claim(50), claim(80), claim(200)], [false, true, true]);
     }
 }

@@ -50,7 +50,7 @@ pub(super) const GIL: LessonTexts<Way, Fact> = LessonTexts {
             },
         ),
         Fact::NotFaster { processes, threads, processes_ns, threads_ns } => Words::new(
-            format!("{} is not faster than {}", name(processes), name(threads)),
+            format!("{} is not much faster than {}", name(processes), name(threads)),
             format!("{} against {}", time(processes_ns), time(threads_ns)),
             "Where there is one processor to share, more interpreters gain nothing.",
         ),

@@ -50,7 +50,7 @@ pub(super) const GIL: LessonTexts<Way, Fact> = LessonTexts {
             },
         ),
         Fact::NotFaster { processes, threads, processes_ns, threads_ns } => Words::new(
-            format!("{} 不比 {} 快", name(processes), name(threads)),
+            format!("{} 不比 {} 快多少", name(processes), name(threads)),
             format!("{} 对 {}", time(processes_ns), time(threads_ns)),
             "核只有一个，多开几个解释器也没有好处。",
         ),
