@@ -13,13 +13,18 @@
 
 enum { BUFFER_BYTES = 128 * 1024, BACKLOG = 4096 };
 
-/* Listens on 127.0.0.1 at the port that is the first argument. Accepted sockets inherit TCP_NODELAY. */
-static int listen_on(int count, char **words, int type) {
+/* As many descriptors as the system gives. */
+static inline void raise_descriptors(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+/* Listens on 127.0.0.1 at the port that is the first argument. Accepted sockets inherit TCP_NODELAY. */
+static inline int listen_on(int count, char **words, int type) {
+    raise_descriptors();
     int one = 1, listener = socket(AF_INET, SOCK_STREAM | type, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     address.sin_port = htons(count > 1 ? atoi(words[1]) : 8080);

@@ -3,10 +3,15 @@
 
 Floor and server take turns within one run, round by round, so that a change of the machine's mood meets both. For each round the ratio
 of the two is taken, and of the rounds' ratios the median, with the quartiles beside it.
+
+With --generator it is the load that is measured: `client load`, which checks every byte and counts every time, beside a C program that
+looks at nothing. Both send the same number of requests to the floor's event loop.
 """
 
 import argparse
 import json
+import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -37,6 +42,17 @@ PAIRS = {
 # Scenario and numbers of connections.
 POINTS = [("requests", [1, 50, 1000]), ("pipeline", [50]), ("bulk", [4]), ("churn", [8])]
 
+# For the generators: what it is called, connections, bytes, requests in flight on each connection, requests, and whether each request
+# has a connection of its own.
+LOADS = [
+    ("requests", 1, 64, 1, 40_000, False),
+    ("requests", 50, 64, 1, 150_000, False),
+    ("requests", 1000, 64, 1, 150_000, False),
+    ("pipeline", 50, 64, 16, 1_000_000, False),
+    ("bulk", 4, 65536, 1, 20_000, False),
+    ("churn", 8, 64, 1, 15_000, True),
+]
+
 
 def build(folder):
     """Builds the floor, the servers and the lab."""
@@ -62,6 +78,44 @@ def rounds(pair, scenario, connections, options, folder):
     return [server["rounds"] for server in servers]
 
 
+def cpu_seconds(command):
+    """The CPU time of a program from its start to its good end."""
+    with open(os.devnull, "wb") as nowhere:
+        process = subprocess.Popen(["taskset", "--cpu-list", "1", *map(str, command)], stdout=nowhere)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{command[0]} failed")
+    return usage.ru_utime + usage.ru_stime
+
+
+def generators(options, folder):
+    """A row for each load: CPU per request of ours and of the floor's, without what a start costs."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = subprocess.Popen(["taskset", "--cpu-list", "0", folder / "epoll", str(port)])
+    try:
+        while subprocess.run([folder / "load", str(port), "1", "1", "1", "1"], stderr=subprocess.DEVNULL).returncode:
+            pass
+        print("| load | connections | CPU per request, ours / floor | floor, us |")
+        print("| --- | --- | --- | --- |")
+        for name, connections, size, depth, requests, churn in LOADS[:1] if options.quick else LOADS:
+            ours = [ROOT / "target/release/client", "load", f"127.0.0.1:{port}", "-c", connections, "-s", size, "-p", depth]
+            ours += ["-w", "0s", "-d", "1m", "--new-connection-each"][: None if churn else -1]
+            kinds = [
+                lambda n: cpu_seconds([folder / "load", port, connections, size, depth, n, *["churn"][: churn]]),
+                lambda n: cpu_seconds([*ours, "-n", n]),
+            ]
+            starts = [min(kind(connections) for _ in range(3)) for kind in kinds]
+            each = [[(kind(requests) - start) / requests for kind, start in zip(kinds, starts)] for _ in range(options.rounds)]
+            told = ratios(*zip(*each), lambda cpu: cpu)
+            floor = 1e6 * statistics.median(floor for floor, _ in each)
+            print(f"| {name} | {connections} | {told} | {floor:.2f} |", flush=True)
+    finally:
+        server.kill()
+        server.wait()
+
+
 def ratios(floor, ours, figure):
     """The median of the rounds' ratios, and its quartiles."""
     each = [figure(o) / figure(f) for f, o in zip(floor, ours) if figure(f) and figure(o)]
@@ -77,6 +131,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=10, help="rounds of each (10)")
     parser.add_argument("--duration", default="500ms", help="of one round (500ms)")
     parser.add_argument("--quick", action="store_true", help="two short rounds of one point: shows that it works")
+    parser.add_argument("--generator", action="store_true", help="measure the load instead of the servers")
     parser.add_argument("--one-core", action="store_true", help="all on one core: steadier where one client asks")
     options = parser.parse_args()
     if unknown := [pair for pair in options.pairs if pair not in PAIRS]:
@@ -85,6 +140,8 @@ def main():
     build(folder)
     if options.quick:
         options.rounds, options.duration = 2, "100ms"
+    if options.generator:
+        return generators(options, folder)
     print("| server | scenario | connections | CPU per request, ours / floor | rate, ours / floor | CPU, generator / ours |")
     print("| --- | --- | --- | --- | --- | --- |")
     for pair in options.pairs or PAIRS:
