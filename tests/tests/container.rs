@@ -19,9 +19,10 @@ ip link set lo up
 root=$0 user=$1
 shift
 env -i PATH="$PATH" "$@" unshare --pid --fork --kill-child chroot --userspec="$user" "$root" $ENTRYPOINT > told 2> log &
-trap 'kill -KILL %1 2>/dev/null || true' EXIT
+engine=$!
+trap 'kill -KILL $engine 2>/dev/null || true' EXIT
 for _ in $(seq 400); do if grep -q '^listening on ' told; then break; fi; sleep 0.05; done
-server=$(pgrep -P $!)
+server=$(pgrep -P $engine)
 echo "process $(sed -n 's/^NSpid:.*\t//p' /proc/$server/status), user $(stat -c %u /proc/$server)"
 cat told
 $CLIENT talk 127.0.0.1:8080 --count 1
@@ -31,7 +32,7 @@ pgrep -P $server > children || { echo "the orphan is not its child"; exit 1; }
 for _ in $(seq 400); do if ! pgrep -P $server > children; then break; fi; sleep 0.05; done
 if test -s children; then echo "a zombie is left"; exit 1; fi
 kill -TERM $server
-wait %1
+wait $engine
 trap - EXIT
 tail -n 1 log
 "#;

@@ -165,8 +165,20 @@ fn a_connection_that_the_server_closes_early_is_counted_and_opened_again() {
         _ => answer(stream, |_| {}),
     });
     let mut options = options(address);
-    (options.connections, options.duration) = (2, Duration::from_millis(1_500));
-    let results = load(&options);
+    (options.connections, options.duration) = (2, Duration::from_secs(30));
+    let mut load = Load::connect(&options).unwrap();
+    let (stop, monitor) = (load.stop_handle(), load.monitor());
+    let stopper = thread::spawn(move || {
+        for open in [1, 2] {
+            while monitor.progress().open != open {
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        stop.stop();
+    });
+    load.measure();
+    stopper.join().unwrap();
+    let results = load.finish();
     assert!(!results.ok());
     assert_eq!((results.errors.total(), results.errors.closed_early), (1, 1), "{results:?}");
     assert_eq!(results.connect.len(), 3);
@@ -229,6 +241,11 @@ fn each_request_can_have_a_connection_of_its_own() {
         let results = load(&options);
         assert!(results.ok(), "{results:?}");
         assert_eq!((results.requests, results.connect.len(), results.unanswered), (100, 100, 0));
+        // Each is counted when the server's thread has seen its end.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while seen.load(Ordering::SeqCst) < 100 && Instant::now() < deadline {
+            thread::yield_now();
+        }
         assert_eq!(seen.load(Ordering::SeqCst), 100);
     }
 }
