@@ -243,10 +243,10 @@ const PIECES: &[Piece] = &[
             SEQ_CST,
             FD,
             ("use std::net::", "use check::"),
+            ("use common::Buffer;", "use check::Buffer;"),
             ("use serving::Bell;", "use crate::kernel::Bell;"),
             ("use super::progress::Meter;", "use check::Meter;"),
             ("serving::try_wait(", "crate::kernel::try_wait("),
-            ("const BUFFER_BYTES: usize = 128 * 1024;", "const BUFFER_BYTES: usize = 16;"),
         ],
         mistakes: &[Mistake {
             name: "what_is_sent_is_counted_afterwards",

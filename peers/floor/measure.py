@@ -100,8 +100,8 @@ def generators(options, folder):
         print("| load | connections | CPU per request, ours / floor | floor, us |")
         print("| --- | --- | --- | --- |")
         for name, connections, size, depth, requests, churn in LOADS[:1] if options.quick else LOADS:
-            ours = [ROOT / "target/release/client", "load", f"127.0.0.1:{port}", "-c", connections, "-s", size, "-p", depth]
-            ours += ["-w", "0s", "-d", "1m", "--new-connection-each"][: None if churn else -1]
+            ours = [ROOT / "target/release/client", "load", f"127.0.0.1:{port}", "-c", connections, "-s", size, "-w", "0s", "-d", "1m"]
+            ours += ["--new-connection-each"] if churn else ["-p", depth]
             kinds = [
                 lambda n: cpu_seconds([folder / "load", port, connections, size, depth, n, *["churn"][: churn]]),
                 lambda n: cpu_seconds([*ours, "-n", n]),

@@ -56,10 +56,11 @@ impl Worker {
     /// has closed: then no edge will come, and one must read to the end.
     fn receive(&mut self, slot: usize, closed: bool) {
         let mut turn = TURN_BYTES;
+        let space = self.buffer.space();
         loop {
             let connection = &mut self.connections[slot];
             let (State::Open(stream) | State::Ending(stream)) = &mut connection.state else { return };
-            let length = match stream.read(&mut self.buffer) {
+            let length = match stream.read(space) {
                 Ok(0) => return self.on_end(slot),
                 Ok(length) => length,
                 Err(error) if error.kind() == IoErrorKind::WouldBlock => break,
@@ -67,14 +68,14 @@ impl Worker {
                 Err(error) => return self.lost(slot, ErrorKind::of(&error), &error.to_string()),
             };
             let now = self.shared.clock.now();
-            let received = &self.buffer[..length];
+            let received = &space[..length];
             if let Err(wrong) = connection.receive(&self.payload, received, now, &mut self.recorder) {
                 return self.wrong(slot, wrong);
             }
             if connection.is_quiet() {
                 self.pace.answered(slot, now);
             }
-            if length < self.buffer.len() && !closed {
+            if length < space.len() && !closed {
                 self.settle(slot);
                 return self.pump_at(slot, now);
             }

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use common::Buffer;
 use mio::{Events, Poll, Token, Waker};
 use nix::sched::{CloneFlags, unshare};
 
@@ -25,10 +26,6 @@ use super::recorder::{Recorder, Second};
 use super::schedule::{Alarm, Schedule, nanos};
 use super::share::Share;
 use super::steer::{Counters, Phase, Shared};
-
-/// Bytes that one read can bring. More than a socket usually holds at a time, so that a short read
-/// is the rule.
-const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Events that one poll can bring.
 const EVENTS: usize = 1024;
@@ -66,7 +63,7 @@ pub(super) struct Worker {
     pub(super) failures: Failures,
     /// The most requests on one connection.
     pub(super) most_here: u64,
-    pub(super) buffer: Vec<u8>,
+    pub(super) buffer: Buffer,
     pub(super) scratch: Vec<u8>,
     /// Connections that have more to read than one turn allows, and whether the server has closed
     /// them.
@@ -107,7 +104,7 @@ impl Worker {
             ),
             failures: Failures::default(),
             most_here: options.requests_per_connection.map_or(u64::MAX, NonZeroU64::get),
-            buffer: vec![0; BUFFER_BYTES],
+            buffer: Buffer::shared(),
             scratch: Vec::new(),
             unfinished: Vec::new(),
         };

@@ -7,13 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use common::Buffer;
 use serving::Bell;
 
 use super::progress::Meter;
-
-/// Size of each direction's buffer in bytes: big enough that a system call costs little per byte,
-/// small enough for the cache.
-const BUFFER_BYTES: usize = 128 * 1024;
 
 /// How finely the silence of a server is measured: this many looks per timeout, each of them at
 /// least and at most this long.
@@ -99,7 +96,8 @@ pub(super) enum Sent {
 
 /// Sends the input to its end, then says so to the server by closing this direction only.
 pub(super) fn send(flow: &Flow, mut input: impl Read + AsFd) -> Sent {
-    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut buffer = Buffer::shared();
+    let buffer = buffer.space();
     let ended = loop {
         // The input may be a terminal on which nobody types; the stop must be heard then, too.
         match serving::try_wait([Some(flow.stop.as_fd()), Some(input.as_fd())], None) {
@@ -108,7 +106,7 @@ pub(super) fn send(flow: &Flow, mut input: impl Read + AsFd) -> Sent {
             Ok(_) => continue,
             Err(error) => break Sent::NoInput(error),
         }
-        match input.read(&mut buffer) {
+        match input.read(buffer) {
             Ok(0) => break Sent::All,
             Ok(count) if offer(flow, &buffer[..count]).is_err() => return Sent::Broken,
             Ok(_) => {}
@@ -156,10 +154,11 @@ pub(super) enum Received {
 
 /// Delivers replies until the server ends them.
 pub(super) fn receive(flow: &Flow, mut output: impl Write, progress: &Meter) -> Received {
-    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut buffer = Buffer::shared();
+    let buffer = buffer.space();
     let mut silent_since = None;
     loop {
-        let count = match (&flow.stream).read(&mut buffer) {
+        let count = match (&flow.stream).read(buffer) {
             Ok(0) => return Received::End,
             Ok(count) => count,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,

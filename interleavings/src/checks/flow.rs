@@ -68,6 +68,19 @@ impl Write for &TcpStream {
     }
 }
 
+/// Room for what is sent here.
+pub(super) struct Buffer([u8; 16]);
+
+impl Buffer {
+    pub(super) fn shared() -> Self {
+        Self([0; 16])
+    }
+
+    pub(super) fn space(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
 /// Nobody looks.
 pub(super) struct Meter;
 

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use client::load::LoadOptions;
@@ -19,8 +19,8 @@ use crate::profile::{OneAtATime, Profile};
 pub(super) const PROFILE: Profile = Profile {
     title: "Slow readers",
     about: "Half of the clients send as much as the server takes, and read 1 KiB of its answers every 10 ms. The other half ask \
-            as in `requests`, and only they are measured: first without the slow ones, then with them. A server that waits for \
-            one reader makes all others wait.",
+            as in `requests`, and only they are measured: first without the slow ones, then with them, once the server takes no \
+            more than they read. A server that waits for one reader makes all others wait.",
     connections: [&[], &[20], &[20, 100]],
     least_connections: 2,
     one_at_a_time: OneAtATime::Not,
@@ -39,6 +39,13 @@ const CHUNK: [u8; 16 * 1024] = [b's'; 16 * 1024];
 /// stops taking far earlier.
 const TURN_BYTES: usize = 4 << 20;
 
+/// They are held back when they can send no more than this in a turn, on average. Until then they
+/// are bulk talkers, which `mixed` is about.
+const HELD_BACK_BYTES: usize = 4 * READ_BYTES;
+
+/// A server that holds nobody back by then is measured as it is.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 pub(super) fn drive(run: &Run<'_>) -> Result<Driven> {
     let slow = run.load.connections / 2;
     let mut load = run.load.clone();
@@ -49,13 +56,21 @@ pub(super) fn drive(run: &Run<'_>) -> Result<Driven> {
         return Ok(alone);
     }
     let clients = connect(&load, slow)?;
-    let over = AtomicBool::new(false);
+    let (held_back, over) = (AtomicBool::new(false), AtomicBool::new(false));
     let answer = if load.echo { b's' } else { b'S' };
     let mut driven = thread::scope(|scope| {
         let readers = thread::Builder::new()
             .name("slow".to_owned())
-            .spawn_scoped(scope, || read_slowly(clients, answer, &over))
+            .spawn_scoped(scope, || read_slowly(clients, answer, &held_back, &over))
             .context("cannot start a thread")?;
+        let deadline = Instant::now() + PATIENCE;
+        while !held_back.load(Ordering::Acquire)
+            && Instant::now() < deadline
+            && !readers.is_finished()
+            && !run.interrupt.raised()
+        {
+            thread::sleep(PAUSE);
+        }
         let measured = window::measure(run, &load);
         over.store(true, Ordering::Release);
         let disturbed = readers.join().map_err(|_| anyhow!("the slow readers have panicked"))?;
@@ -79,12 +94,18 @@ fn connect(load: &LoadOptions, count: usize) -> Result<Vec<TcpStream>> {
     Ok(clients)
 }
 
-/// Until it is over. Every byte that comes back is looked at.
-fn read_slowly(mut clients: Vec<TcpStream>, answer: u8, over: &AtomicBool) -> Result<()> {
+/// Until it is over; says when all are held back. Every byte that comes back is looked at.
+fn read_slowly(
+    mut clients: Vec<TcpStream>,
+    answer: u8,
+    held_back: &AtomicBool,
+    over: &AtomicBool,
+) -> Result<()> {
     let mut buffer = [0; READ_BYTES];
     while !over.load(Ordering::Acquire) {
+        let mut sent = 0;
         for client in &mut clients {
-            send_all_it_takes(client)?;
+            sent += send_all_it_takes(client)?;
             match client.read(&mut buffer) {
                 Ok(0) => bail!("the server closed its connection"),
                 Ok(count) if buffer[..count].iter().any(|byte| *byte != answer) => bail!("a byte is wrong"),
@@ -93,13 +114,16 @@ fn read_slowly(mut clients: Vec<TcpStream>, answer: u8, over: &AtomicBool) -> Re
                 Err(error) => return Err(error.into()),
             }
         }
+        if sent <= clients.len() * HELD_BACK_BYTES {
+            held_back.store(true, Ordering::Release);
+        }
         // No synchronisation: this is the pace of a slow reader.
         thread::sleep(PAUSE);
     }
     Ok(())
 }
 
-fn send_all_it_takes(client: &mut TcpStream) -> Result<()> {
+fn send_all_it_takes(client: &mut TcpStream) -> Result<usize> {
     let mut sent = 0;
     while sent < TURN_BYTES {
         match client.write(&CHUNK) {
@@ -108,5 +132,5 @@ fn send_all_it_takes(client: &mut TcpStream) -> Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    Ok(sent)
 }
