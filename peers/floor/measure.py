@@ -96,10 +96,12 @@ def generators(options, folder):
     server = subprocess.Popen(["taskset", "--cpu-list", "0", folder / "epoll", str(port)])
     try:
         while subprocess.run([folder / "load", str(port), "1", "1", "1", "1"], stderr=subprocess.DEVNULL).returncode:
-            pass
+            if server.poll() is not None:
+                sys.exit("the floor's event loop does not start")
         print("| load | connections | CPU per request, ours / floor | floor, us |")
         print("| --- | --- | --- | --- |")
         for name, connections, size, depth, requests, churn in LOADS[:1] if options.quick else LOADS:
+            requests //= 10 if options.quick else 1
             ours = [ROOT / "target/release/client", "load", f"127.0.0.1:{port}", "-c", connections, "-s", size, "-w", "0s", "-d", "1m"]
             ours += ["--new-connection-each"] if churn else ["-p", depth]
             kinds = [

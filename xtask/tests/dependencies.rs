@@ -1,5 +1,5 @@
-//! What `deny.toml` asks of the dependencies, without `cargo deny`: that needs minutes to be built, and more than this to be
-//! installed. Licences, sources, versions and names; advisories need a network.
+//! What `deny.toml` asks of the dependencies: licences, sources, versions and names. It is asked here
+//! without `cargo deny`, which takes minutes to be built; that one looks at more, also for advisories.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
 
 use std::collections::BTreeMap;
