@@ -99,12 +99,8 @@ const PIECES: &[Piece] = &[
                 "static WOKEN: AtomicBool = AtomicBool::new(false);",
                 "loom::lazy_static! { static ref WOKEN: AtomicBool = AtomicBool::new(false); }",
             ),
-            ("let socket = unsafe { BorrowedFd::borrow_raw(socket) };", ""),
-            (
-                "let flags = fcntl(socket, FcntlArg::F_GETFL).map_or(OFlag::empty(), OFlag::from_bits_retain);",
-                "",
-            ),
-            ("let _ = fcntl(socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK));", "crate::kernel::unblock(socket);"),
+            ("let socket = ManuallyDrop::new(unsafe { TcpStream::from_raw_fd(socket) });", ""),
+            ("let _ = socket.set_nonblocking(true);", "crate::kernel::unblock(socket);"),
         ],
         mistakes: &[
             Mistake {

@@ -102,7 +102,7 @@ pub fn obey_sigterm() -> io::Result<()> {
     }
     // No SA_RESTART: a worker that waits for a client must come back to see that it is to stop.
     let action = SigAction::new(SigHandler::Handler(wake), SaFlags::empty(), SigSet::empty());
-    // SAFETY: the handler only touches atomics and calls fcntl: async-signal-safe.
+    // SAFETY: the handler only touches atomics and calls ioctl: async-signal-safe.
     unsafe { sigaction(Signal::SIGTERM, &action) }?;
     hear_only_sigterm()
 }

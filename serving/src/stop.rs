@@ -10,15 +10,15 @@
 #![allow(unsafe_code, reason = "a signal handler borrows a descriptor by its number")]
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd as _};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use common::Turn;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use signal_hook::consts::{SIGALRM, SIGUSR1};
 use socket2::SockRef;
 
@@ -204,7 +204,7 @@ impl Drop for Current<'_> {
 /// If a handler cannot be installed.
 pub fn wake_on_signals() -> io::Result<()> {
     for signal in STOP_SIGNALS.into_iter().chain([SIGUSR1, SIGALRM]) {
-        // SAFETY: the action only touches atomics and calls fcntl, which is async-signal-safe.
+        // SAFETY: the action only touches atomics and calls ioctl, a bare system call on Linux.
         unsafe { signal_hook::low_level::register(signal, wake) }?;
     }
     Ok(())
@@ -222,12 +222,11 @@ pub fn wake() {
     WOKEN.store(true, Ordering::SeqCst);
     let socket = CURRENT.load(Ordering::SeqCst);
     if socket != NONE {
-        // SAFETY: `Current` keeps the descriptor open while it is marked, and this process has one
-        // thread.
-        let socket = unsafe { BorrowedFd::borrow_raw(socket) };
-        let flags = fcntl(socket, FcntlArg::F_GETFL).map_or(OFlag::empty(), OFlag::from_bits_retain);
-        // It fails for no open socket.
-        let _ = fcntl(socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK));
+        // SAFETY: `Current` keeps the descriptor open while it is marked, this process has one
+        // thread, and nothing is closed here.
+        let socket = ManuallyDrop::new(unsafe { TcpStream::from_raw_fd(socket) });
+        // One ioctl(2), which fails for no open socket.
+        let _ = socket.set_nonblocking(true);
     }
     Errno::set_raw(errno);
 }
