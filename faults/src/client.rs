@@ -6,7 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tests::{Random, shouted};
+use tests::{Random, first_difference, shouted};
 
 /// The most bytes that are sent before their answer is read: they fit into the kernel's buffers.
 pub const PIECE_BYTES: usize = 16 * 1024;
@@ -220,9 +220,7 @@ impl Client {
     /// Compares what was received with what is expected next.
     fn check(&mut self, received: &[u8]) -> Result<(), Said> {
         let known = received.len().min(self.expected.len());
-        if received != &self.expected[..known] {
-            let wrong = received.iter().zip(&self.expected).position(|(got, wanted)| got != wanted);
-            let at = wrong.unwrap_or(known);
+        if let Some(at) = first_difference(received, &self.expected[..known]) {
             let at = self.checked + at as u64;
             return Err(Said::Wrong(format!("the byte at {at} is not the answer")));
         }

@@ -80,9 +80,8 @@ def rounds(pair, scenario, connections, options, folder):
 
 def cpu_seconds(command):
     """The CPU time of a program from its start to its good end."""
-    with open(os.devnull, "wb") as nowhere:
-        process = subprocess.Popen(["taskset", "--cpu-list", "1", *map(str, command)], stdout=nowhere)
-        _, status, usage = os.wait4(process.pid, 0)
+    process = subprocess.Popen(["taskset", "--cpu-list", "1", *map(str, command)], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"{command[0]} failed")
@@ -101,11 +100,13 @@ def generators(options, folder):
         print("| load | connections | CPU per request, ours / floor | floor, us |")
         print("| --- | --- | --- | --- |")
         for name, connections, size, depth, requests, churn in LOADS[:1] if options.quick else LOADS:
-            requests //= 10 if options.quick else 1
+            if options.quick:
+                requests //= 10
             ours = [ROOT / "target/release/client", "load", f"127.0.0.1:{port}", "-c", connections, "-s", size, "-w", "0s", "-d", "1m"]
             ours += ["--new-connection-each"] if churn else ["-p", depth]
+            churning = ["churn"] if churn else []
             kinds = [
-                lambda n: cpu_seconds([folder / "load", port, connections, size, depth, n, *["churn"][: churn]]),
+                lambda n: cpu_seconds([folder / "load", port, connections, size, depth, n, *churning]),
                 lambda n: cpu_seconds([*ours, "-n", n]),
             ]
             starts = [min(kind(connections) for _ in range(3)) for kind in kinds]

@@ -22,6 +22,16 @@ pub fn shouted(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().map(shout).collect()
 }
 
+/// The place of the first byte that is not as wanted, or where one of the two ends before the other.
+pub fn first_difference(got: &[u8], wanted: &[u8]) -> Option<usize> {
+    // Whole slices first: that is one call, also where nothing is optimised.
+    if got == wanted {
+        return None;
+    }
+    let wrong = got.iter().zip(wanted).position(|(got, wanted)| got != wanted);
+    wrong.or(Some(got.len().min(wanted.len())))
+}
+
 /// One connection to a server. Every call has a deadline and panics when it is missed.
 #[derive(Debug)]
 pub struct Client {
@@ -84,7 +94,8 @@ impl Client {
         let answer = self.receive(request.len());
         // Not assert_eq: nobody wants to read megabytes.
         let expected = shouted(request);
-        assert!(answer == expected, "of {} bytes at least one is wrong", request.len());
+        let wrong = first_difference(&answer, &expected);
+        assert_eq!(wrong, None, "of {} bytes the one at this position is wrong", request.len());
     }
 
     /// Sends a request and checks its answer.

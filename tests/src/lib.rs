@@ -27,7 +27,7 @@ pub mod server;
 pub mod skip;
 pub mod wait;
 
-pub use client::{Client, shouted};
+pub use client::{Client, first_difference, shouted};
 pub use launch::Launch;
 pub use load::Load;
 pub use model::{Kind, Model};

@@ -207,6 +207,7 @@ pub fn listening_addresses(pid: i32) -> Vec<SocketAddr> {
 /// How many bytes these have sent that the server's system has not acknowledged, all together.
 pub fn unacknowledged_bytes(clients: &[impl Borrow<Client>]) -> usize {
     let ends: HashSet<_> = clients.iter().map(|client| client.borrow().ends()).collect();
+    // By their ends: most are in the list twice.
     let queued: HashMap<_, _> = tcp_sockets()
         .into_iter()
         .map(|socket| ((socket.local_address, socket.remote_address), socket.tx_queue as usize))

@@ -8,9 +8,6 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// The targets of `deny.toml`.
-const TARGETS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
-
 /// Whether one of the alternatives of each part is allowed. `/` is an older word for OR.
 fn is_allowed(license: &str, allowed: &[String]) -> bool {
     let is_term_allowed = |term: &str| allowed.iter().any(|one| one == term.trim_matches(['(', ')', ' ']));
@@ -27,7 +24,6 @@ fn what_is_depended_on_is_what_deny_toml_allows() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let rules = std::fs::read_to_string(root.join("deny.toml")).unwrap();
     let targets: Vec<String> = serde_json::from_str(value_of(&rules, "targets")).unwrap();
-    assert_eq!(targets, TARGETS);
     let allowed: Vec<String> = serde_json::from_str(value_of(&rules, "allow")).unwrap();
     let denied: Vec<&str> =
         rules.lines().filter_map(|line| line.trim().strip_prefix("{ name = \"")?.split('"').next()).collect();
@@ -36,7 +32,8 @@ fn what_is_depended_on_is_what_deny_toml_allows() {
 
     let mut command = Command::new(env!("CARGO"));
     command.args(["metadata", "--format-version=1", "--locked", "--offline"]).current_dir(root);
-    let output = command.args(TARGETS.map(|target| format!("--filter-platform={target}"))).output().unwrap();
+    let output =
+        command.args(targets.iter().map(|target| format!("--filter-platform={target}"))).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
 

@@ -8,6 +8,8 @@ use std::process::Command;
 
 use lessons::EXPERIMENTS;
 
+use crate::harness::LAB;
+
 const LANGUAGES: [&str; 2] = ["en", "zh"];
 
 /// The pages of `plain/src/bin`, each with a server and a chapter.
@@ -158,11 +160,8 @@ fn a_table_in_a_document_is_what_its_command_prints() {
         for rest in text.split("<!-- begin: lab ").skip(1) {
             let (command, rest) = rest.split_once(" -->\n").unwrap();
             let table = rest.split("<!-- end -->").next().unwrap();
-            let printed = Command::new(env!("CARGO_BIN_EXE_lab"))
-                .args(command.split_whitespace())
-                .current_dir(root())
-                .output()
-                .unwrap();
+            let printed =
+                Command::new(LAB).args(command.split_whitespace()).current_dir(root()).output().unwrap();
             assert!(printed.status.success(), "{command}");
             let printed = String::from_utf8(printed.stdout).unwrap();
             assert_eq!(table.trim(), printed.trim(), "{}: run book/make tables", document.display());

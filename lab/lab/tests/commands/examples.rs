@@ -4,7 +4,7 @@ use std::env;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-const LAB: &str = env!("CARGO_BIN_EXE_lab");
+use crate::harness::LAB;
 
 #[test]
 fn each_example_of_the_help_succeeds() {

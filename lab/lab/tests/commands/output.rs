@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const LAB: &str = env!("CARGO_BIN_EXE_lab");
+use crate::harness::LAB;
 
 const SHORT: &str = "-m mio -c 2 --rounds 1 --duration 50ms";
 

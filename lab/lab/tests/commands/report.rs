@@ -14,8 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::browser::{self, answer_of, dom, output};
-
-const LAB: &str = env!("CARGO_BIN_EXE_lab");
+use crate::harness::LAB;
 
 /// Every kind of chart: over connections, over the load, as bars, and percentiles.
 const SHORT: [&str; 7] = [

@@ -15,7 +15,6 @@ mod real;
 mod way;
 mod work;
 
-use std::mem;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -140,13 +139,12 @@ impl Experiment for Gil {
         }
         ensure!(!ran.is_empty(), "there is no {}: name another by --python", self.python);
         let (mut ran, pythons): (Vec<_>, Vec<_>) = ran.into_iter().unzip();
-        let mut is_again = false;
-        for _ in 0..REPETITIONS {
+        for repetition in 0..REPETITIONS {
             let failed: Vec<_> = self.facts(&ran).into_iter().filter(|(_, holds)| !holds).collect();
             if failed.is_empty() || begun.elapsed() > LONG {
                 break;
             }
-            if !mem::replace(&mut is_again, true) {
+            if repetition == 0 {
                 show::note("gil measures some again and takes the faster: the machine seems to be busy");
             }
             for (best, python) in ran.iter_mut().zip(&pythons) {
