@@ -14,9 +14,10 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::prctl;
 pub use nix::sys::signal::Signal;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, kill, sigaction};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::waitpid;
 pub use nix::unistd::Pid;
 use nix::unistd::{self, ForkResult, getpid, getppid};
+use rustix::process::{WaitOptions, wait};
 
 use crate::{Drain, Outcome, Pause, stop};
 
@@ -59,7 +60,7 @@ pub fn require_one_thread() -> Result<()> {
 /// [`require_one_thread`] and started none since.
 ///
 /// All signals are held back in the child until it calls [`hear_only_sigterm`]: one that reached it
-/// before it has a handler of its own would be written into the parent's pipe.
+/// before it has a handler of its own would ring the parent's bell.
 ///
 /// # Errors
 /// `EAGAIN` or `ENOMEM`: no process to be had.
@@ -159,7 +160,7 @@ pub fn exit_with(outcome: Outcome) -> ! {
 pub struct Name([u8; NAME_BYTES + 1]);
 
 impl Name {
-    /// The end of `what`: that of a peer's address tells it from others better than its beginning.
+    /// The end of `what`: of a peer's address it is the port, which tells it from others.
     pub fn of(what: &impl std::fmt::Display) -> Self {
         let mut text = [0_u8; 64];
         let mut rest = &mut text[..];
@@ -192,15 +193,15 @@ pub fn signal(child: Pid, signal: Signal) {
 /// Collects one child that has ended, if any has, and how its conversation ended ([`exit_with`]).
 /// SIGCHLD tells of several ends at once, so call it until it says `None`.
 pub fn reap() -> Option<(Pid, Outcome)> {
-    match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-        Ok(WaitStatus::Exited(child, COMPLETED)) => Some((child, Outcome::Completed)),
-        Ok(WaitStatus::Exited(child, TIMED_OUT)) => Some((child, Outcome::TimedOut)),
-        Ok(WaitStatus::Exited(child, _) | WaitStatus::Signaled(child, _, _)) => {
-            Some((child, Outcome::Failed))
-        }
-        // None has ended, or there is none.
-        Ok(_) | Err(_) => None,
-    }
+    // It fails only where there are no children. nix's would fail, having reaped, for who was ended
+    // by a real-time signal: it has no name for one.
+    let (child, status) = wait(WaitOptions::NOHANG).ok().flatten()?;
+    let outcome = match status.exit_status() {
+        Some(COMPLETED) => Outcome::Completed,
+        Some(TIMED_OUT) => Outcome::TimedOut,
+        _ => Outcome::Failed,
+    };
+    Some((Pid::from_raw(child.as_raw_pid()), outcome))
 }
 
 /// In a process that makes no children: collects those that it was given. The first process of a

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::net::TcpStream;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use tests::{Client, Kind, Launch, Model, Server, Tally, eventually, processes, p
 
 promises!(only [fork prefork hybrid]:
     children_die_with_a_killed_parent_and_the_port_is_free,
+    a_child_that_a_real_time_signal_ends_is_counted,
     the_parent_alone_is_asked_to_stop,
 );
 promises!(only [fork prefork]:
@@ -100,6 +102,23 @@ fn a_killed_child_ends_only_its_own_conversation(model: Model) {
     drop(clients);
     let tally = server.stop();
     assert_eq!((tally.completed, tally.failed), (4, 1), "{tally:?}");
+}
+
+/// Such a signal has no name, and libraries take an end by one for an error.
+fn a_child_that_a_real_time_signal_ends_is_counted(model: Model) {
+    let server = Launch::of(model).limit(1).start();
+    let client = Client::connect(server.address());
+    client.ask(b"hello");
+    for child in processes::children(server.pid()) {
+        let killed = Command::new("sh").args(["-c", &format!("kill -40 {child}")]).status();
+        assert!(killed.is_ok_and(|status| status.success()));
+    }
+    assert!(client.receive_to_any_end().0.is_empty());
+    let next = Client::connect(server.address());
+    next.ask(b"in its place");
+    next.finish();
+    let tally = server.stop();
+    assert_eq!((tally.completed, tally.failed), (1, 1), "{tally:?}");
 }
 
 /// A socket that a sibling has inherited stays open when its own child has ended: that client would

@@ -107,7 +107,8 @@ fn keep(options: &LeashOptions) -> Result<ExitCode> {
     prctl::set_child_subreaper(true).context("cannot adopt orphans")?;
     let mut command = this_program(&["leash", &getpid().to_string(), "--"]);
     let child = command.args(&options.command).spawn().context("cannot start the command")?.id();
-    let mut code = ExitCode::SUCCESS;
+    // Also where a signal without a name (a real-time one) ends it.
+    let mut code = ExitCode::FAILURE;
     let (mut asked, mut ends) = (false, false);
     loop {
         match wait::waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -134,9 +135,8 @@ fn keep(options: &LeashOptions) -> Result<ExitCode> {
                     }
                 }
             }
-            Ok(_) | Err(Errno::EINTR) => {}
-            // There is nobody left.
-            Err(_) => return Ok(code),
+            Err(Errno::ECHILD) => return Ok(code),
+            Ok(_) | Err(_) => {}
         }
     }
 }

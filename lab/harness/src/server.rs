@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpid};
@@ -245,6 +246,7 @@ impl<'a> Process<'a> {
         match waitid(Id::Pid(self.pid()), flags) {
             Ok(WaitStatus::Exited(_, code)) => Some(format!("ended with exit code {code}")),
             Ok(WaitStatus::Signaled(_, signal, _)) => Some(format!("was ended by {signal}")),
+            Err(Errno::EINVAL) => Some("was ended by a real-time signal".to_owned()),
             _ => None,
         }
     }
