@@ -36,8 +36,12 @@ const QUIET_ROUND_TRIPS: u32 = 4;
 /// deliver that.
 const LAST_SECOND: Duration = Duration::from_secs(1);
 
-/// How often a server that stops looks at its conversations.
+/// How often a server that stops looks at its conversations ...
 pub const LOOK: Duration = Duration::from_millis(20);
+
+/// ... unless they are so many that it would do little else: a look is at most this part of the
+/// time.
+const LOOKING: u32 = 4;
 
 static DRAIN: OnceLock<Drain> = OnceLock::new();
 
@@ -57,13 +61,15 @@ pub enum Input {
 pub struct Drain {
     deadline: Instant,
     next_look: Instant,
+    /// When the look began that is going on.
+    looking: Option<Instant>,
 }
 
 impl Drain {
     /// From now on this process is stopping. The first call counts.
     pub fn begin(timeout: Duration) -> Self {
         let now = Instant::now();
-        *DRAIN.get_or_init(|| Self { deadline: now + timeout, next_look: now })
+        *DRAIN.get_or_init(|| Self { deadline: now + timeout, next_look: now, looking: None })
     }
 
     /// The stop that this process is in, if it is in one.
@@ -89,18 +95,22 @@ impl Drain {
         Instant::now() >= self.deadline + LAST_SECOND / 2
     }
 
-    /// Whether it is time to look at the conversations again; that is so every [`LOOK`].
+    /// Whether it is time to look at the conversations again. The look ends when it is asked when
+    /// the [next](Self::next_look) one is due.
     pub fn looks_again(&mut self) -> bool {
         let now = Instant::now();
-        let due = now >= self.next_look;
-        if due {
-            self.next_look = now + LOOK;
-        }
-        due
+        self.looking = (now >= self.next_look).then_some(now);
+        self.looking.is_some()
     }
 
-    /// When the next look is due.
-    pub fn next_look(self) -> Instant {
+    /// When the next look is due: no later than there is another answer to [`input`](Self::input).
+    pub fn next_look(&mut self) -> Instant {
+        if let Some(began) = self.looking.take() {
+            let next = began + LOOK.max(began.elapsed() * LOOKING);
+            let changes = [Duration::ZERO, LAST_SECOND / 2, LAST_SECOND].map(|after| self.deadline + after);
+            let change = changes.into_iter().find(|change| *change > began);
+            self.next_look = change.map_or(next, |change| change.min(next));
+        }
         self.next_look
     }
 
@@ -229,4 +239,22 @@ pub fn wake() {
         let _ = socket.set_nonblocking(true);
     }
     Errno::set_raw(errno);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn to_look_takes_a_part_of_the_time_only_and_one_look_is_at_the_deadline() {
+        let now = Instant::now();
+        let mut drain = Drain { deadline: now + 100 * LOOK, next_look: now, looking: None };
+        assert!(drain.looks_again());
+        std::thread::sleep(2 * LOOK);
+        let next = drain.next_look();
+        assert!(next >= now + 2 * LOOK * LOOKING, "the look took two usual pauses");
+        assert!(!drain.looks_again() && drain.next_look() == next);
+        let mut drain = Drain { deadline: now + 3 * LOOK, next_look: now, looking: Some(now) };
+        assert_eq!(drain.next_look(), drain.deadline);
+    }
 }
