@@ -49,8 +49,8 @@ enum Command {
     Hold(HoldOptions),
 }
 
-/// Does what the command line says. Returns 0 when all went well, 1 when something failed, 2 when
-/// it was called wrongly.
+/// Does what the command line says. Returns 0 when all went well, 1 when something failed, 2 on a
+/// usage error.
 pub fn run(cli: &Cli) -> ExitCode {
     let result = match &cli.command {
         None => talk::run(&cli.talk),

@@ -100,7 +100,12 @@ pub(crate) struct Log {
 pub(crate) fn read(bytes: &[u8], unit: u64) -> Vec<Result<Log>> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let mut starts: Vec<usize> = text.match_indices(FACTS).map(|(place, _)| place).collect();
+    let mut starts: Vec<usize> = text
+        .match_indices(FACTS)
+        .map(|(place, _)| place)
+        // Within the facts it may stand too: as what was said.
+        .filter(|place| *place == 0 || text.as_bytes()[place - 1] == b'\n')
+        .collect();
     // What stands before the first one is a log only where nothing else is.
     if starts.is_empty() {
         starts.push(0);

@@ -80,7 +80,7 @@ pub struct HoldOptions {
     #[arg(help_heading = "Time")]
     pub duration: Duration,
 
-    /// Give up when the server has answered nobody for this long
+    /// Give up when the server has answered nobody for this long; 0s means never
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_duration)]
     #[arg(help_heading = "Time")]
     pub timeout: Duration,

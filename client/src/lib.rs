@@ -12,6 +12,7 @@ pub mod cgroup;
 pub mod cli;
 pub mod clock;
 pub mod connect;
+mod events;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod hlog;

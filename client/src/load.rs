@@ -62,7 +62,7 @@ pub use doubts::Doubt;
 pub use facts::{Asked, Facts, Said};
 #[cfg(test)]
 pub(crate) use invented::invented;
-pub use options::{LoadOptions, Stage, Think, parse_size};
+pub use options::{LoadOptions, Stage, Think, parse_size, parse_threads};
 pub use pattern::{Payload, Request, splitmix};
 pub use rank::Rank;
 pub use recorder::histogram;
@@ -268,6 +268,9 @@ impl Load {
                 self.wake();
                 let started = self.started;
                 self.seconds.collect().iter().for_each(|interval| tell(started, interval));
+                if self.options.forgets {
+                    self.seconds.forget();
+                }
             }
         }
         self.begin(Phase::Idle);

@@ -35,8 +35,8 @@ enum Target {
     Stdout,
     /// A file that is made new, with these permissions if it has some already.
     Renamed(PathBuf, Option<fs::Permissions>),
-    /// A pipe, a device, a link to nothing yet, or a file in a folder that takes no other: written
-    /// as it is.
+    /// A pipe, a device, a link to nothing yet, a file with a second name, or one in a folder that
+    /// takes no other: written as it is, once the result is whole.
     Direct(PathBuf),
 }
 
@@ -211,8 +211,9 @@ fn direct<E: Into<anyhow::Error>>(
     path: &Path,
     content: impl FnOnce(&mut dyn Write) -> Result<(), E>,
 ) -> Result<()> {
-    // A pipe or a device has nothing to forget, and takes no harm.
-    fill(&mut File::create(path)?, content)
+    let mut whole = Vec::new();
+    content(&mut whole).map_err(Into::into)?;
+    Ok(fs::write(path, whole)?)
 }
 
 fn renamed<E: Into<anyhow::Error>>(

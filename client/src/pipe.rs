@@ -23,6 +23,7 @@ use clap::Args;
 use serving::options::parse_duration;
 
 use crate::connect::{connect, parse_server};
+use crate::events::{announce_signals, next_event};
 use flow::{Flow, Received, Sent, receive, send};
 use progress::Meter;
 
@@ -47,8 +48,7 @@ pub struct PipeOptions {
 /// Sends stdin, writes the replies to stdout, and ends when the server has answered everything and
 /// closed.
 ///
-/// The exit code is 1 without a message where stdout was closed early: its reader has seen enough,
-/// but not everything.
+/// The exit code is 0 also where stdout was closed early: its reader has seen enough.
 ///
 /// # Errors
 /// If not exactly as many bytes came back as were sent, with both counts; if the server cannot be
@@ -57,7 +57,7 @@ pub fn run(options: &PipeOptions) -> anyhow::Result<ExitCode> {
     let stream = connect(options.address)?;
     let flow = Arc::new(Flow::new(stream, options.timeout)?);
     let (events, arriving) = mpsc::channel();
-    announce_signals(events.clone())?;
+    announce_signals(events.clone(), || Event::Signal)?;
     // Not std's stdin and stdout: these would copy every byte once more, and look for line ends.
     let input = duplicate(io::stdin()).context("cannot use stdin")?;
     let output = duplicate(io::stdout()).context("cannot use stdout")?;
@@ -75,12 +75,6 @@ enum Event {
     Signal,
     Sent(Sent),
     Received(Received),
-}
-
-fn announce_signals(events: Sender<Event>) -> anyhow::Result<()> {
-    // The send fails only when nobody waits any more.
-    let announce = move || drop(events.send(Event::Signal));
-    ctrlc::set_handler(announce).context("cannot catch signals")
 }
 
 fn duplicate(stream: impl AsFd) -> io::Result<File> {
@@ -144,14 +138,6 @@ fn supervise(flow: &Flow, arriving: &Receiver<Event>) -> Ending {
         }
     }
     ending
-}
-
-/// The next event; `None` when the deadline has passed.
-fn next_event(arriving: &Receiver<Event>, deadline: Option<Instant>) -> Option<Event> {
-    match deadline {
-        None => arriving.recv().ok(),
-        Some(deadline) => arriving.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok(),
-    }
 }
 
 /// Success if, and only if, the whole input was sent and as many bytes were delivered.

@@ -28,6 +28,7 @@ use serving::limit::raise_descriptors;
 use serving::options::{parse_count, parse_duration};
 
 use crate::connect::parse_server;
+use crate::events::{announce_signals, next_event};
 use conversation::{Failure, converse};
 
 /// How long a stop waits for the replies under way.
@@ -86,7 +87,7 @@ pub struct TalkOptions {
 pub fn run(options: &TalkOptions) -> anyhow::Result<ExitCode> {
     let talk = Arc::new(Talk::new(options)?);
     let (events, arriving) = mpsc::channel();
-    announce_signals(events.clone())?;
+    announce_signals(events.clone(), || Event::Signal)?;
     // Where that fails or is not enough, connecting will say so.
     let _ = raise_descriptors();
     begin(&talk, &events)?;
@@ -167,12 +168,6 @@ enum Event {
     Ended { number: usize, result: Result<(), Failure> },
 }
 
-fn announce_signals(events: Sender<Event>) -> anyhow::Result<()> {
-    // The send fails only when nobody waits any more.
-    let announce = move || drop(events.send(Event::Signal));
-    ctrlc::set_handler(announce).context("cannot catch signals")
-}
-
 /// Starts the connections' threads. They are not joined: one may be blocked in connecting or
 /// printing for long, and the end does not wait for it. What they have to say comes as an event.
 fn begin(talk: &Arc<Talk>, events: &Sender<Event>) -> anyhow::Result<()> {
@@ -229,14 +224,6 @@ fn supervise(talk: &Talk, arriving: &Receiver<Event>) -> anyhow::Result<Ending> 
         }
     }
     Ok(ending)
-}
-
-/// The next event; `None` when the deadline has passed.
-fn next_event(arriving: &Receiver<Event>, deadline: Option<Instant>) -> Option<Event> {
-    match deadline {
-        None => arriving.recv().ok(),
-        Some(deadline) => arriving.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok(),
-    }
 }
 
 /// Writes one line to stderr, in one piece. A closed stderr is no reason to stop.

@@ -26,13 +26,17 @@ pub enum Want {
 /// The bytes themselves live in a buffer that is lent for the moment, so an idle conversation owns
 /// no memory but this value. Because nothing is read while answers are unsent, what is kept for a
 /// peer that does not read is bounded by that buffer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Conversation(State);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum State {
+    #[default]
     Listening,
-    Answering { answers: Box<[u8]>, sent: usize },
+    Answering {
+        answers: Box<[u8]>,
+        sent: usize,
+    },
     Ended,
 }
 
@@ -117,11 +121,5 @@ impl Conversation {
     pub fn end_of_input(&mut self) {
         assert_eq!(self.wants(), Want::Read, "an end of input while answers are unsent, or a second one");
         self.0 = State::Ended;
-    }
-}
-
-impl Default for Conversation {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -1,7 +1,7 @@
 //! The transformation. This is the whole protocol, and the only place where it is written.
-#![allow(unsafe_code, reason = "a function for processors that have more than all of their kind")]
+#![allow(unsafe_code, reason = "a function compiled for processors with AVX2")]
 
-/// From this many bytes on, wider registers win back what asking for them costs.
+/// From this many bytes on, wider registers save more than it costs to ask for them.
 const WIDE_BYTES: usize = 256;
 
 /// Turns ASCII `a-z` to `A-Z` in place; every other byte stays as it is, so UTF-8 passes unharmed

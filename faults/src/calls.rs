@@ -7,8 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
+use client::output::Output;
 use serde::Serialize;
 
 use crate::plan::{self, Wanted};
@@ -86,6 +87,7 @@ struct Document<'a> {
 /// If there is no strace, what is asked for does not exist, or an experiment itself fails.
 pub fn run(options: &CallsOptions) -> Result<bool> {
     tracer::require()?;
+    let [json] = Output::open_all([("--json", options.json.as_deref())])?;
     let wanted = wanted(options)?;
     let subjects = match &options.program {
         Some(path) => vec![Subject::program(path.clone())],
@@ -128,9 +130,7 @@ pub fn run(options: &CallsOptions) -> Result<bool> {
         (&a.row.server, a.row.call, a.row.errno).cmp(&(&b.row.server, b.row.call, b.row.errno))
     });
     report::print(&found, &skipped)?;
-    if let Some(path) = &options.json {
-        report::write_json(path, &Document { seed, rows: &found })?;
-    }
+    report::write_json(json, &Document { seed, rows: &found })?;
     report::note(&format!("{} of {} rows, seed {seed}", found.len(), rows.len()));
     Ok(found.iter().all(|found| found.verdict.is_good()))
 }
@@ -188,7 +188,7 @@ fn in_parallel(
     experiment: &(impl Fn(&Row) -> Result<(Verdict, String)> + Sync),
 ) -> Result<Vec<Found>> {
     let done = AtomicUsize::new(0);
-    let found = each(rows, jobs, limit, |row| {
+    each(rows, jobs, limit, |row| {
         let (verdict, why) = experiment(row).with_context(|| row.command())?;
         let number = done.fetch_add(1, Ordering::Relaxed) + 1;
         if !verdict.is_good() {
@@ -197,8 +197,7 @@ fn in_parallel(
             report::note(&format!("{number} of {} rows", rows.len()));
         }
         Ok(Found { row: row.clone(), verdict, why, only_once_bad: false })
-    })?;
-    Ok(found)
+    })
 }
 
 /// Calls `work` for each item, in that order, on so many threads, and begins no more when the time
@@ -232,7 +231,7 @@ fn each<T: Sync, R: Send>(
         }
     });
     if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        bail!(error);
+        return Err(error);
     }
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(index, _)| *index);

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use client::output::Output;
 use harness::text;
 use serde::Serialize;
 
@@ -77,16 +77,14 @@ fn words(counts: &BTreeMap<Verdict, usize>) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// Writes a value as JSON beside the file, and then renames it.
+/// Writes a value as JSON, if that is wanted.
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let told = || format!("cannot write {}", path.display());
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(told)?;
-    serde_json::to_writer_pretty(&mut file, value).with_context(told)?;
-    file.write_all(b"\n").with_context(told)?;
-    file.persist(path).with_context(told)?;
-    Ok(())
+pub fn write_json(json: Option<Output>, value: &impl Serialize) -> Result<()> {
+    let Some(json) = json else { return Ok(()) };
+    json.write(|out| {
+        serde_json::to_writer_pretty(&mut *out, value)?;
+        Ok::<_, anyhow::Error>(out.write_all(b"\n")?)
+    })
 }

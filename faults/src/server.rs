@@ -143,11 +143,6 @@ impl Server {
         self.address
     }
 
-    /// Its process: the parent, where it has several.
-    pub fn pid(&self) -> Pid {
-        self.pid
-    }
-
     /// How it ended; `None` while it runs.
     pub fn ended(&mut self) -> Option<End> {
         if self.ended.is_none() {
@@ -198,8 +193,8 @@ impl Server {
 
     /// Which of the processes that it ever had are there still.
     pub fn left_behind(&self) -> Vec<Pid> {
-        let gone = |pid: &&Pid| tests::processes::runs(pid.as_raw());
-        self.seen.iter().filter(gone).copied().collect()
+        let runs = |pid: &&Pid| tests::processes::runs(pid.as_raw());
+        self.seen.iter().filter(runs).copied().collect()
     }
 
     /// CPU time of all its processes so far.

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
+use client::output::Output;
 use harness::text;
 use nix::sys::signal::Signal;
 use serde::Serialize;
@@ -56,6 +57,7 @@ struct Line {
 /// # Errors
 /// If a server cannot be started, or there is no such server.
 pub fn run(options: &ShortOptions) -> Result<bool> {
+    let [json] = Output::open_all([("--json", options.json.as_deref())])?;
     let seed = options.seed.unwrap_or_else(drawn_seed);
     let subjects = Subject::of(&options.server)?;
     let time = Duration::from_secs_f64(options.minutes * 60.0) / u32::try_from(subjects.len())?;
@@ -72,9 +74,7 @@ pub fn run(options: &ShortOptions) -> Result<bool> {
         }
         lines.push(Line { server: subject.name.clone(), seed, bytes, failures });
     }
-    if let Some(path) = &options.json {
-        report::write_json(path, &lines)?;
-    }
+    report::write_json(json, &lines)?;
     Ok(lines.iter().all(|line| line.failures.is_empty()))
 }
 
@@ -145,5 +145,5 @@ pub fn drawn_seed() -> u64 {
 /// A line that says what the option takes.
 pub fn parse_minutes(text: &str) -> Result<f64, String> {
     let minutes = text.parse::<f64>().ok().filter(|minutes| (0.01..=10_000.0).contains(minutes));
-    minutes.context("").map_err(|_| "takes minutes, such as 0.5 or 30".to_owned())
+    minutes.ok_or_else(|| "takes minutes, such as 0.5 or 30".to_owned())
 }

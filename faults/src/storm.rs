@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
+use client::output::Output;
 use harness::text;
 use nix::sys::signal::Signal;
 use serde::Serialize;
@@ -99,6 +100,7 @@ struct Line {
 /// # Errors
 /// If a server cannot be started, or there is no such server.
 pub fn run(options: &StormOptions) -> Result<bool> {
+    let [json] = Output::open_all([("--json", options.json.as_deref())])?;
     let seed = options.seed.unwrap_or_else(short::drawn_seed);
     let kinds = if options.kinds.is_empty() { Kind::value_variants() } else { &options.kinds };
     let subjects = match &options.program {
@@ -158,9 +160,7 @@ pub fn run(options: &StormOptions) -> Result<bool> {
         sum(|w| w.served),
         sum(|w| w.bytes)
     ))?;
-    if let Some(path) = &options.json {
-        report::write_json(path, &lines)?;
-    }
+    report::write_json(json, &lines)?;
     Ok(failures == 0)
 }
 

@@ -7,8 +7,8 @@ pub enum Meaning {
     Peer,
     /// The system has run out of something, or forbids the call: wait, and go on.
     Lack,
-    /// Nothing is wrong: try again. The kernel says so once, never for ever; who is told so of a
-    /// socket that can be read waits for an event that does not come, as nobody has to.
+    /// Nothing is wrong: try again. The kernel says so once, never for ever, and not while there are
+    /// bytes to read: a server that is told so then waits for an event that does not come.
     Again,
     /// The call was wrong, which the kernel tells no server that is right: it may end with a line.
     Misuse,

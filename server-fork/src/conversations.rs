@@ -5,7 +5,6 @@ use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::panic::{self, AssertUnwindSafe};
 
-use anyhow::Result;
 use common::Buffer;
 use serving::process::{self, Name, Pid, Signal};
 use serving::stop::Current;
@@ -22,12 +21,8 @@ pub(crate) struct Conversations {
 
 impl Conversations {
     /// An empty table.
-    ///
-    /// # Errors
-    /// If this process has several threads: then it must not fork.
-    pub(crate) fn new() -> Result<Self> {
-        process::require_one_thread()?;
-        Ok(Self { children: HashSet::new(), told: false })
+    pub(crate) fn new() -> Self {
+        Self { children: HashSet::new(), told: false }
     }
 
     /// Adds the conversation that `child` serves.

@@ -33,8 +33,9 @@ pub fn run(options: &Options) -> Result<()> {
     // Prepare.
     serving::start_logging(&options.server.log);
     let limit = serving::connection_limit(&options.server, 0)?;
+    process::require_one_thread()?;
     let mut signals = Signals::new()?;
-    let mut open = Conversations::new()?;
+    let mut open = Conversations::new();
     let mut tally = Tally::default();
     let mut admission = Admission::new(limit);
     let listener = serving::listen(&options.server)?;
@@ -58,6 +59,7 @@ pub fn run(options: &Options) -> Result<()> {
                 Ok(Forked::Parent(child)) => open.begin(child),
                 Err(error) => {
                     admission.pause("start a process", &error);
+                    drop(stream);
                     tally.close(Outcome::Failed);
                 }
             }

@@ -37,7 +37,7 @@ pub use crate::options::Options;
 const ADMISSIONS_PER_TURN: usize = 256;
 
 /// Descriptors that a loop keeps for itself: its inbox, its event queue, and the alarm of the idle
-/// timeout.
+/// timeout. The parent keeps both ends of every inbox.
 const DESCRIPTORS_PER_LOOP: usize = 3;
 
 /// Serves until a signal stops it.
@@ -49,7 +49,7 @@ pub fn run(options: &Options) -> Result<()> {
     serving::start_logging(&options.server.log);
     let cores = thread::available_parallelism().map_or(1, Into::into);
     let (processes, threads) = (options.processes.unwrap_or(cores), options.threads);
-    let own = DESCRIPTORS_PER_LOOP * threads;
+    let own = threads * DESCRIPTORS_PER_LOOP.max(2 * processes);
     let (limit, share) = serving::shared_connection_limit(&options.server, processes, own)?;
     process::require_one_thread()?;
     let mut signals = Signals::new()?;

@@ -11,7 +11,7 @@ pub struct Options {
     #[command(flatten)]
     pub server: ServerOptions,
 
-    /// Worker processes [default: as many as this process may use cores]
+    /// Worker processes [default: one for each core]
     #[arg(long, env = "SHOUT_PROCESSES", value_name = "P", help_heading = "Workers")]
     #[arg(value_parser = serving::options::parse_count::<1_000>)]
     pub processes: Option<usize>,

@@ -65,7 +65,7 @@ pub(crate) fn work(place: usize, open: Conversations, options: &Options) -> ! {
 /// Threads share their process's fate: where one cannot go on, the process ends at once, and is
 /// replaced.
 fn die(error: &impl Display) -> ! {
-    log::error!("a worker cannot work: {error:#}");
+    log::error!("a worker failed: {error:#}");
     process::exit(FAILED)
 }
 

@@ -33,7 +33,7 @@ const LIMIT: usize = 1;
 pub fn run(options: &Options) -> Result<()> {
     // Prepare.
     serving::start_logging(&options.server.log);
-    serving::connection_limit(&options.server, LIMIT)?;
+    serving::connection_limit(&options.server, 1)?;
     let mut signals = Signals::new()?;
     let mut open = Conversations::new(&options.server)?;
     let mut tally = Tally::default();

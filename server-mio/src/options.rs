@@ -3,7 +3,7 @@
 use clap::Parser;
 use serving::ServerOptions;
 
-/// Serves all clients in one event loop: what it sends comes back upper-cased.
+/// Serves all clients in one event loop: what they send comes back upper-cased.
 #[derive(Debug, Parser)]
 #[command(name = "server-mio", version, about, after_long_help = serving::examples!("server-mio"))]
 pub struct Options {

@@ -93,9 +93,9 @@ pub(crate) struct Conversation {
 impl Conversation {
     fn serve(mut self, buffer: &mut Buffer) {
         let mut talk = Talk::new();
-        if let Some(stream) = self.stream.clone() {
+        if let Some(stream) = self.stream.as_deref() {
             self.outcome = loop {
-                if let Some(outcome) = talk.go_on(&stream, buffer, self.transform) {
+                if let Some(outcome) = talk.go_on(stream, buffer, self.transform) {
                     break outcome;
                 }
             };

@@ -12,7 +12,7 @@ pub struct Options {
     pub server: ServerOptions,
 
     /// Threads, each of which serves one client at a time
-    #[arg(long, env = "SHOUT_WORKERS", value_name = "N", default_value = "16", help_heading = "Limits")]
+    #[arg(long, env = "SHOUT_WORKERS", value_name = "N", default_value = "16", help_heading = "Workers")]
     #[arg(value_parser = serving::options::parse_count::<10_000>)]
     pub workers: usize,
 }

@@ -45,8 +45,9 @@ pub(crate) fn work(
             let Some((stream, peer)) = accepted else {
                 match admission.until() {
                     Some(until) => thread::sleep(until.saturating_duration_since(Instant::now())),
-                    // Nobody is there, although this listener blocks: whoever else has it has made
-                    // it non-blocking.
+                    None if stop::is_woken() => {}
+                    // Its timeout has passed (`serving::listen`), or whoever else has this listener
+                    // has made it non-blocking.
                     None => {
                         let _ = serving::wait([Some(accepting.as_fd())], Some(Instant::now() + LENGTH));
                     }

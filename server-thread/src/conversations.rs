@@ -101,9 +101,9 @@ impl Conversation {
     /// The thread's life.
     pub(crate) fn serve(mut self) {
         let (mut talk, mut buffer) = (Talk::new(), Buffer::new());
-        if let Some(stream) = self.stream.clone() {
+        if let Some(stream) = self.stream.as_deref() {
             self.outcome = loop {
-                if let Some(outcome) = talk.go_on(&stream, &mut buffer, self.transform) {
+                if let Some(outcome) = talk.go_on(stream, &mut buffer, self.transform) {
                     break outcome;
                 }
             };

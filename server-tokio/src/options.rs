@@ -12,7 +12,7 @@ pub struct Options {
     pub server: ServerOptions,
 
     /// Share the tasks among N threads instead of running them all on one
-    #[arg(long, env = "SHOUT_WORKERS", value_name = "N", help_heading = "Limits")]
+    #[arg(long, env = "SHOUT_WORKERS", value_name = "N", help_heading = "Workers")]
     #[arg(value_parser = serving::options::parse_count::<1_000>)]
     pub workers: Option<usize>,
 }

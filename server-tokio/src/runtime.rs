@@ -16,8 +16,8 @@ const WHY: &str = "cannot make the event queue: raise the limit on descriptors (
 /// blocks on the main task.
 ///
 /// # Errors
-/// If there is no descriptor for the event queue: a line that says what to raise. Where the system has no thread to give, this says
-/// so and ends the process.
+/// If there is no descriptor for the event queue: a line that says what to raise. Where the system
+/// has no thread to give, this says so and ends the process.
 pub(crate) fn start(workers: Option<usize>) -> Result<Runtime> {
     let mut builder = match workers {
         None => Builder::new_current_thread(),

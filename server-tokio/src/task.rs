@@ -127,8 +127,9 @@ impl Task {
                 self.silence.end(self.place.ticks());
                 Poll::Ready(false)
             } else if asleep {
-                let heard = self.conversation.wants() == Want::Close;
-                Poll::Ready(!heard && self.silence.is_over(self.place.ticks(), &self.stream))
+                // Its input has ended, and its answers are on their way.
+                let delivers = self.conversation.wants() == Want::Close;
+                Poll::Ready(!delivers && self.silence.is_over(self.place.ticks(), &self.stream))
             } else {
                 asleep = true;
                 Poll::Pending

@@ -30,7 +30,7 @@ pub(crate) enum Operation {
     Receive(u32),
     /// Sends one buffer.
     Send(u32, u16),
-    /// Says that the peer's socket is ready to send, or to receive.
+    /// Says that the conversation's socket has room for answers, or has bytes.
     Ready(u32),
 }
 

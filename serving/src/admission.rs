@@ -142,7 +142,7 @@ impl Admission {
     }
 
     /// Whether somebody may still wait in the listener's queue, for who hears only of new arrivals:
-    /// nobody does where `accept` has just found nobody, whatever the kernel says else.
+    /// nobody does where `accept` has just found nobody, whatever else the kernel says.
     pub fn may_go_on(&self, listener: &impl AsFd) -> bool {
         !self.found_nobody && tcp::is_readable(listener)
     }

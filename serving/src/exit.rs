@@ -1,10 +1,10 @@
-//! Exit codes: 0 done, 1 the system failed the program, 2 it was called wrongly.
+//! Exit codes: 0 done, 1 a system error, 2 a usage error.
 
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// The program was called wrongly in a way that only shows when it starts, such as a limit that
+/// A usage error that only shows when the program starts, such as a limit that
 /// this system does not allow.
 #[derive(Debug)]
 pub struct UsageError(pub String);

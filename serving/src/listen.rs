@@ -25,10 +25,12 @@ pub fn listen(options: &ServerOptions) -> Result<TcpListener> {
     // A timeout costs the kernel a timer in every call that sleeps: some three per cent of a small
     // request.
     let tick = silence::tick(options.idle_timeout);
-    socket.set_nonblocking(true)?;
-    socket.set_tcp_nodelay(true)?;
-    socket.set_read_timeout(tick)?;
-    socket.set_write_timeout(tick)?;
+    let prepared = socket
+        .set_nonblocking(true)
+        .and_then(|()| socket.set_tcp_nodelay(true))
+        .and_then(|()| socket.set_read_timeout(tick))
+        .and_then(|()| socket.set_write_timeout(tick));
+    prepared.context("cannot prepare the listening socket")?;
     Ok(socket.into())
 }
 

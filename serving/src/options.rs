@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// What every server can be told, the same in each.
 #[derive(Debug, Clone, Args)]
 pub struct ServerOptions {
-    /// Address to listen on, as IP:PORT with an IPv6 address in brackets; port 0 takes a free one
+    /// Address to listen on, as IP:PORT with an IPv6 address in brackets; port 0 picks a free one
     ///
     /// `[::]:8080` serves IPv6 and IPv4. Ignored where a service manager hands over a socket
     /// (LISTEN_FDS).
@@ -48,9 +48,10 @@ pub struct ServerOptions {
     #[arg(value_parser = parse_duration, help_heading = "Limits")]
     pub drain_timeout: Duration,
 
-    /// Each request also computes for this long, such as 20us
+    /// Also compute for this long, such as 20us, with each piece of bytes that is received; a small
+    /// request is one piece
     #[arg(long, env = "SHOUT_WORK", value_name = "TIME", default_value = "0s")]
-    #[arg(value_parser = parse_duration, help_heading = "Limits")]
+    #[arg(value_parser = parse_duration, help_heading = "Work")]
     pub work: Duration,
 
     /// How much is logged.
@@ -67,7 +68,7 @@ macro_rules! examples {
             $server,
             "  # on 127.0.0.1:8080, until Ctrl-C\n  ",
             $server,
-            " --listen '[::]:0' -v  # for all the world, on a free port, which it tells\n  ",
+            " --listen '[::]:0' -v  # on all interfaces, on a free port, which it prints\n  ",
             $server,
             " --idle-timeout 5m --drain-timeout 30s 2>> server.log\n  ",
             "env SHOUT_LISTEN=127.0.0.1:8081 ",

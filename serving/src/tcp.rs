@@ -90,8 +90,8 @@ pub fn is_readable(socket: &impl AsFd) -> bool {
     poll(&mut watched, PollTimeout::ZERO) != Ok(0)
 }
 
-/// Throws away some of what has arrived, without a copy; never waits. A peer that is still sending
-/// can so come to reading.
+/// Throws away some of what has arrived, without a copy; never waits. So a peer that is still
+/// sending gets to the point where it reads.
 pub fn discard(socket: &impl AsFd) {
     let flags = libc::MSG_TRUNC | libc::MSG_DONTWAIT;
     // SAFETY: with MSG_TRUNC a TCP socket's bytes are dropped and nothing is written through the

@@ -178,7 +178,7 @@ fn workers_killed_at_any_moment_cost_no_place(model: Model) {
 /// By a user who has nothing else, and may have only so many processes and threads: first too few
 /// for any worker, then for one.
 fn half_a_worker_serves_nobody_and_says_so(model: Model) {
-    const TOLD: &str = "a worker cannot work: ";
+    const TOLD: &str = "a worker failed: ";
     let user = format!("setpriv --reuid={} --clear-groups", 1_000_000 + std::process::id());
     let run = |command: &str| {
         let run = Command::new("sh").args(["-c", &format!("exec {user} {command}")]).output();

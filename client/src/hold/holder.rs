@@ -101,7 +101,7 @@ impl Holder {
             if self.turn(&mut run)? {
                 moved = Instant::now();
             }
-            if moved.elapsed() >= self.options.timeout {
+            if !self.options.timeout.is_zero() && moved.elapsed() >= self.options.timeout {
                 self.give_up(keys.len(), &mut run);
                 break;
             }

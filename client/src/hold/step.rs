@@ -7,7 +7,7 @@ use clap::builder::PossibleValue;
 use serde::{Deserialize, Serialize};
 
 use crate::load::histogram;
-use crate::units::{grouped, rate, time};
+use crate::units::{grouped, per_second, rate, time};
 
 /// A step, with all connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl StepResult {
             failed: accounts.clone().map(|account| account.failed).sum(),
             failures: accounts.filter_map(|account| account.first_failure.clone()).collect(),
             took_s,
-            per_s: if took_s > 0.0 { done as f64 / took_s } else { 0.0 },
+            per_s: per_second(done as f64, took_s),
             p50_ns: times.value_at_quantile(0.5),
             p99_ns: times.value_at_quantile(0.99),
             max_ns: times.max(),

@@ -106,6 +106,7 @@ pub fn run(command: &LoadCommand) -> Result<ExitCode> {
     if let Some((rank, _)) = rank {
         options = rank.share(options)?;
     }
+    options.forgets = outputs.hdr.is_none();
     options.intervals = command.progress || outputs.hdr.is_some() || csv.is_some() || ndjson.is_some();
     let stop = StopHandle::default();
     stop_on_signals(stop.clone())?;
@@ -154,7 +155,7 @@ pub(crate) fn stop_on_signals(stop: StopHandle) -> Result<()> {
         }
         stop.stop();
     })
-    .context("cannot obey Ctrl-C")
+    .context("cannot handle Ctrl-C")
 }
 
 /// What is told of each interval while the load goes on.
@@ -271,7 +272,7 @@ fn judge(results: &Results) -> Result<()> {
     }
     match &results.first_error {
         Some(first) => {
-            bail!("not everything was answered rightly ({}); the first error: {first}", results.errors)
+            bail!("not everything was answered correctly ({}); the first error: {first}", results.errors)
         }
         None => bail!("the server answered nothing within {:.2?}; look at its log", results.elapsed),
     }

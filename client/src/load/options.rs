@@ -13,7 +13,7 @@ use serving::UsageError;
 use serving::options::{parse_count, parse_duration};
 
 use super::quantity::{MOST_BYTES, parse_number, parse_rate, parse_stage, parse_think};
-pub use super::quantity::{Stage, Think, parse_size};
+pub use super::quantity::{Stage, Think, parse_size, parse_threads};
 use super::schedule::Schedule;
 use crate::connect::parse_server;
 
@@ -38,8 +38,8 @@ pub struct LoadOptions {
     #[arg(help_heading = "Connections")]
     pub connections: usize,
 
-    /// Threads that drive the connections, each its share of them
-    #[arg(short, long, value_name = "N", default_value = "1", value_parser = parse_count::<1024>)]
+    /// Threads that drive the connections, each its share of them; auto is one for each core
+    #[arg(short, long, value_name = "N", default_value = "1", value_parser = parse_threads::<1>)]
     #[arg(help_heading = "Connections")]
     pub threads: usize,
 
@@ -67,7 +67,7 @@ pub struct LoadOptions {
     #[arg(help_heading = "Requests")]
     pub size: usize,
 
-    /// Send this text as every request, instead of bytes that are each request's own
+    /// Send this text as every request, instead of different bytes in each
     #[arg(short, long, value_name = "TEXT", conflicts_with = "size", help_heading = "Requests")]
     #[arg(allow_hyphen_values = true)]
     pub message: Option<OsString>,
@@ -77,7 +77,8 @@ pub struct LoadOptions {
     #[arg(value_parser = read_payload)]
     pub payload: Option<Arc<[u8]>>,
 
-    /// Of --payload, send a line in each request, with its end; each connection begins at another
+    /// Send one line of --payload in each request, newline included; connections start at
+    /// different lines
     #[arg(long, requires = "payload", help_heading = "Requests")]
     pub payload_lines: bool,
 
@@ -107,7 +108,7 @@ pub struct LoadOptions {
     #[arg(conflicts_with_all = ["rate", "stages", "pipeline", "new_connection_each"])]
     pub think_time: Option<Think>,
 
-    /// The server sends the bytes back as they are; expect them so
+    /// Expect the bytes back unchanged, for echo servers
     #[arg(long, help_heading = "Requests")]
     pub echo: bool,
 
@@ -140,6 +141,11 @@ pub struct LoadOptions {
     /// Keep a histogram of each interval, for the interval log or the time series.
     #[arg(skip)]
     pub intervals: bool,
+
+    /// Keep no histogram of an interval that has been told: a load that goes on for days would be
+    /// gigabytes.
+    #[arg(skip)]
+    pub forgets: bool,
 }
 
 /// `LoadOptions` as a command line of their own, which is where their defaults are written.

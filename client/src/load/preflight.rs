@@ -19,8 +19,8 @@ use crate::connect::explain_connect;
 /// around the load has open.
 const RESERVED_DESCRIPTORS: usize = 32;
 
-/// Descriptors of one worker: poll, waker, alarm.
-const DESCRIPTORS_PER_WORKER: usize = 3;
+/// Descriptors of one worker: poll, its copy, waker, alarm.
+const DESCRIPTORS_PER_WORKER: usize = 4;
 
 /// Where the system says which local ports it gives out (ip(7)).
 const PORT_RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";

@@ -1,16 +1,33 @@
 //! Numbers and stretches of time as they are written on the command line of a load.
 
 use std::fmt;
+use std::thread;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use serving::options::parse_duration;
+use serving::options::{parse_count, parse_duration};
 
 /// The most bytes that one request may have.
 pub(super) const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The highest rate that can be asked for, per second.
 const MOST_PER_SECOND: f64 = 1e9;
+
+/// The most threads of a load.
+const MOST_THREADS: usize = 1024;
+
+/// Reads a number of threads; `auto` is one for each core that this process may use, or for a
+/// `SHARE`th of them.
+///
+/// # Errors
+/// A line that says what the option takes.
+pub fn parse_threads<const SHARE: usize>(text: &str) -> Result<usize, String> {
+    if text == "auto" {
+        let cores = thread::available_parallelism().map_or(1, Into::into);
+        return Ok((cores / SHARE).clamp(1, MOST_THREADS));
+    }
+    parse_count::<MOST_THREADS>(text).map_err(|error| error + ", or auto")
+}
 
 /// Reads a size in bytes from 1 to 64 MiB, such as `64`, `64KiB` or `1MB`.
 ///
@@ -144,6 +161,17 @@ pub(super) fn parse_stage(text: &str) -> Result<Stage, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_are_a_number_or_as_many_as_there_are_cores() {
+        let cores = thread::available_parallelism().map_or(1, Into::into);
+        assert_eq!(parse_threads::<1>("auto"), Ok(cores));
+        assert_eq!(parse_threads::<2>("auto"), Ok((cores / 2).max(1)));
+        assert_eq!(parse_threads::<2>("3"), Ok(3));
+        for nonsense in ["", "0", "all", "1025"] {
+            assert!(parse_threads::<1>(nonsense).is_err_and(|error| error.ends_with("1024, or auto")));
+        }
+    }
 
     #[test]
     fn sizes_take_units_and_refuse_nonsense() {

@@ -33,12 +33,14 @@ pub(super) struct Seconds {
     /// By index, what is not whole yet.
     gathered: BTreeMap<u64, Gathered>,
     whole: Vec<Interval>,
+    /// How many of these have no times any more.
+    forgotten: usize,
 }
 
 impl Seconds {
     /// Nothing gathered yet, of so many workers with intervals of that length.
     pub(super) fn new(finished: Receiver<Second>, length: Duration, workers: usize) -> Self {
-        Self { finished, length, workers, gathered: BTreeMap::new(), whole: Vec::new() }
+        Self { finished, length, workers, gathered: BTreeMap::new(), whole: Vec::new(), forgotten: 0 }
     }
 
     /// Takes what the workers have finished, without waiting; returns the intervals that are whole
@@ -56,6 +58,14 @@ impl Seconds {
             self.whole.push(next.remove().interval(start, self.length));
         }
         &self.whole[known..]
+    }
+
+    /// Forgets the times of the intervals that are whole.
+    pub(super) fn forget(&mut self) {
+        for interval in &mut self.whole[self.forgotten..] {
+            (interval.response, interval.service) = (Counts::new(), None);
+        }
+        self.forgotten = self.whole.len();
     }
 
     /// All intervals of a measurement that took so long, those without an answer too, and at last

@@ -196,8 +196,7 @@ fn missing_ranks(logs: &[Named], unread: usize) -> Vec<Missing> {
     } else {
         format!("there are {all}")
     };
-    let known = absent.len().saturating_sub(unread);
-    if known == 0 {
+    if absent.len() <= unread {
         return Vec::new();
     }
     absent.iter().map(|rank| Missing { name: format!("rank {rank}"), why: why.clone() }).collect()

@@ -61,7 +61,7 @@ pub(super) fn storm(subject: &Subject, time: Duration, random: &mut Random) -> R
             }
             Ok(())
         })?;
-        let failed = found.failures.len();
+        let failed = weather.failures.len();
         load::add(&mut weather, found);
         check_places(&server, *places, &mut weather)?;
         stop(&mut server, &mut weather);

@@ -125,8 +125,7 @@ models! {
     /// One conversation at a time
     Iterative, "iterative", server_iterative: { makes: Makes::Nothing, page: "iterative", ..PLAIN }
     /// A process per conversation
-    Fork, "fork", server_fork:
-        {
+    Fork, "fork", server_fork: {
         makes: Makes::Process,
         crash_ends: Isolation::Client,
         all_cores: true,
@@ -147,8 +146,7 @@ models! {
     /// A thread per conversation
     Thread, "thread", server_thread: { makes: Makes::Thread, all_cores: true, bytes: 36 << 10, page: "thread", ..PLAIN }
     /// A fixed pool of threads, as many as connections
-    Pool, "pool", server_pool:
-        {
+    Pool, "pool", server_pool: {
         makes: Makes::Thread,
         workers: Workers::PerConnection,
         all_cores: true,
@@ -161,8 +159,7 @@ models! {
     /// A task per conversation, all on one thread
     Tokio, "tokio", server_tokio: { makes: Makes::Task, bytes: 1024, page: "tokio", ..PLAIN }
     /// A task per conversation, on a thread per core
-    TokioWorkers, "tokio-workers", server_tokio:
-        {
+    TokioWorkers, "tokio-workers", server_tokio: {
         makes: Makes::Task,
         workers: Workers::PerCore,
         all_cores: true,
@@ -230,9 +227,14 @@ impl Model {
         self.traits().bytes
     }
 
-    /// Lines of code of its page in `plain/src/bin`, without blank lines and comments.
+    /// The name of its page in `plain/src/bin`; the same model with more threads has the same one.
+    pub fn page(self) -> &'static str {
+        self.traits().page
+    }
+
+    /// Lines of code of that page, without blank lines and comments.
     pub fn lines(self) -> Option<usize> {
-        LINES.iter().find(|(page, _)| *page == self.traits().page).map(|(_, lines)| *lines)
+        LINES.iter().find(|(page, _)| *page == self.page()).map(|(_, lines)| *lines)
     }
 
     /// Whether this machine has what it needs.

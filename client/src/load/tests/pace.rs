@@ -141,6 +141,19 @@ fn connections_that_nobody_serves_are_a_doubt() {
 }
 
 #[test]
+fn what_has_been_told_can_be_forgotten() {
+    let mut options = options(good_server());
+    (options.intervals, options.forgets) = (true, true);
+    (options.interval, options.duration) = (Duration::from_millis(100), Duration::from_millis(350));
+    let mut load = Load::connect(&options).unwrap();
+    let mut told = 0;
+    load.measure_and_tell(&mut |_, interval| told += usize::from(!interval.response.is_empty()));
+    let results = load.finish();
+    assert!(told >= 2 && results.intervals[..told].iter().all(|interval| interval.response.is_empty()));
+    assert!(results.intervals[..told].iter().all(|interval| interval.sent > 0));
+}
+
+#[test]
 fn each_interval_is_told_while_the_load_goes_on() {
     let mut options = options(good_server());
     (options.intervals, options.interval) = (true, Duration::from_millis(100));
