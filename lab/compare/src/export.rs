@@ -26,7 +26,7 @@ pub fn markdown(document: &Document) -> String {
         }
     }
     text.push_str(
-        "\n\nBold: the best. *Italic*: not told from it (95 %). (?): rounds that differ too much to tell.",
+        "\n\nBold: the best. *Italic*: tied with it (95 %). (?): rounds that differ too much to tell.",
     );
     for (index, footnote) in matrix.footnotes.iter().enumerate() {
         let _ = write!(text, " ({}) {footnote}.", index + 1);

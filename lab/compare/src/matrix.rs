@@ -22,6 +22,10 @@ const LOAD: f64 = 0.5;
 /// bytes.
 const LEAST_BYTES: f64 = 1024.0;
 
+/// Where rates and CPU time are taken from: the first of these that was measured.
+const BUSY: [Scenario; 5] =
+    [Scenario::Requests, Scenario::Pipeline, Scenario::Bulk, Scenario::Mixed, Scenario::Slow];
+
 /// What a column asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
@@ -88,8 +92,8 @@ impl Question {
     pub fn source(self, document: &Document) -> Option<(&Point, Metric)> {
         let last = |scenario| document.points_of(scenario).pop();
         match self {
-            Self::Rate => Some((last(Scenario::Requests)?, Metric::Rate)),
-            Self::Cpu => Some((last(Scenario::Requests)?, Metric::Cpu)),
+            Self::Rate => Some((BUSY.into_iter().find_map(last)?, Metric::Rate)),
+            Self::Cpu => Some((BUSY.into_iter().find_map(last)?, Metric::Cpu)),
             Self::Client => Some((last(Scenario::Idle)?, Metric::IdleWhole)),
             Self::Connections => Some((last(Scenario::Churn)?, Metric::ConnectionRate)),
             Self::Cores => Some((last(Scenario::Cpu)?, Metric::Cores)),
@@ -107,7 +111,11 @@ impl Question {
         let of = point.label();
         Some(match self {
             Self::Rate | Self::Cpu => {
-                format!("requests/s and CPU: {of} of {} bytes", units::grouped(point.size_bytes as u64))
+                let name = match point.scenario {
+                    Scenario::Requests => String::new(),
+                    other => format!("{}, ", other.name()),
+                };
+                format!("requests/s and CPU: {name}{of} of {} bytes", units::grouped(point.size_bytes as u64))
             }
             Self::TailAtLoad => format!("p99: {of}"),
             Self::Client => format!(

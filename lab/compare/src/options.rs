@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use client::load::parse_size;
+use client::load::{parse_size, parse_threads};
 use harness::contender::{Contender, Foreign};
 use harness::models::{Model, Workers};
 use harness::pin::Pins;
@@ -15,11 +15,9 @@ use serving::options::{parse_count, parse_duration};
 use crate::profile::{OneAtATime, Profile, Scenario};
 use crate::{peers, plain};
 
-/// Most connections, most requests in flight on each, most threads of the generator, and most
-/// rounds.
+/// Most connections, most requests in flight on each, and most rounds.
 const MOST_CONNECTIONS: usize = 100_000;
 const MOST_PIPELINED: usize = 65_536;
-const MOST_THREADS: usize = 1024;
 const MOST_ROUNDS: usize = 1000;
 
 /// The most workers that a pool can have.
@@ -77,9 +75,9 @@ pub struct CompareOptions {
     #[arg(value_parser = parse_count::<MOST_PIPELINED>)]
     pub pipeline: Option<usize>,
 
-    /// Threads of the load generator
+    /// Threads of the load generator; auto is one for every second core
     #[arg(short, long, value_name = "N", default_value = "1", help_heading = "Load")]
-    #[arg(value_parser = parse_count::<MOST_THREADS>)]
+    #[arg(value_parser = parse_threads::<2>)]
     pub threads: usize,
 
     /// Let server and generator run on the same cores [default: on different ones, where there are

@@ -16,8 +16,7 @@ pub fn name_of(model: &str) -> String {
     format!("{PREFIX}{model}")
 }
 
-/// Builds the plain servers of these models with cargo. A pool is left out: its page has a fixed
-/// number of workers, and more connections than these would wait.
+/// Builds the plain servers of these models with cargo.
 pub fn find(models: &[Model]) -> Found {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut found = Found::default();
@@ -35,13 +34,25 @@ pub fn find(models: &[Model]) -> Found {
     }
     for model in models {
         let name = name_of(model.name());
-        if model.workers() == Workers::PerConnection {
-            found.left_out.push(format!("{name}: the number of its workers is fixed on its page"));
+        if let Some(why) = why_not(*model) {
+            found.left_out.push(format!("{name}: {why}"));
             continue;
         }
-        let program = workspace.join("target/release").join(model.name());
+        let program = workspace.join("target/release").join(model.page());
         let command = format!("{} 127.0.0.1:{PORT}", quoted(&program.to_string_lossy()));
         found.peers.push(Foreign::peer(&name, command, model.makes()));
     }
     found
+}
+
+/// Why a model has no plain server to be measured beside it.
+fn why_not(model: Model) -> Option<&'static str> {
+    if model.workers() == Workers::PerConnection {
+        // With more connections than these, some would wait.
+        Some("the number of its workers is fixed on its page")
+    } else if model.name() != model.page() {
+        Some("its page has one thread")
+    } else {
+        None
+    }
 }

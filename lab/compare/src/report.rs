@@ -23,8 +23,7 @@ const MOST_NARROW: usize = 60;
 const MOST_FINDINGS: usize = 5;
 
 /// What stands behind the figures.
-pub(crate) const LEGEND: &str =
-    "* the best, = not told from it (95 %), ? rounds that differ too much to tell";
+pub(crate) const LEGEND: &str = "* the best, = tied with it (95 %), ? rounds that differ too much to tell";
 
 /// Where the rest is.
 const MORE: &str = "--details prints every table, --report FILE draws them, --json FILE keeps them; `lab choose` asks what you need";

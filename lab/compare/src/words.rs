@@ -29,7 +29,7 @@ pub fn say(claim: &Claim) -> String {
             "the servers had one core: to see which of them use all cores takes two or more".to_owned()
         }
         Claim::Dependability { at, whole, page_value, ratio, certain } => format!(
-            "at {}, dependability costs {} {} times the CPU time per request of its page ({} against {}){}",
+            "at {}, {} uses {} times the CPU time per request of its plain program ({} against {}){}",
             label(*at),
             whole.server,
             ratio.map_or_else(|| format!("{:.2}", whole.value / page_value), interval),

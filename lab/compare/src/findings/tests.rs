@@ -59,8 +59,8 @@ fn what_dependability_costs_is_a_ratio_that_may_be_noise() {
     let said: Vec<String> =
         dependability(&point(Scenario::Requests, 10, servers.to_vec())).iter().map(say).collect();
     assert_eq!(said.len(), 2, "{said:?}");
-    assert!(said[0].contains("costs mio 1.01 (") && said[0].contains("noise"), "{said:?}");
-    assert!(said[1].contains("costs fork 1.25 (") && !said[1].contains("noise"), "{said:?}");
+    assert!(said[0].contains("mio uses 1.01 (") && said[0].contains("noise"), "{said:?}");
+    assert!(said[1].contains("fork uses 1.25 (") && !said[1].contains("noise"), "{said:?}");
 }
 
 #[test]

@@ -60,6 +60,14 @@ fn the_best_is_marked_with_those_that_are_not_told_from_it() {
 }
 
 #[test]
+fn who_asks_for_another_load_alone_gets_its_rates() {
+    let mut document = document(vec![server("mio", 100, [99.0, 100.0, 101.0])]);
+    document.points[0].scenario = Scenario::Bulk;
+    assert!(Matrix::of(&document).questions.starts_with(&[Question::Rate, Question::Cpu]));
+    assert!(Question::Rate.about(&document).is_some_and(|about| about.contains("bulk, 100 connections")));
+}
+
+#[test]
 fn the_answer_fits_one_screen_whatever_is_in_it() {
     let name = |index: usize| format!("a server with a rather long name {index}");
     let mut document = document(

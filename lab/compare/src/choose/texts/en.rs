@@ -22,7 +22,7 @@ pub(super) const TEXTS: Texts = Texts {
         choose: "choose",
         because: "because",
         runner_up: "runner-up",
-        flips: "flips",
+        flips: "changes",
         sure: "sure",
         out: "out",
         left_out: "left out",
@@ -34,7 +34,7 @@ pub(super) const TEXTS: Texts = Texts {
         title: "Which model to choose",
         able: "Those that can do it",
         none: "No model can do that on this machine.",
-        out: "Those that are out",
+        out: "Ruled out",
         left_out: "Left out",
         doubts: "Doubts",
         measured: "How this was measured",
@@ -45,7 +45,7 @@ pub(super) const TEXTS: Texts = Texts {
     header: ["model", "can do", "CPU/request", "memory/client", "for all", "code lines"],
     title: |title| format!("{title}:"),
     titled: |name, words| format!("{name}: {words}"),
-    only: "nobody else can do it, or half as much as it can",
+    only: "no other model can do it, or even half as much",
     simplest: |lines| {
         let lines = lines.map_or_else(String::new, |lines| format!(" ({lines} lines of code)"));
         format!(
@@ -53,7 +53,7 @@ pub(super) const TEXTS: Texts = Texts {
             LEAST_SHARE * 100.0
         )
     },
-    most: "nobody can do more",
+    most: "no other model can do more",
     can_do: |share| {
         format!(
             "it can do {:.0} % of the requests per second that the best can ({:.0} to {:.0})",
@@ -75,7 +75,7 @@ pub(super) const TEXTS: Texts = Texts {
     flips: |model, change| format!("{model} {change}"),
     sure: |rounds| {
         format!(
-            "yes: no interval (95 %, {rounds} rounds) reaches across a bound of the rule, so other rounds would hardly choose otherwise"
+            "yes: no interval (95 %, {rounds} rounds) crosses a threshold of the rule, so other rounds would hardly choose otherwise"
         )
     },
     unsure: |rounds, models, bears| {
@@ -111,7 +111,7 @@ pub(super) const TEXTS: Texts = Texts {
     },
     doubt: |doubt| match doubt {
         Disturbance::Others { from, count, rounds, most } => format!(
-            "other programs used more than {from} cores in {count} of {rounds} rounds, up to {most:.1}: the spread is theirs too; \
+            "other programs used more than {from} cores in {count} of {rounds} rounds, up to {most:.1}: they caused part of the spread; \
              measure on a quiet machine"
         ),
         Disturbance::Quota { throttled, periods } => format!(
