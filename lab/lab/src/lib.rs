@@ -41,7 +41,7 @@ pub struct Cli {
 enum Command {
     /// Compare the servers: requests per second, response times, CPU and memory, side by side
     Compare(CompareOptions),
-    /// Which model for what is asked of it: four questions, half a minute of measuring, one page
+    /// Recommend a model: four questions, less than a minute of measuring, one page
     Choose(ChooseOptions),
     /// Show the course's experiments, one line each
     List,

@@ -34,8 +34,9 @@ const SMALL: [&[&str]; 15] = [
 ];
 
 /// Words that Chinese people write as they are: programs, what is in code, signals, units.
-const LATIN: [&str; 22] = [
+const LATIN: [&str; 24] = [
     "func",
+    "money",
     "mutex",
     "panic",
     "join",
@@ -49,6 +50,7 @@ const LATIN: [&str; 22] = [
     "Rust",
     "Child",
     "CPU",
+    "GIL",
     "SIGTERM",
     "PR_SET_CHILD_SUBREAPER",
     "PR_SET_PDEATHSIG",

@@ -13,7 +13,7 @@ const SMALL: [&str; 4] = ["deadlock", "--threads=5", "--hold=2ms", "--standstill
 fn the_deadlock_is_found_nothing_moves_in_it_and_all_threads_get_out() {
     let lesson = lesson(&SMALL);
     assert!(lesson.count("crosswise", "deadlocks") >= 1);
-    assert_eq!(lesson.count("crosswise", "in_the_circle"), 2);
+    assert_eq!(lesson.count("crosswise", "in_the_cycle"), 2);
     assert_eq!(lesson.count("crosswise", "done") + lesson.count("crosswise", "gave_up"), 5);
     assert!(lesson.count("crosswise", "gave_up") >= 1);
     let trace = lesson.trace("crosswise");
@@ -65,8 +65,7 @@ fn two_threads_suffice_for_a_deadlock_and_one_is_refused() {
 fn the_course_has_ten_threads_and_the_graph_names_who_holds_what() {
     let ended = lab(&["run", "deadlock", "--ascii", "--width=80"]);
     assert_eq!(ended.code, Some(0), "{}{}", ended.stderr, ended.stdout);
-    for named in
-        ["which holds mutexA", "which holds mutexB", "Behind them, with nothing in hand, wait for mutexA"]
+    for named in ["which holds mutexA", "which holds mutexB", "Behind them, holding nothing, wait for mutexA"]
     {
         assert!(ended.stdout.contains(named), "no {named} in\n{}", ended.stdout);
     }

@@ -85,7 +85,7 @@ fn the_table_is_the_course_s_four_cases_and_says_which_python_is_not_found() {
             assert!(row.split_whitespace().count() >= 3 && !row.ends_with('-'), "{table}");
         }
     }
-    let free = several.lines().find(|line| line.contains("free python")).unwrap();
+    let free = several.lines().find(|line| line.contains("GIL-free Python")).unwrap();
     assert!(free.ends_with("not found"), "{table}");
 }
 

@@ -50,7 +50,7 @@ fn the_waits_are_drawn_and_the_picture_is_bounded() {
     let ended = lab(&["run", "starve", "--ascii", "--width=80"]);
     assert_eq!(ended.code, Some(0), "{}{}", ended.stderr, ended.stdout);
     assert!(
-        ended.stdout.contains("How many waits were how long") && ended.stdout.contains(" #"),
+        ended.stdout.contains("Distribution of waits") && ended.stdout.contains(" #"),
         "{}",
         ended.stdout
     );

@@ -37,7 +37,7 @@ pub struct Texts {
     pub(crate) gil: LessonTexts<gil::Way, gil::Fact>,
     pub(crate) gil_table: GilTable,
     pub(crate) deadlock: LessonTexts<deadlock::Way, deadlock::Fact>,
-    pub(crate) circle: Circle,
+    pub(crate) cycle: Cycle,
     pub(crate) semaphore: LessonTexts<(semaphore::Way, usize), semaphore::Fact>,
     pub(crate) event: LessonTexts<event::Way, event::Fact>,
     pub(crate) pool: LessonTexts<pool::Way, pool::Fact>,
@@ -116,7 +116,7 @@ pub(crate) struct Page {
 
 /// The drawing of a deadlock.
 #[derive(Debug)]
-pub(crate) struct Circle {
+pub(crate) struct Cycle {
     pub(crate) title: &'static str,
     pub(crate) graph: &'static str,
     pub(crate) holder: fn(thread: &str, locks: &[&str]) -> String,

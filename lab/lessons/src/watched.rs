@@ -166,7 +166,7 @@ impl Drop for Held<'_> {
 }
 
 impl WaitFor {
-    /// Those who wait for one another in a circle, if there is one: each waits for a lock that the
+    /// Those who wait for one another in a cycle, if there is one: each waits for a lock that the
     /// next one holds, and the last for one that the first holds.
     pub fn cycle(&self) -> Option<Vec<usize>> {
         // Nobody waits for more than one lock, and no lock has more than one owner: from each there
@@ -177,7 +177,7 @@ impl WaitFor {
                 let next = self.owners[self.wanted_by(*path.last()?)?]?;
                 match path.iter().position(|who| *who == next) {
                     Some(0) => return Some(path),
-                    // It leads into a circle, but is not part of it.
+                    // It leads into a cycle, but is not part of it.
                     Some(_) => return None,
                     None => path.push(next),
                 }
@@ -211,11 +211,11 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_is_found_wherever_one_begins_to_look_and_nothing_else_is_one() {
+    fn a_cycle_is_found_wherever_one_begins_to_look_and_nothing_else_is_one() {
         assert_eq!(graph(&[Some(1), None], &[(2, 0)]).cycle(), None);
         assert_eq!(graph(&[Some(0), Some(1)], &[(1, 0), (2, 1), (3, 1)]).cycle(), None);
         assert_eq!(graph(&[Some(7)], &[(7, 0)]).cycle(), Some(vec![7]));
-        // 9 waits for one of the circle, but is not in it.
+        // 9 waits for one of the cycle, but is not in it.
         let three = graph(&[Some(1), Some(2), Some(3)], &[(9, 0), (3, 0), (1, 1), (2, 2)]);
         assert_eq!(three.cycle(), Some(vec![3, 1, 2]));
     }

@@ -94,7 +94,7 @@ fn show_growth(text: &mut String, growth: &Growth) {
     if growth.other_inodes > MANY_INODES {
         let _ = writeln!(
             text,
-            "doubt    something looks into /proc/PID/fd meanwhile: the kernel keeps {:.1} more inodes for each, some 900 B",
+            "doubt    another program reads /proc/PID/fd: the kernel keeps {:.1} more inodes for each conversation, some 900 B each",
             growth.other_inodes
         );
     }

@@ -1,5 +1,5 @@
 //! Two tasks that sleep 3 and 5 units, on one thread: 8 one after the other, 5 together. And one
-//! that computes without giving way.
+//! that computes without yielding.
 //!
 //! The course: gevent's `spawn(func1)` and `spawn(func2)`, whose `time.sleep` has been replaced by
 //! one that lets others run; 8.01 s become 5.02 s. Here `func1` and `func2` are Rust's own
@@ -30,7 +30,7 @@ const SLEEP_1: u32 = 3;
 const SLEEP_2: u32 = 5;
 const COMPUTE: u32 = 6;
 
-/// The greatest number of times that func3 gives way, if it does.
+/// The greatest number of times that func3 yields, if it does.
 const MOST_TURNS: u32 = 1000;
 
 /// The shortest unit.
@@ -44,12 +44,12 @@ pub struct Coroutines {
     #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = parse_unit)]
     unit: Duration,
 
-    /// func3 computes in so many pieces, 20 or more, and gives way after each (variant yielding)
+    /// func3 computes in so many pieces, 20 or more, and yields after each (variant yielding)
     #[arg(long, value_name = "N", default_value = "60")]
     #[arg(value_parser = clap::value_parser!(u32).range(20..=i64::from(MOST_TURNS)))]
     pieces: u32,
 
-    /// Only one way
+    /// Run only this variant
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
 }
@@ -62,7 +62,7 @@ pub(crate) enum Way {
     Together,
     /// Both, and func3, which computes in one piece
     Greedy,
-    /// Both, and func3, which gives way now and then
+    /// Both, and func3, which yields now and then
     Yielding,
 }
 
@@ -116,7 +116,7 @@ impl Coroutines {
             }
         };
         if let Err(Stuck { tasks }) = run(&alarms, tasks) {
-            bail!("{tasks} tasks wait for what nobody does");
+            bail!("{tasks} tasks will never be woken");
         }
         let ran = [one, two, three];
         let mut threads: Vec<_> = ran.iter().flat_map(|ran| ran.threads.iter().copied()).collect();

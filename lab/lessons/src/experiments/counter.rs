@@ -53,7 +53,7 @@ pub struct Counter {
     #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = parse_duration)]
     delay: Duration,
 
-    /// Only one way
+    /// Run only this variant
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
 }

@@ -7,7 +7,7 @@
 //! until the first has mutexB again.
 //!
 //! The locks can be asked and their waits called off ([`watched`](crate::watched)): so the lab
-//! finds the circle, makes sure that nothing moves, and takes one wait out of it. The
+//! finds the cycle, makes sure that nothing moves, and takes one wait out of it. The
 //! thread that is taken out gives back what it holds and leaves the rest of its work undone. A
 //! database treats its victim so, which repairs nothing: the others run into it again.
 
@@ -59,7 +59,7 @@ pub struct Deadlock {
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse_duration)]
     standstill: Duration,
 
-    /// Only one way
+    /// Run only this variant
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
 }
@@ -81,8 +81,8 @@ pub(crate) struct Fact {
     pub(crate) all: usize,
     pub(crate) done: usize,
     pub(crate) deadlocks: usize,
-    /// When the first circle was there: how many were in it, and how many waited.
-    pub(crate) circle: usize,
+    /// When the first cycle was there: how many were in it, and how many waited.
+    pub(crate) cycle: usize,
     pub(crate) stuck: usize,
     /// Locks that changed hands while the lab looked on, and for how long it did.
     pub(crate) moved: u64,
@@ -106,7 +106,7 @@ struct Shared {
 /// What the lab saw while the threads ran.
 struct Watch {
     lane: Lane,
-    /// When the first circle was there and everybody had come to wait.
+    /// When the first cycle was there and everybody had come to wait.
     first: Option<WaitFor>,
     /// Locks that were taken while it looked on.
     moved: u64,
@@ -132,12 +132,12 @@ impl Experiment for Deadlock {
             let (mut lanes, watch) = self.watched(&shared)?;
             claims.push(self.claim(&shared, &watch));
             lanes.push(watch.lane);
-            let circle = watch.first.as_ref().and_then(WaitFor::cycle).unwrap_or_default();
-            variants.push(variant(&shared, Trace::new(lanes), watch.deadlocks, circle.len()));
-            stuck.extend(watch.first.map(|first| (first, circle)));
+            let cycle = watch.first.as_ref().and_then(WaitFor::cycle).unwrap_or_default();
+            variants.push(variant(&shared, Trace::new(lanes), watch.deadlocks, cycle.len()));
+            stuck.extend(watch.first.map(|first| (first, cycle)));
         }
         let drawings = say(|texts| {
-            stuck.iter().filter_map(|(first, circle)| draw(first, circle, &LOCKS, texts)).collect()
+            stuck.iter().filter_map(|(first, cycle)| draw(first, cycle, &LOCKS, texts)).collect()
         });
         Ok(Observation { variants, drawings, claims })
     }
@@ -164,14 +164,14 @@ impl Deadlock {
         })
     }
 
-    /// Finds circles, and takes one out of each. Nobody else ends the wait of those in it.
+    /// Finds cycles, and takes one out of each. Nobody else ends the wait of those in it.
     fn watch(&self, shared: &Shared) -> Watch {
         let (mut me, locks) = (Recorder::thread("lab"), &shared.locks);
         let (mut first, mut moved, mut deadlocks) = (None, 0, 0);
-        me.enter_with(State::Blocked, "until there is a circle, or the end");
+        me.enter_with(State::Blocked, "until there is a cycle, or the end");
         while let Some(found) = locks.wait_until(Duration::MAX, |now| now.cycle().is_some()) {
             deadlocks += 1;
-            me.mark("circle");
+            me.mark("cycle");
             if first.is_none() {
                 let all = usize::from(self.threads);
                 let seen = locks.wait_until(LIMIT, |now| now.waits.len() == all).unwrap_or(found);
@@ -181,10 +181,10 @@ impl Deadlock {
                 first = Some(seen);
             }
             me.enter(State::Running);
-            if let Some(victim) = locks.now().cycle().and_then(|circle| circle.into_iter().max()) {
+            if let Some(victim) = locks.now().cycle().and_then(|cycle| cycle.into_iter().max()) {
                 locks.call_off(victim);
             }
-            me.enter_with(State::Blocked, "until there is a circle, or the end");
+            me.enter_with(State::Blocked, "until there is a cycle, or the end");
         }
         Watch { lane: me.end(), first, moved, deadlocks }
     }
@@ -242,17 +242,17 @@ impl Deadlock {
         let (all, done, gave_up) = (usize::from(self.threads), count(&shared.done), count(&shared.gave_up));
         let (deadlocks, moved) = (watch.deadlocks, watch.moved);
         let (way, backed_off) = (shared.way, count(&shared.backed_off));
-        let circle = watch.first.as_ref().and_then(WaitFor::cycle).map_or(0, |circle| circle.len());
+        let cycle = watch.first.as_ref().and_then(WaitFor::cycle).map_or(0, |cycle| cycle.len());
         let stuck = watch.first.as_ref().map_or(0, |first| first.waits.len());
         let holds = match way {
             Way::Crosswise => {
-                circle == 2 && stuck == all && moved == 0 && done + gave_up == all && gave_up > 0
+                cycle == 2 && stuck == all && moved == 0 && done + gave_up == all && gave_up > 0
             }
             Way::Ordered => deadlocks == 0 && done == all,
             Way::BackOff => deadlocks == 0 && done == all && backed_off > 0,
         };
         let standstill_ns = u64::try_from(self.standstill.as_nanos()).unwrap_or(u64::MAX);
-        let fact = Fact { way, all, done, deadlocks, circle, stuck, moved, standstill_ns, backed_off };
+        let fact = Fact { way, all, done, deadlocks, cycle, stuck, moved, standstill_ns, backed_off };
         Claim::new(holds, |texts| (texts.deadlock.claim)(&fact))
     }
 }
@@ -304,11 +304,11 @@ impl Shared {
     }
 }
 
-fn variant(shared: &Shared, trace: Trace, deadlocks: usize, circle: usize) -> Variant {
+fn variant(shared: &Shared, trace: Trace, deadlocks: usize, cycle: usize) -> Variant {
     let count = |counter: &AtomicUsize| Figure::count(counter.load(Ordering::Relaxed));
     let figures = vec![
         ("deadlocks", Figure::count(deadlocks)),
-        ("in the circle", Figure::count(circle)),
+        ("in the cycle", Figure::count(cycle)),
         ("done", count(&shared.done)),
         ("gave up", count(&shared.gave_up)),
         ("times backed off", count(&shared.backed_off)),

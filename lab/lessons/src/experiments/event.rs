@@ -47,7 +47,7 @@ pub struct Event {
     #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = parse_duration)]
     patience: Duration,
 
-    /// Only one way
+    /// Run only this variant
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
 }

@@ -94,7 +94,7 @@ pub struct Gil {
     #[arg(long, value_name = "PROGRAM")]
     free_python: Option<String>,
 
-    /// Only one way
+    /// Run only this variant
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
 }

@@ -52,7 +52,7 @@ pub struct Levels {
     #[arg(long, value_name = "TIME", default_value = "3ms", value_parser = parse_time)]
     compute: Duration,
 
-    /// Only one way
+    /// Run only this variant
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
 }
@@ -189,7 +189,7 @@ impl Share {
             (0..self.clients).map(|number| self.client(self.first + number, thread, &alarms, &lanes));
         let tasks: Vec<Task<'_>> = clients.map(|client| Box::pin(client) as Task<'_>).collect();
         if let Err(Stuck { tasks }) = run(&alarms, tasks) {
-            bail!("{tasks} clients wait for what nobody does");
+            bail!("{tasks} clients will never be woken");
         }
         lanes.into_inner().into_iter().collect()
     }

@@ -64,7 +64,7 @@ pub struct Pool {
     #[arg(long, value_name = "N", default_value = "7", value_parser = parse_count::<MOST_TASKS>)]
     fails: usize,
 
-    /// Only one way
+    /// Run only this variant
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
 }

@@ -74,7 +74,7 @@ pub struct Queue {
     #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = parse_duration)]
     consume: Duration,
 
-    /// Only one way
+    /// Run only this variant
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
 }

@@ -40,7 +40,7 @@ pub struct Semaphores {
     #[arg(long, value_name = "TIME", default_value = "30ms", value_parser = parse_duration)]
     stay: Duration,
 
-    /// Only one way
+    /// Run only this variant
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
 }

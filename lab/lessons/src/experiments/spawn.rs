@@ -49,7 +49,7 @@ pub struct Spawn {
     #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = parse_duration)]
     delay: Duration,
 
-    /// Only one way
+    /// Run only this variant
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
 }

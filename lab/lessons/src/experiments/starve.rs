@@ -52,7 +52,7 @@ pub struct Starve {
     #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = parse_work)]
     work: Duration,
 
-    /// Only one way
+    /// Run only this variant
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
 }

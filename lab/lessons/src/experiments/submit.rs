@@ -49,7 +49,7 @@ pub struct Submit {
     #[arg(long, value_name = "TIME", default_value = "30ms", value_parser = parse_delay)]
     delay: Duration,
 
-    /// Only one way
+    /// Run only this variant
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
 }

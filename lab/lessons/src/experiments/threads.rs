@@ -77,7 +77,7 @@ pub struct Threads {
     #[arg(long, value_name = "TIME", default_value = "30ms", value_parser = parse_duration)]
     delay: Duration,
 
-    /// Only one way
+    /// Run only this variant
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
 }

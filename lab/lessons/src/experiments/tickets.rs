@@ -63,7 +63,7 @@ pub struct Tickets {
     #[arg(long, conflicts_with = "only")]
     kill: bool,
 
-    /// Only one way
+    /// Run only this variant
     #[arg(long, value_enum, value_name = "VARIANT")]
     only: Option<Way>,
 

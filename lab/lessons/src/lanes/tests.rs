@@ -102,7 +102,7 @@ fn who_waits_with_a_lock_in_hand_looks_otherwise_and_words_stand_where_there_is_
     let text = alone(&Trace::new(vec![waits]), &LETTERS);
     let row = text.lines().next().unwrap();
     assert!(row.starts_with("a bbb") && row.contains("bb A bb") && row.contains("AA*100AA"), "\n{text}");
-    assert!(text.contains("A holding A  b waiting with B in hand\n* read"), "\n{text}");
+    assert!(text.contains("A holding A  b holding B, waiting  * read"), "\n{text}");
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn deadlock() -> Play {
     };
     Play {
         task: Text {
-            en: "Close the circle: let each wait for the lock that the other holds.",
+            en: "Close the cycle: let each wait for the lock that the other holds.",
             zh: "让它们绕成一个环：各自等着对方手里的锁。",
         },
         happened: Text { en: "Deadlock: nobody can go on.", zh: "死锁：谁也走不下去了。" },

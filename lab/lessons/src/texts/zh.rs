@@ -94,7 +94,7 @@ pub(super) const TEXTS: Texts = Texts {
     gil: gil::GIL,
     gil_table: gil::GIL_TABLE,
     deadlock: deadlock::DEADLOCK,
-    circle: deadlock::CIRCLE,
+    cycle: deadlock::CIRCLE,
     semaphore: semaphore::SEMAPHORE,
     event: event::EVENT,
     pool: pool::POOL,

@@ -1,4 +1,4 @@
-//! The wait-for graph of a deadlock as text and as SVG: the circle, and who waits behind it.
+//! The wait-for graph of a deadlock as text and as SVG: the cycle, and who waits behind it.
 
 use std::f64::consts::TAU;
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ const MIDDLE: (f64, f64) = (480.0, 190.0);
 const RADIUS: f64 = 140.0;
 const NODE: (f64, f64) = (48.0, 18.0);
 
-/// Where those who wait behind the circle stand, and how many of them are drawn.
+/// Where those who wait behind the cycle stand, and how many of them are drawn.
 const BEHIND: f64 = 70.0;
 const MOST_BEHIND: usize = 9;
 
@@ -32,32 +32,32 @@ const STYLE: &str = "\
 .g path.wait{fill:var(--orange)}.g path.hold{fill:var(--green)}\
 .g .node{fill:var(--paper);stroke:var(--ink)}";
 
-/// Draws who waits for whom: `circle` is what [`WaitFor::cycle`] found in `graph`, and `locks` are
-/// the names of the locks. Nothing if somebody in the circle does not wait.
-pub(super) fn draw(graph: &WaitFor, circle: &[usize], locks: &[&str], texts: &Texts) -> Option<Drawing> {
-    let circle: Vec<(usize, usize)> =
-        circle.iter().map(|who| Some((*who, graph.wanted_by(*who)?))).collect::<Option<_>>()?;
+/// Draws who waits for whom: `cycle` is what [`WaitFor::cycle`] found in `graph`, and `locks` are
+/// the names of the locks. Nothing if somebody in the cycle does not wait.
+pub(super) fn draw(graph: &WaitFor, cycle: &[usize], locks: &[&str], texts: &Texts) -> Option<Drawing> {
+    let cycle: Vec<(usize, usize)> =
+        cycle.iter().map(|who| Some((*who, graph.wanted_by(*who)?))).collect::<Option<_>>()?;
     Some(Drawing {
-        title: texts.circle.title.to_owned(),
-        text: text(graph, &circle, locks, texts),
-        svg: Some((svg(graph, &circle, locks, texts), HEIGHT)),
+        title: texts.cycle.title.to_owned(),
+        text: text(graph, &cycle, locks, texts),
+        svg: Some((svg(graph, &cycle, locks, texts), HEIGHT)),
     })
 }
 
-fn text(graph: &WaitFor, circle: &[(usize, usize)], locks: &[&str], texts: &Texts) -> String {
-    let (mut text, said) = (String::new(), &texts.circle);
-    for (place, (who, lock)) in circle.iter().enumerate() {
+fn text(graph: &WaitFor, cycle: &[(usize, usize)], locks: &[&str], texts: &Texts) -> String {
+    let (mut text, said) = (String::new(), &texts.cycle);
+    for (place, (who, lock)) in cycle.iter().enumerate() {
         let holds: Vec<_> = graph.held_by(*who).map(|lock| locks[lock]).collect();
         let (holder, wants) = ((said.holder)(&thread(*who, texts), &holds), locks[*lock]);
         let (corner, side) = if place == 0 { ("+-->", "|   ") } else { ("|   ", "|   ") };
         let _ = writeln!(text, "  {corner} {holder}");
         let _ = writeln!(text, "  {side}   | {}\n  {side}   v\n  {side} {wants}", said.waits_for);
         let _ = writeln!(text, "  {side}   | {}", said.held_by);
-        let last = place + 1 == circle.len();
+        let last = place + 1 == cycle.len();
         let _ = writeln!(text, "  {}", if last { "+-------+" } else { "|      v" });
     }
     for (number, lock) in locks.iter().enumerate() {
-        let behind: Vec<_> = behind(graph, circle, number).map(|who| (who + 1).to_string()).collect();
+        let behind: Vec<_> = behind(graph, cycle, number).map(|who| (who + 1).to_string()).collect();
         if !behind.is_empty() {
             let title = format!("  {}", (said.behind)(lock));
             paragraph(&mut text, &title, &behind.join(said.comma), COLUMNS);
@@ -67,11 +67,11 @@ fn text(graph: &WaitFor, circle: &[(usize, usize)], locks: &[&str], texts: &Text
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a number of nodes")]
-fn svg(graph: &WaitFor, circle: &[(usize, usize)], locks: &[&str], texts: &Texts) -> String {
-    let said = &texts.circle;
+fn svg(graph: &WaitFor, cycle: &[(usize, usize)], locks: &[&str], texts: &Texts) -> String {
+    let said = &texts.cycle;
     let place = |node: usize| {
         // From the left, as a clock goes.
-        let angle = TAU * (0.5 + node as f64 / (2 * circle.len()) as f64);
+        let angle = TAU * (0.5 + node as f64 / (2 * cycle.len()) as f64);
         (MIDDLE.0 + RADIUS * angle.cos(), MIDDLE.1 + RADIUS * angle.sin())
     };
     let mut svg = format!(
@@ -79,11 +79,11 @@ fn svg(graph: &WaitFor, circle: &[(usize, usize)], locks: &[&str], texts: &Texts
          height=\"{HEIGHT}\" role=\"img\" aria-label=\"{}\">\n<style>{STYLE}</style>\n",
         said.graph
     );
-    for (number, (who, lock)) in circle.iter().enumerate() {
+    for (number, (who, lock)) in cycle.iter().enumerate() {
         let (thread, lock_at, next) = (place(2 * number), place(2 * number + 1), place(2 * number + 2));
         arrow(&mut svg, thread, lock_at, "wait", said.waits_for);
         arrow(&mut svg, lock_at, next, "hold", said.held_by);
-        let behind: Vec<_> = behind(graph, circle, *lock).collect();
+        let behind: Vec<_> = behind(graph, cycle, *lock).collect();
         let shown = behind.iter().take(MOST_BEHIND).enumerate();
         for (row, waits) in shown {
             let at = (BEHIND, 25.0 + 40.0 * row as f64);
@@ -102,10 +102,10 @@ fn svg(graph: &WaitFor, circle: &[(usize, usize)], locks: &[&str], texts: &Texts
     svg
 }
 
-/// Those who wait for `lock` and are not in the circle.
-fn behind(graph: &WaitFor, circle: &[(usize, usize)], lock: usize) -> impl Iterator<Item = usize> {
+/// Those who wait for `lock` and are not in the cycle.
+fn behind(graph: &WaitFor, cycle: &[(usize, usize)], lock: usize) -> impl Iterator<Item = usize> {
     let waits = graph.waits.iter().copied().filter(move |(_, its)| *its == lock);
-    waits.map(|(who, _)| who).filter(|who| circle.iter().all(|(its, _)| its != who))
+    waits.map(|(who, _)| who).filter(|who| cycle.iter().all(|(its, _)| its != who))
 }
 
 fn arrow(svg: &mut String, (x1, y1): (f64, f64), (x2, y2): (f64, f64), class: &str, word: &str) {
@@ -162,7 +162,7 @@ mod tests {
     const LOCKS: [&str; 2] = ["mutexA", "mutexB"];
 
     #[test]
-    fn the_circle_and_those_behind_it_are_named_and_the_text_fits() {
+    fn the_cycle_and_those_behind_it_are_named_and_the_text_fits() {
         let mut waits: Vec<_> = (2..60).map(|who| (who, 0)).collect();
         waits.extend([(0, 0), (1, 1)]);
         let graph = WaitFor { owners: vec![Some(1), Some(0)], waits, taken: 3 };
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_wait_is_in_no_circle() {
+    fn who_does_not_wait_is_in_no_cycle() {
         let graph = WaitFor { owners: vec![Some(1)], waits: vec![], taken: 1 };
         assert!(draw(&graph, &[1], &["mutexA"], Texts::of(Lang::En)).is_none());
     }

@@ -238,7 +238,7 @@ mod tests {
         };
         assert_eq!(faster(one), ["equal", "threads"], "{text}");
         assert_eq!(faster(several), ["processes", "-"], "{text}");
-        assert!(several.contains("free python's threads") && several.contains("not found"), "{text}");
+        assert!(several.contains("GIL-free Python threads") && several.contains("not found"), "{text}");
         assert!(!one.contains("not found") && !text.contains("python's processes"), "{text}");
     }
 

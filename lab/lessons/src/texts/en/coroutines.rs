@@ -9,10 +9,10 @@ pub(super) const COROUTINES: LessonTexts<Way, Fact> = LessonTexts {
     question: "Two tasks sleep 3 and 5 units on one thread: does that take 8, or 5?",
     about: |way| {
         match way {
-            Way::InTurn => "func1 sleeps, and when it is over func2",
+            Way::InTurn => "func1 sleeps, then func2",
             Way::Together => "func1 and func2 at once",
             Way::Greedy => "both, and func3, which computes in one piece",
-            Way::Yielding => "both, and func3, which gives way now and then",
+            Way::Yielding => "both, and func3, which yields now and then",
         }
         .to_owned()
     },
@@ -28,18 +28,18 @@ pub(super) const COROUTINES: LessonTexts<Way, Fact> = LessonTexts {
             Way::Together => Words::new(
                 format!("together they take {longest}"),
                 observed,
-                "Together both sleep at once: who sleeps gives the thread back and leaves an alarm, so one thread is enough.",
+                "Together both sleep at once: a task that sleeps sets a timer and gives the thread back, so one thread is enough.",
             ),
             Way::Greedy => Words::new(
-                "one that computes without giving way holds the others up",
+                "a task that computes without yielding holds the others up",
                 format!("{observed}, with func1 {late} overdue"),
-                "While func3 computes, the alarms of the others ring and nobody hears them: a coroutine is not interrupted.",
+                "While func3 computes, the timers of the others expire unnoticed: a coroutine is not interrupted.",
             ),
             Way::Yielding => Words::new(
-                "giving way now and then does not",
+                "a task that yields now and then holds nobody up",
                 format!("{observed}, with at most {late} overdue"),
                 format!(
-                    "Giving way after each of {pieces} pieces, func3 lets those go on whose alarm has rung."
+                    "func3 yields after each of {pieces} pieces, and those whose timers have expired go on."
                 ),
             ),
         }

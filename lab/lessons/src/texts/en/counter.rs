@@ -41,7 +41,7 @@ pub(super) const COUNTER: LessonTexts<Way, Fact> = LessonTexts {
                 format!("All {all} had read {all} before the first wrote, so each wrote {lost}."),
             ),
             Way::Gil => Words::new(
-                format!("so it does under a lock that is held for each step only, {lost}"),
+                format!("with a lock around each step only, {lost} are left too"),
                 observed,
                 "The lock was never held by two, but between reading and writing it was given away.",
             ),

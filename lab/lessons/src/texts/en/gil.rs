@@ -20,10 +20,10 @@ pub(super) const GIL: LessonTexts<Way, Fact> = LessonTexts {
         Fact::OneAtATime { most, turns, interval } => Words::new(
             "under the lock one computes at a time",
             format!("at most {most} at once, in {turns} turns"),
-            format!("Each computed only with the lock in hand, and was asked for it after {interval:?}."),
+            format!("Each computed only while it held the lock, and was asked for it after {interval:?}."),
         ),
         Fact::Python { at_once } => Words::new(
-            "so it is in Python: one of its threads computes at a time",
+            "in Python, too, one thread computes at a time",
             format!("{at_once} at once on average"),
             "By its own clock each thread stood still while another had the lock.",
         ),
@@ -41,9 +41,9 @@ pub(super) const GIL: LessonTexts<Way, Fact> = LessonTexts {
             match why {
                 Why::WaitTogether => "A thread that waits gives the lock away, so all wait together.",
                 Why::CreatedFaster => "The waiting takes as long, but threads are created faster.",
-                Why::InPythonToo => "So it is in Python.",
+                Why::InPythonToo => "In Python too.",
                 Why::OnOneToo => "On one processor too.",
-                Why::OneUsed => "Of several CPUs the lock lets one be used.",
+                Why::OneUsed => "The lock lets only one CPU be used.",
                 Why::AllUsed => "Threads without it use them all.",
                 Why::OneLockEach => "Python's threads share one lock, its processes have one each.",
                 Why::NoLock => "Without the lock Python's threads use all processors.",
@@ -63,9 +63,9 @@ fn who(who: Who) -> &'static str {
         Who::Gil => "threads under the lock",
         Who::Threads => "threads",
         Who::Processes => "processes",
-        Who::PythonThreads => "python's threads",
-        Who::PythonProcesses => "python's processes",
-        Who::FreePython => "free python's threads",
+        Who::PythonThreads => "Python's threads",
+        Who::PythonProcesses => "Python's processes",
+        Who::FreePython => "GIL-free Python threads",
     }
 }
 
@@ -78,7 +78,7 @@ pub(super) const GIL_TABLE: GilTable = GilTable {
     on_all: "all processors",
     not_found: "not found",
     faster: "faster",
-    faster_python: "faster in python",
+    faster_python: "faster in Python",
     equal: "equal",
     processes: "processes",
     threads: "threads",

@@ -28,14 +28,14 @@ pub(super) const LEVELS: LessonTexts<Way, Fact> = LessonTexts {
                 "A coroutine that waits gives its thread back; one that computes keeps it.",
             ),
             Way::Threads => Words::new(
-                format!("on {processes} threads so many can compute at once, in one process"),
+                format!("on {processes} threads {processes} can compute at once, in one process"),
                 observed,
-                "Each thread runs its own coroutines, and the kernel gives the threads the cores that there are: who gets none is ready.",
+                "Each thread runs its own coroutines, and the kernel gives the threads the cores that there are: a thread without a core is ready.",
             ),
             Way::Processes => Words::new(
                 format!("{processes} processes share out the clients"),
                 format!("{observed}, in {seen} processes"),
-                "Processes add a wall between the clients, so that one's crash is not the others', and in Python, whose interpreter runs one thread at a time, cores.",
+                "A crash ends one process only. In Python, where an interpreter runs one thread at a time, processes also use more cores.",
             ),
         }
     },

@@ -19,20 +19,20 @@ pub(super) const POOL: LessonTexts<Way, Fact> = LessonTexts {
     },
     claim: |fact| match *fact {
         Fact::All { way, tasks, called, overtaken } => Words::new(
-            format!("{tasks} tasks are called back, not in the order of submission ({})", name(way)),
+            format!("all {tasks} callbacks come, not in the order of submission ({})", name(way)),
             format!("{called} callbacks, {overtaken} overtook an older task"),
-            "Who is ready first is called back first, and the second task was shorter than the first.",
+            "The task that ends first is called back first, and the second task was shorter than the first.",
         ),
         Fact::Uncaught { tasks, called, failed } => Words::new(
             format!("a panic that nobody catches leaves {} callbacks of {tasks}", tasks - 1),
-            format!("{called} callbacks, {failed} failures told"),
+            format!("{called} callbacks, {failed} failures reported"),
             "The worker was gone with its task, and nobody told the owner.",
         ),
         Fact::Failed { way, task, called, failed } => Words::new(
             format!("task {task} fails, and no other ({})", name(way)),
             format!("{failed} of {called} failed"),
             if way == Way::Kill {
-                "The owner saw its pipe end, failed the task that it had, and started another."
+                "The owner saw its pipe end, reported that worker's task as failed, and started another worker."
             } else {
                 "The panic was caught where the task was called, and the worker took the next."
             },

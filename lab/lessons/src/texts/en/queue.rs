@@ -24,9 +24,11 @@ pub(super) const QUEUE: LessonTexts<(Way, usize), Fact> = LessonTexts {
                     observed,
                     "Nothing held the producers back.",
                 ),
-                Way::Threads => {
-                    Words::new(bounded, observed, "Who found no place slept until a consumer had made one.")
-                }
+                Way::Threads => Words::new(
+                    bounded,
+                    observed,
+                    "A producer that found no place slept until a consumer had made one.",
+                ),
                 Way::Processes => Words::new(
                     bounded,
                     observed,
@@ -36,8 +38,8 @@ pub(super) const QUEUE: LessonTexts<(Way, usize), Fact> = LessonTexts {
         }
         Fact::Order { items, right, ways } => Words::new(
             format!("each of {items} items is taken once, and those of a producer in its order"),
-            format!("so it was in {right} of {ways} ways"),
-            "What is oldest is taken in one step, by one alone.",
+            format!("true of {right} of {ways} variants"),
+            "Taking the oldest item is one step, so no two consumers get it.",
         ),
         Fact::Pressure { with_ns, without_ns } => Words::new(
             "a full queue makes the producers wait",

@@ -17,7 +17,7 @@ pub(super) const SEMAPHORE: LessonTexts<(Way, usize), Fact> = LessonTexts {
             "Nothing keeps anybody out.",
         ),
         Way::Semaphore => Words::new(
-            format!("with {places} places never more than {}, but as many", places.min(threads)),
+            format!("with {places} places at most {}, and that many are reached", places.min(threads)),
             format!("at most {most} of {threads} with the semaphore"),
             format!(
                 "Each takes a place before it goes in, and while there is none it sleeps, here for up to {}.",

@@ -43,7 +43,7 @@ pub(super) const SERVERS: LessonTexts<Serves, Fact> = LessonTexts {
             Serves::Thread => (
                 "thread",
                 "nobody waits, for each client has a thread of its own",
-                "So it is with threads, which share one memory.",
+                "While one thread sleeps, the kernel lets another run; they share one memory.",
             ),
             Serves::Loops => ("event loop", "nobody waits, and event loops share them", loop_why),
             Serves::Loop | Serves::Tasks => {

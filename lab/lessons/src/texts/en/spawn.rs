@@ -43,7 +43,7 @@ pub(super) const SPAWN: LessonTexts<Way, Fact> = LessonTexts {
                     "A task is a value in a queue: the kernel does not know of it.",
                 ),
                 Way::OneByOne => Words::new(
-                    "joining each before the next is created does one at a time",
+                    "joining each before the next is created runs one at a time",
                     format!("at most {most} at once, {}", time(length_ns)),
                     format!("Every join waited for a sleep of {delay:?} before the next could begin."),
                 ),
@@ -54,7 +54,7 @@ pub(super) const SPAWN: LessonTexts<Way, Fact> = LessonTexts {
             Words::new(
                 format!("{cheap} are created faster than {dear}"),
                 format!("{cheap} in {}, {dear} in {}", time(cheap_ns), time(dear_ns)),
-                format!("{} times as long went into {dear}.", dear_ns / cheap_ns.max(1)),
+                format!("To create {dear} took {} times as long.", dear_ns / cheap_ns.max(1)),
             )
         }
     },

@@ -28,32 +28,32 @@ pub(super) const STARVE: LessonTexts<Way, Fact> = LessonTexts {
         );
         match way {
             Way::MutexLong => Words::new(
-                "with std's mutex, held for long, others overtake who waits",
+                "with std's mutex, held for long, waiting threads are overtaken",
                 observed,
                 format!(
                     "Std's mutex is not handed over: {in_a_row} of {turns} turns went to the thread that had just given it back, which had it again \
-                     before the one that was woken got up. One thread had {most} turns and another {fewest}."
+                     before the one that was woken was running. One thread had {most} turns and another {fewest}."
                 ),
             ),
             Way::TicketLong => Words::new(
                 "with a ticket lock nobody is overtaken, but all wait",
                 observed,
                 format!(
-                    "A ticket lock serves in the order of coming, so all had their share ({fewest} to {most} turns) of a wait that \
+                    "A ticket lock serves in the order of arrival, so all had their share ({fewest} to {most} turns) of a wait that \
                      is no shorter."
                 ),
             ),
             Way::MutexShort | Way::TicketShort => Words::new(
                 format!("held for a twentieth of the work ({}) they work more than they wait", name(way)),
                 observed,
-                "Held for short, the lock is free more often than not, and which lock it is hardly matters.",
+                "When it is held briefly, the lock is free more often than not, and which lock it is hardly matters.",
             ),
         }
     },
 };
 
 pub(super) const WAITS: Waits = Waits {
-    title: "How many waits were how long",
+    title: "Distribution of waits",
     distribution: "distribution of waits",
     below: |limit| format!("below {limit}"),
     longer: "longer",

@@ -18,9 +18,9 @@ pub(super) const THREADS: LessonTexts<Way, Fact> = LessonTexts {
             Way::Orphan => "a process is killed, and its child lives on",
             Way::Terminate => "a child that ends itself, and one that is terminated at its work",
             Way::DaemonChild => "a process ends, and its child with it",
-            Way::RequestAlone => "who answers a request writes the log itself, before",
-            Way::RequestThread => "who answers a request starts a thread that writes the log",
-            Way::RequestProcess => "who answers a request starts a process that writes the log",
+            Way::RequestAlone => "the function that answers a request writes the log itself, before",
+            Way::RequestThread => "the function that answers a request starts a thread that writes the log",
+            Way::RequestProcess => "the function that answers a request starts a process that writes the log",
         }
         .to_owned()
     },
@@ -28,12 +28,12 @@ pub(super) const THREADS: LessonTexts<Way, Fact> = LessonTexts {
         Fact::Shared { children, pids, names, active, money } => Words::new(
             format!("{children} threads have one pid and names of their own, and all see what one changes"),
             format!("{pids} pids, {names} names, {active} threads with main; money is {money} in main"),
-            "Threads are in one memory, in which there is one money.",
+            "Threads share one memory, and so one `money`.",
         ),
         Fact::Isolated { children, pids, parent, first, money } => Words::new(
             format!("{children} processes have pids of their own, and none sees what one changes"),
             format!("{pids} pids, all children of {parent}; {first} in the first, {money} in main"),
-            "A process has a memory of its own, and in it a money of its own.",
+            "A process has a memory of its own, and so a `money` of its own.",
         ),
         Fact::Join { joins, main_was_first } => {
             let order = if *main_was_first {
@@ -76,13 +76,13 @@ pub(super) const THREADS: LessonTexts<Way, Fact> = LessonTexts {
             "The kernel keeps its number and its status for the parent, and nothing else; wait(2) takes them.",
         ),
         Fact::Orphan { parent, after, is_lab, is_left } => Words::new(
-            "a child process outlives its parent, is adopted, and is reaped by who has adopted it",
+            "a child process outlives its parent, is adopted, and is reaped by the process that has adopted it",
             format!(
                 "its parent was {parent}, then {after}, which is {}; {}",
                 if *is_lab { "the lab" } else { "not the lab" },
                 gone(*is_left)
             ),
-            "An orphan gets the nearest ancestor that reaps for others (PR_SET_CHILD_SUBREAPER), here the lab, else process 1.",
+            "An orphan is given to the nearest ancestor that reaps for others (PR_SET_CHILD_SUBREAPER), here the lab, else process 1.",
         ),
         Fact::Terminated { left, signal } => {
             let [one, other] = left.map(|left| if left { "a file is left" } else { "no file is left" });
@@ -111,7 +111,7 @@ pub(super) const THREADS: LessonTexts<Way, Fact> = LessonTexts {
             let expected = match writer {
                 Writer::Itself => {
                     return Words::new(
-                        "who does the slow work itself answers when it is done",
+                        "a function that does the slow work itself answers when it is done",
                         observed,
                         "A function does one thing after the other.",
                     );
@@ -122,7 +122,7 @@ pub(super) const THREADS: LessonTexts<Way, Fact> = LessonTexts {
             Words::new(
                 expected,
                 observed,
-                "It is not the function's: it belongs to the process, which goes on, or is one itself.",
+                "A thread belongs to its process, not to the function that started it; a child process belongs to itself.",
             )
         }
     },

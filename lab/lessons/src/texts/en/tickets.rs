@@ -12,12 +12,8 @@ pub(super) const TICKETS: LessonTexts<Way, Fact> = LessonTexts {
             Way::NoLock => "look and buy without a lock",
             Way::Lock => "look, then buy under the lock",
             Way::LockLook => "look and buy under the lock",
-            Way::KillInPlace => {
-                "buy under the lock, written into the file; the first is killed in the middle of it"
-            }
-            Way::KillRename => {
-                "buy under the lock, the file replaced; the first is killed in the middle of it"
-            }
+            Way::KillInPlace => "buy under the lock, overwriting the file; the first is killed midway",
+            Way::KillRename => "buy under the lock, replacing the file; the first is killed midway",
         }
         .to_owned()
     },
@@ -41,7 +37,7 @@ pub(super) const TICKETS: LessonTexts<Way, Fact> = LessonTexts {
                         name(way)
                     ),
                     observed,
-                    "Who had the lock was the only one to read and write.",
+                    "Only the holder of the lock reads and writes.",
                 ),
                 Way::KillInPlace => Words::new(
                     "killed while writing into the file, a buyer leaves it torn, and nobody can buy any more",
@@ -66,7 +62,7 @@ pub(super) const TICKETS: LessonTexts<Way, Fact> = LessonTexts {
                 time(knew_ns)
             ),
             format!(
-                "Who looks under the lock queues for it first: all together took {} instead of {}.",
+                "A buyer that looks under the lock queues for it first: all together took {} instead of {}.",
                 time(took_locked_ns),
                 time(took_ns)
             ),

@@ -36,7 +36,7 @@ pub(super) const COUNTER: LessonTexts<Way, Fact> = LessonTexts {
             Way::Barrier => Words::new(
                 format!("大家都读完了才写，剩下的一定是 {lost}，不会更少"),
                 observed,
-                format!("第一个动笔之前，{all} 个读到的都是 {all}，所以个个写的都是 {lost}。"),
+                format!("第一个写之前，{all} 个读到的都是 {all}，所以个个写的都是 {lost}。"),
             ),
             Way::Gil => Words::new(
                 format!("锁只管一步，也一样剩 {lost}"),

@@ -2,11 +2,11 @@
 
 use crate::experiments::deadlock::{Fact, Way};
 use crate::experiments::name;
-use crate::texts::{Circle, LessonTexts};
+use crate::texts::{Cycle, LessonTexts};
 use crate::verdict::{Words, time};
 
 pub(super) const DEADLOCK: LessonTexts<Way, Fact> = LessonTexts {
-    question: "两把锁，十个线程：谁在等谁，怎么才能走出来？",
+    question: "两把锁，十个线程：谁在等谁，怎样脱身？",
     about: |way| {
         match way {
             Way::Crosswise => "func1 先拿 mutexA 再拿 mutexB，func2 反过来",
@@ -16,15 +16,15 @@ pub(super) const DEADLOCK: LessonTexts<Way, Fact> = LessonTexts {
         .to_owned()
     },
     claim: |fact| {
-        let &Fact { way, all, done, deadlocks, circle, stuck, moved, standstill_ns, backed_off } = fact;
+        let &Fact { way, all, done, deadlocks, cycle, stuck, moved, standstill_ns, backed_off } = fact;
         let observed = format!("死锁 {deadlocks} 次，{all} 个里 {done} 个干完了（{}）", name(way));
         match way {
             Way::Crosswise => Words::new(
                 format!("两把锁交叉着拿，{all} 个线程全卡住，得靠实验程序把它们拉出来"),
-                format!("{observed}，{stuck} 个都在等，其中 {circle} 个绕成一个环，锁换手 {moved} 次"),
+                format!("{observed}，{stuck} 个都在等，其中 {cycle} 个绕成一个环，锁换手 {moved} 次"),
                 format!(
                     "环里个个都是持有并等待：等着下一个手里的锁，自己的又不肯先放，等多久都没用，{} 里没有一把锁换过手。\
-                     取消其中一个等待，环就开了，可是那个线程的活白干了，病也没治好：环前后合上了 {deadlocks} 次。",
+                     取消其中一个等待，环就断了，可是那个线程的活白干了，病也没治好：环前后合上了 {deadlocks} 次。",
                     time(standstill_ns),
                 ),
             ),
@@ -42,7 +42,7 @@ pub(super) const DEADLOCK: LessonTexts<Way, Fact> = LessonTexts {
     },
 };
 
-pub(super) const CIRCLE: Circle = Circle {
+pub(super) const CIRCLE: Cycle = Cycle {
     title: "卡住的时候，谁在等谁",
     graph: "等待图",
     holder: |thread, locks| format!("{thread}，手里拿着 {}", locks.join(" 和 ")),

@@ -6,7 +6,7 @@ use crate::texts::LessonTexts;
 use crate::verdict::{Words, time};
 
 pub(super) const EVENT: LessonTexts<Way, Fact> = LessonTexts {
-    question: "一盏红绿灯，二十辆车：灯变绿了，每辆车都听得到吗？",
+    question: "一盏红绿灯，二十辆车：灯变绿了，每辆车都知道吗？",
     about: |way| {
         match way {
             Way::LookThenWait => "先看灯，再等通知",
@@ -15,7 +15,7 @@ pub(super) const EVENT: LessonTexts<Way, Fact> = LessonTexts {
         .to_owned()
     },
     claim: |&Fact { way, cars, missed, drove, slept_ns }| {
-        let observed = format!("{cars} 辆里 {missed} 辆没听到，{drove} 辆开走了（{}）", name(way));
+        let observed = format!("{cars} 辆里 {missed} 辆没收到通知，{drove} 辆开走了（{}）", name(way));
         match way {
             Way::LookThenWait => Words::new(
                 format!("先看灯再等通知，{cars} 辆车全都错过：这就是丢失唤醒"),

@@ -11,14 +11,14 @@ pub(super) const GIL: LessonTexts<Way, Fact> = LessonTexts {
         let verb = if way.computes() { "计算" } else { "等待" };
         let about = match way.who() {
             Who::One => "一个线程，一份接一份全干完".to_owned(),
-            Who::Gil => format!("几个线程在一把锁下{verb}，有人要就让，等的时候也让"),
+            Who::Gil => format!("几个线程守着一把锁{verb}，有人要就让，等的时候也让"),
             who => format!("{}，各自{verb}", self::who(who)),
         };
         format!("{about}{}", if way.is_on_one() { "，只用一个核" } else { "" })
     },
     claim: |fact| match *fact {
         Fact::OneAtATime { most, turns, interval } => Words::new(
-            "在锁下面，一次只有一个在算",
+            "有了这把锁，一次只有一个在算",
             format!("同时最多 {most} 个，换手 {turns} 次"),
             format!("锁在手里才能算，过了 {interval:?} 就有人来要。"),
         ),
@@ -60,12 +60,12 @@ pub(super) const GIL: LessonTexts<Way, Fact> = LessonTexts {
 fn who(who: Who) -> &'static str {
     match who {
         Who::One => "一个线程",
-        Who::Gil => "锁下的线程",
+        Who::Gil => "带 GIL 的线程",
         Who::Threads => "线程",
         Who::Processes => "进程",
         Who::PythonThreads => "Python 的线程",
         Who::PythonProcesses => "Python 的进程",
-        Who::FreePython => "无锁 Python 的线程",
+        Who::FreePython => "无 GIL 的 Python 线程",
     }
 }
 

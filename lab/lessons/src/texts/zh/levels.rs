@@ -32,7 +32,7 @@ pub(super) const LEVELS: LessonTexts<Way, Fact> = LessonTexts {
             Way::Processes => Words::new(
                 format!("{processes} 个进程，把客户端分开"),
                 format!("{observed}，分在 {seen} 个进程里"),
-                "进程在客户端之间砌了墙，一边崩溃，另一边没事。在 Python 里还多给了核：它的解释器一次只跑一个线程。",
+                "进程在客户端之间砌了墙，一边崩溃，另一边没事。在 Python 里，多开进程才用得上多个核：它的解释器一次只跑一个线程。",
             ),
         }
     },

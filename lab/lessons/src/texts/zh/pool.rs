@@ -26,13 +26,13 @@ pub(super) const POOL: LessonTexts<Way, Fact> = LessonTexts {
         Fact::Uncaught { tasks, called, failed } => Words::new(
             format!("panic 没有人接住，{tasks} 个任务只回调 {} 个", tasks - 1),
             format!("回调 {called} 次，报告失败 {failed} 次"),
-            "工作线程连同它的任务一起没了，也没有人去告诉主人。",
+            "工作线程连同它的任务一起没了，也没有人去告诉调用者。",
         ),
         Fact::Failed { way, task, called, failed } => Words::new(
             format!("只有任务 {task} 失败，别的都好（{}）", name(way)),
             format!("{called} 个里失败 {failed} 个"),
             if way == Way::Kill {
-                "主人看见它的管道断了，就把它手里的任务记成失败，再开一个进程。"
+                "调用者看见管道断了，就把它手里的任务记成失败，再开一个进程。"
             } else {
                 "panic 在调用任务的地方就接住了，工作线程没事，接着取下一个任务。"
             },

@@ -29,8 +29,8 @@ pub(super) const SERVERS: LessonTexts<Serves, Fact> = LessonTexts {
             ),
             Serves::ProcessPool | Serves::ThreadPool => (
                 if serves == Serves::ProcessPool { "个进程" } else { "个线程" },
-                "两个工作者服务两个人，第三个人要等其中一个走",
-                "池里的工作者从第一句到最后一句都归一个客户端，客户端不说话，它也陪着。",
+                "两个各服务一个人，第三个人要等其中一个走",
+                "池里的每一个，从头到尾只归一个客户端，客户端不说话，它也陪着。",
             ),
             Serves::Process => (
                 "个进程",

@@ -38,7 +38,7 @@ pub(super) const SPAWN: LessonTexts<Way, Fact> = LessonTexts {
                 Way::OneByOne => Words::new(
                     "join 完一个才创建下一个，就成了一个接一个",
                     format!("同时最多 {most} 个，用了 {}", time(length_ns)),
-                    format!("每次 join 都要等一个 {delay:?} 的觉睡完，下一个才能开始。"),
+                    format!("每次 join 都要等它睡完 {delay:?}，下一个才能开始。"),
                 ),
             }
         }

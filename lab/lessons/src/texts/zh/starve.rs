@@ -28,7 +28,7 @@ pub(super) const STARVE: LessonTexts<Way, Fact> = LessonTexts {
                 "标准库的互斥锁，拿得久，等着的就会被插队",
                 observed,
                 format!(
-                    "标准库的互斥锁不是交到下一个手里的：{turns} 轮里有 {in_a_row} 轮，刚放手的那个转身又拿到了，\
+                    "标准库的互斥锁放手时不会移交给下一个：{turns} 轮里有 {in_a_row} 轮，刚放手的那个转身又拿到了，\
                      被叫醒的还没爬起来。多的拿到 {most} 轮，少的只有 {fewest} 轮。"
                 ),
             ),

@@ -28,14 +28,16 @@ pub(super) const THREADS: LessonTexts<Way, Fact> = LessonTexts {
         Fact::Shared { children, pids, names, active, money } => Words::new(
             format!("{children} 个线程，进程号相同，名字各是各的，一个改了全局变量，大家都看得到"),
             format!(
-                "进程号 {pids} 个，名字 {names} 个，连主线程一共 {active} 个线程，主线程看到的钱是 {money}"
+                "进程号 {pids} 个，名字 {names} 个，连主线程一共 {active} 个线程，主线程看到的 money 是 {money}"
             ),
-            "线程都在同一份内存里，钱只有一份。",
+            "线程都在同一份内存里，money 只有一份。",
         ),
         Fact::Isolated { children, pids, parent, first, money } => Words::new(
             format!("{children} 个进程，进程号各是各的，一个改了全局变量，别的看不到"),
-            format!("进程号 {pids} 个，父进程都是 {parent}，第一个的钱是 {first}，主进程的钱是 {money}"),
-            "一个进程一份内存，钱也是一个进程一份。",
+            format!(
+                "进程号 {pids} 个，父进程都是 {parent}，第一个的 money 是 {first}，主进程的 money 是 {money}"
+            ),
+            "一个进程一份内存，money 也是一个进程一份。",
         ),
         Fact::Join { joins, main_was_first } => {
             let order = if *main_was_first {
