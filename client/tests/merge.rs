@@ -123,3 +123,14 @@ fn a_client_that_failed_makes_the_merged_result_fail() {
     assert_eq!(output.status.code(), Some(1), "{stdout}");
     assert!(stdout.contains("errors: 8 wrong bytes") && stdout.contains("failed: rank 1: "), "{stdout}");
 }
+
+#[test]
+fn what_was_said_may_look_like_the_beginning_of_a_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = server().to_string();
+    let load = ["load", &address, "-c", "1", "-n", "5", "--message", "#[client load] {", "--hdr", "log"];
+    assert!(client(folder.path(), &load).status.success());
+    let merged = client(folder.path(), &["merge", "log", "--json", "-"]);
+    assert_eq!(merged.status.code(), Some(0), "{}", text(&merged.stderr));
+    assert_eq!(json(&merged)["requests"], 5);
+}

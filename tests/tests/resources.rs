@@ -28,6 +28,7 @@ promises!(only [mio tokio tokio_workers uring hybrid]:
 promises!(only [mio tokio tokio_workers uring hybrid]: four_thousand_idle_conversations_cost_next_to_no_memory);
 promises!(only [fork prefork]: a_limit_beyond_the_descriptors_costs_the_parent_nothing);
 promises!(only [thread]: a_server_that_cannot_start_a_thread_survives);
+promises!(only [hybrid]: more_loops_than_descriptors_are_refused_with_the_remedy);
 promises!(only [tokio_workers]: threads_that_the_system_does_not_give_are_told_of);
 
 fn two_thousand_connections_leave_no_descriptor_thread_or_process_behind(model: Model) {
@@ -221,6 +222,14 @@ fn a_client_that_does_not_read_costs_little_more_than_a_buffer(model: Model) {
 
 fn a_server_with_too_few_descriptors_says_what_to_do(model: Model) {
     let exit = Launch::of(model).script("ulimit -n 20; exec \"$0\" \"$@\"").run();
+    assert_eq!((exit.code, exit.output.len()), (Some(2), 0), "{exit:?}");
+    let errors = exit.lines_with("error: ");
+    assert!(errors.len() == 1 && errors[0].contains("ulimit"), "{:?}", exit.log);
+}
+
+/// The parent keeps both ends of each loop's inbox.
+fn more_loops_than_descriptors_are_refused_with_the_remedy(model: Model) {
+    let exit = Launch::of(model).script("ulimit -n 200; exec \"$0\" --processes=50 --threads=2").run();
     assert_eq!((exit.code, exit.output.len()), (Some(2), 0), "{exit:?}");
     let errors = exit.lines_with("error: ");
     assert!(errors.len() == 1 && errors[0].contains("ulimit"), "{:?}", exit.log);
