@@ -55,8 +55,10 @@ impl Client {
     /// # Errors
     /// What became of the attempt: [`Said::Lost`] or [`Said::Stuck`].
     pub fn connect(address: SocketAddr, seed: u64, patience: Duration) -> Result<Self, Said> {
+        // It is silent from the kernel's handshake on, which this thread may hear of late.
+        let last_sent = Instant::now();
         let stream = TcpStream::connect_timeout(&address, patience).map_err(|error| said(&error))?;
-        Self::over(stream, seed, patience)
+        Ok(Self { last_sent, ..Self::over(stream, seed, patience)? })
     }
 
     /// A client over a connection that exists.

@@ -179,7 +179,6 @@ fn stop(server: &mut Server, weather: &mut Weather) {
         weather.failures.push(format!("the server has died: {end:?}; {}", server.log().join(" | ")));
         return;
     }
-    server.processes();
     server.signal(Signal::SIGTERM);
     check_stopped(server, weather);
 }

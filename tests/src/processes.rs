@@ -31,6 +31,13 @@ pub fn runs(pid: i32) -> bool {
     stat(pid).is_some_and(|stat| stat.state != ZOMBIE)
 }
 
+/// The processes that run in the group of this leader, which may have ended.
+pub fn group(leader: i32) -> Vec<i32> {
+    let all = all_processes().expect("/proc can be read").flatten();
+    let stats = all.filter_map(|process| process.stat().ok());
+    stats.filter(|stat| stat.pgrp == leader && stat.state != ZOMBIE).map(|stat| stat.pid).collect()
+}
+
 fn child_stats(pid: i32) -> Vec<Stat> {
     let all = all_processes().expect("/proc can be read").flatten();
     all.filter_map(|process| process.stat().ok()).filter(|stat| stat.ppid == pid).collect()

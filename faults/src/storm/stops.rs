@@ -81,7 +81,6 @@ fn one(subject: &Subject, random: &mut Random, weather: &mut Weather) -> Result<
             })
             .collect();
         thread::sleep(Duration::from_millis(random.up_to(LATEST_MILLIS) as u64));
-        server.processes();
         told_at = Instant::now();
         server.signal(Signal::SIGTERM);
         stopped.store(true, Ordering::Relaxed);
