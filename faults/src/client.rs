@@ -146,18 +146,22 @@ impl Client {
     pub fn pour(&mut self, count: usize) -> Said {
         let bytes = self.random.bytes(count);
         self.expected.extend(shouted(&bytes));
-        self.note_pause();
+        let last_sent = self.last_sent;
         let Ok(writer) = self.stream.try_clone() else { return Said::Lost("no descriptor".to_owned()) };
         thread::scope(|scope| {
-            // What becomes of it is seen in the answers.
-            scope.spawn(move || {
+            let sending = scope.spawn(move || {
+                let pause = last_sent.elapsed();
+                // What becomes of it is seen in the answers.
                 let _ = (&writer).write_all(&bytes).and_then(|()| writer.shutdown(Shutdown::Write));
+                pause
             });
             let received = self.receive_to_end();
             if received != Said::Served {
                 // Whoever writes still is not waited for.
                 let _ = self.stream.shutdown(Shutdown::Both);
             }
+            // The thread may have begun late.
+            self.longest_pause = self.longest_pause.max(sending.join().unwrap_or_default());
             received
         })
     }

@@ -15,15 +15,16 @@
 mod conversations;
 mod options;
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
 
 use anyhow::Result;
-use mio::net::TcpListener;
+use mio::net::{TcpListener, TcpStream};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use serving::{Admission, Drain, Outcome, Signals, Tally};
+use serving::{Admission, Drain, Outcome, Signals, Tally, tcp};
 
 pub use crate::conversations::Conversations;
 pub use crate::options::Options;
@@ -77,7 +78,7 @@ pub fn run(options: &Options) -> Result<()> {
             if !arrival || !admission.has_room(tally.open()) {
                 break;
             }
-            if let Some((stream, peer)) = admission.accept(|| listener.accept())? {
+            if let Some((stream, peer)) = admission.accept(|| accept(&listener))? {
                 log::debug!("serving {peer}");
                 tally.accept();
                 if let Err(error) = open.begin(poll.registry(), stream) {
@@ -108,6 +109,12 @@ pub fn run(options: &Options) -> Result<()> {
     tally.cut_open();
     tally.log();
     Ok(())
+}
+
+/// Accepts a client, and never sleeps until there is one.
+fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    tcp::keep_from_blocking(listener);
+    listener.accept()
 }
 
 /// What a turn of the loop brought besides bytes.

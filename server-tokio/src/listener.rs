@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll, Waker, ready};
 
+use serving::tcp;
 use tokio::net::{TcpListener, TcpStream};
 
 /// A listener to wait for first, and to accept from afterwards; tokio's own does both in one.
@@ -27,6 +28,7 @@ impl Listener {
     /// Ready when [`Listener::accept`] brings a client, or an error.
     pub(crate) fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.first.is_none() {
+            tcp::keep_from_blocking(&self.queue);
             self.first = Some(ready!(self.queue.poll_accept(cx)));
         }
         Poll::Ready(())

@@ -86,8 +86,7 @@ impl Sleep {
 /// A descriptor that is watched for new readiness, and never read here.
 ///
 /// It passes for a Unix socket, because what tokio has for any descriptor (`AsyncFd`) is unsafe to
-/// call. To be watched is all that is asked of it; it is owned, so it
-/// lives for as long as it is.
+/// call. To be watched is all that is asked of it; it is owned, so it lives for as long as it is.
 #[derive(Debug)]
 struct Watched(UnixStream);
 

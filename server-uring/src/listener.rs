@@ -2,7 +2,7 @@
 //! brought.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -95,6 +95,10 @@ impl Listener {
             Ok((Ok(()), stream)) => self.accepted.push_back(stream),
             Ok((Err(_), _)) => self.error = Some(io::Error::from_raw_os_error(libc::ENOMEM)),
             Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {}
+            // Another server that has this listener too, as in an upgrade, has made it non-blocking.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let _ = self.listener.set_nonblocking(false);
+            }
             Err(error) => self.error = Some(error),
         }
     }

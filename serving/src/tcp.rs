@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use socket2::SockRef;
 
 /// The most bytes that one call of [`discard`] throws away.
 const MOST_DISCARDED: usize = 1024 * 1024;
@@ -88,6 +89,13 @@ pub fn is_readable(socket: &impl AsFd) -> bool {
     let mut watched = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
     // Where it cannot be asked, reading will tell.
     poll(&mut watched, PollTimeout::ZERO) != Ok(0)
+}
+
+/// Before an event loop accepts: another server that has this listener too, as in an upgrade, may
+/// have made it blocking, and may take the client for whom the loop would then sleep.
+pub fn keep_from_blocking(listener: &impl AsFd) {
+    // It fails for no socket.
+    let _ = SockRef::from(listener).set_nonblocking(true);
 }
 
 /// Throws away some of what has arrived, without a copy; never waits. So a peer that is still

@@ -1,13 +1,17 @@
 //! Promises about service managers: a socket that is handed over (LISTEN_FDS), and what they are
 //! told (NOTIFY_SOCKET).
 
+use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tests::{Client, DEADLINE, Launch, Model, promises};
+use tests::{Client, DEADLINE, Launch, Model, processes, promises};
 
 promises!(
     a_socket_that_is_handed_over_is_served,
@@ -18,6 +22,9 @@ promises!(
     a_manager_that_is_not_there_harms_nobody,
     a_manager_that_does_not_listen_holds_nobody_up,
     a_second_socket_that_is_handed_over_is_refused,
+);
+promises!(only [fork prefork thread pool mio tokio tokio_workers uring hybrid]:
+    whoever_has_the_listener_too_may_make_it_block_or_not,
 );
 
 /// Hands the standard input over as the first descriptor after the standard ones; the variables are
@@ -43,6 +50,53 @@ fn a_socket_that_is_handed_over_is_served(model: Model) {
     client.ask(b"hello");
     client.finish();
     assert_eq!(server.stop().completed, 2);
+}
+
+/// Two servers that share a listener share this state of it, and each model wants its own.
+fn whoever_has_the_listener_too_may_make_it_block_or_not(model: Model) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let shared = listener.try_clone().expect("there is a descriptor");
+    let options = ["--idle-timeout=0s"];
+    let stdin = OwnedFd::from(listener);
+    let server = Launch::of(model).listen(None).script(HAND_OVER).options(&options).stdin(stdin).start();
+    let client = Client::connect(server.address());
+    client.ask(b"hello");
+    let over = Arc::new(AtomicBool::new(false));
+    let (rivals, ends) = (shared.try_clone().expect("there is a descriptor"), Arc::clone(&over));
+    // It may sleep there beyond the end of this test: not every server leaves it a client.
+    thread::spawn(move || serve_blocking(&rivals, &ends));
+    for _ in 0..30 {
+        let other = Client::connect(server.address());
+        other.ask(b"to one of the two");
+        other.finish();
+        client.ask(b"not held up");
+    }
+    over.store(true, Ordering::Relaxed);
+    shared.set_nonblocking(true).expect("it is a socket");
+    for _ in 0..3 {
+        let other = Client::connect(server.address());
+        other.ask(b"hello");
+        other.finish();
+    }
+    client.ask(b"not held up");
+    processes::assert_stands_still(server.pid());
+    client.finish();
+    server.stop();
+}
+
+/// Serves one client after the other, and sleeps in `accept`.
+fn serve_blocking(listener: &TcpListener, over: &AtomicBool) {
+    while !over.load(Ordering::Relaxed) {
+        listener.set_nonblocking(false).expect("it is a socket");
+        let Ok((mut stream, _)) = listener.accept() else { continue };
+        let mut buffer = [0; 64];
+        while let Ok(count @ 1..) = stream.read(&mut buffer) {
+            buffer.make_ascii_uppercase();
+            if stream.write_all(&buffer[..count]).is_err() {
+                break;
+            }
+        }
+    }
 }
 
 fn a_socket_that_is_meant_for_another_process_is_left_alone(model: Model) {
