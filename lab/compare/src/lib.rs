@@ -118,7 +118,9 @@ pub fn run(options: &CompareOptions) -> Result<()> {
         document.baseline = Some(baseline::compare(path, earlier, &document));
     }
 
-    if shows_table && document.runs > 0 {
+    // Where all failed, the error says why.
+    let found = |point: &Point| point.servers.iter().any(|server| server.figures.is_some());
+    if shows_table && document.points.iter().any(found) {
         let show = if options.details { report::text } else { report::answer };
         text::say(&show(&document, text::terminal_width()))?;
     }

@@ -150,6 +150,9 @@ fn a_server_that_does_not_start_is_told_in_one_line_and_the_others_are_measured(
     let why = "gone: round 1: the server ended with exit code 3 before it listened; its last words: no luck";
     assert_eq!(ended.stderr, format!("error: {why}\n"));
     assert!(ended.stdout.contains("mio ") && ended.stdout.contains("FAILED: gone"), "{}", ended.stdout);
+    let alone = short(&["--foreign-only", "--server", "gone=sh -c 'echo no luck >&2; exit 3' {port}"]);
+    assert_eq!((alone.code, alone.stderr), (Some(1), ended.stderr));
+    assert!(!alone.stdout.contains("model"), "there is nothing to show: {}", alone.stdout);
 }
 
 #[test]
