@@ -136,7 +136,7 @@ fn keep(options: &LeashOptions) -> Result<ExitCode> {
                 }
             }
             Err(Errno::ECHILD) => return Ok(code),
-            Ok(_) | Err(_) => {}
+            _ => {}
         }
     }
 }
