@@ -11,6 +11,8 @@ use crate::{DEADLINE, eventually, processes, uninterrupted};
 
 /// Small socket buffers in bytes, for clients that do not take their answers.
 const SMALL_BUFFER_BYTES: usize = 16 * 1024;
+/// The other one: smaller, and each piece would wait for the acknowledgement of the last.
+const SEND_BUFFER_BYTES: usize = 128 * 1024;
 
 /// A server that has taken no byte for this long is held to have stopped reading.
 const HELD_BACK: Duration = Duration::from_millis(250);
@@ -51,7 +53,7 @@ impl Client {
         let socket =
             Socket::new(Domain::for_address(address), Type::STREAM, None).expect("there is a socket");
         socket.set_recv_buffer_size(SMALL_BUFFER_BYTES).expect("it can be small");
-        socket.set_send_buffer_size(SMALL_BUFFER_BYTES).expect("it can be small");
+        socket.set_send_buffer_size(SEND_BUFFER_BYTES).expect("it can be small");
         socket.connect_timeout(&address.into(), DEADLINE).expect("the server can be connected to");
         Self::over(socket.into())
     }

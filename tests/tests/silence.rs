@@ -79,11 +79,11 @@ fn a_client_that_speaks_now_and_then_is_not_silent(model: Model) {
 fn a_client_that_takes_its_bytes_slowly_is_not_silent(model: Model) {
     const STEP: usize = 4 * 1024;
     const STEPS: usize = 90;
-    let server = Server::start(model, &["--idle-timeout", "4s"]);
+    let server = Server::start(model, &["--idle-timeout", "2s"]);
     let client = Client::connect(server.address());
     let sent = client.send_until_held_back(&[b'z'; 50_000], usize::MAX);
     for _ in 0..STEPS {
-        thread::sleep(Duration::from_millis(100));
+        thread::sleep(Duration::from_millis(50));
         assert!(client.receive(STEP).iter().all(|&byte| byte == b'Z'), "a byte is wrong");
     }
     client.receive(sent - STEP * STEPS);

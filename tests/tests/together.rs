@@ -187,7 +187,8 @@ fn a_crowd_that_comes_and_goes_is_served_to_the_last_one(model: Model) {
 /// A client whose server stops has lost its connection, and says so; what it had asked before is
 /// answered.
 fn a_stop_amid_clients_is_clean_on_both_sides(model: Model) {
-    let server = Server::start(model, &[]);
+    // They never pause.
+    let server = Server::start(model, &["--drain-timeout=1s"]);
     let start = |_| Running::start(&server, "talk", &["--interval", "1ms"], Stdio::null());
     let mut clients: Vec<Running> = (0..model.at_once(CLIENTS)).map(start).collect();
     clients.iter_mut().for_each(|client| client.wait_for_lines(5));

@@ -39,6 +39,14 @@ pub(super) struct Crowd {
     pub(super) may_be_lost: bool,
 }
 
+impl Crowd {
+    /// How long nothing may come. A worker that keeps being killed has its successor up to 5 s
+    /// later, and if it is the only one, five clients wait for a life each.
+    fn patience(self) -> Duration {
+        if self.may_be_lost { 3 * DEADLINE } else { DEADLINE }
+    }
+}
+
 impl Load {
     /// Lets the crowd talk while `weather` happens, and counts.
     pub(super) fn around(
@@ -71,7 +79,7 @@ impl Load {
     fn talk(&self, crowd: Crowd, address: SocketAddr, seed: u64, questions: usize) {
         let mut random = Random::new(seed);
         while !self.over.load(Ordering::Relaxed) {
-            let said = match Client::connect(address, random.draw(), DEADLINE) {
+            let said = match Client::connect(address, random.draw(), crowd.patience()) {
                 Ok(mut client) => {
                     let said = self.converse(&mut client, questions, &mut random);
                     self.bytes.fetch_add(client.checked, Ordering::Relaxed);

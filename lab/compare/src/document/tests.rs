@@ -2,7 +2,8 @@
 //! obeys.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
+use std::path::Path;
+use std::{fs, thread};
 
 use serde_json::{Value, json};
 use serving::UsageError;
@@ -119,7 +120,6 @@ fn numbers(value: &Value, at: &str, found: &mut Vec<String>) {
 fn every_number_may_be_nonsense() {
     let whole = serde_json::to_value(everything()).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("results.json");
     let mut places = Vec::new();
     numbers(&whole, "", &mut places);
     // Those of one server and of one round stand for the same ones of all others.
@@ -131,12 +131,12 @@ fn every_number_may_be_nonsense() {
     });
     assert!(places.len() > 250, "{} places", places.len());
     let bad = ["-1", "0", "1e308", "-1e308", "18446744073709551615", "1e-300", "0.5", "null", "\"x\"", "[]"];
-    for place in &places {
-        for bad in bad {
+    let shows = |path: &Path, bad: &str| {
+        for place in &places {
             let mut value = whole.clone();
             *value.pointer_mut(place).unwrap() = serde_json::from_str(bad).unwrap();
-            fs::write(&path, value.to_string()).unwrap();
-            match Document::read(&path) {
+            fs::write(path, value.to_string()).unwrap();
+            match Document::read(path) {
                 Err(error) => assert_eq!(format!("{error:#}").lines().count(), 1, "{place} = {bad}"),
                 Ok(document) => {
                     let shown = [report::answer(&document, None), report::text(&document, None)];
@@ -146,7 +146,13 @@ fn every_number_may_be_nonsense() {
                 }
             }
         }
-    }
+    };
+    thread::scope(|scope| {
+        for (number, bad) in bad.into_iter().enumerate() {
+            let (shows, path) = (&shows, folder.path().join(format!("{number}.json")));
+            scope.spawn(move || shows(&path, bad));
+        }
+    });
 }
 
 #[test]

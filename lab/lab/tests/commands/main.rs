@@ -5,14 +5,19 @@
 
 #[path = "../browser/mod.rs"]
 mod browser;
-#[path = "../harness/mod.rs"]
-mod harness;
+#[path = "../lesson/mod.rs"]
+mod lesson;
 
 mod book;
 mod compare;
 mod examples;
 mod foreign;
+mod language;
+mod lesson_page;
 mod million;
 mod output;
 mod report;
 mod series;
+mod show;
+
+use lesson::harness;

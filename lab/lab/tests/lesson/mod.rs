@@ -7,7 +7,7 @@
 )]
 
 #[path = "../harness/mod.rs"]
-mod harness;
+pub(crate) mod harness;
 
 #[allow(unused_imports, reason = "every test file uses some of it")]
 pub(crate) use harness::{DEADLINE, Ended, LAB, Lab, descendants, lab, wait_until, wait_until_gone};

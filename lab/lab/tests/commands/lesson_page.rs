@@ -1,9 +1,5 @@
 //! The lessons' page in a browser: each task is solved by clicking, the counts are those of the
 //! models, what was recorded is replayed, in both languages, on narrow and on wide screens.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod browser;
-mod lesson;
 
 use std::io::Write;
 
@@ -14,6 +10,8 @@ use lessons::trace::{Event, Lane, Recorder, State, Trace, now_ns};
 use lessons::verdict::{Claim, Observation, Variant, Words};
 use lessons::{EXPERIMENTS, Lesson, page};
 use serde_json::{Map, Value, json};
+
+use crate::{browser, lesson};
 
 /// An order of steps, by the numbers of the threads, that ends as wished.
 fn order(program: &Program, now: &Moment, fails: bool) -> Option<Vec<usize>> {

@@ -1,7 +1,4 @@
 //! `lab list` and `lab run` from the outside: what they show, and the files that they write.
-#![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
-
-mod lesson;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +7,7 @@ use harness::lang::Lang;
 use lessons::EXPERIMENTS;
 use serde_json::Value;
 
-use lesson::lab;
+use crate::lesson::lab;
 
 /// Small, with processes and threads.
 const SMALL: [&str; 5] = ["run", "tickets", "--buyers=3", "--look=5ms", "--delay=3ms"];

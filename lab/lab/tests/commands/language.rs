@@ -1,7 +1,4 @@
 //! `--lang`: what people read is in their language, and what machines read is not.
-#![allow(clippy::unwrap_used, reason = "a test that cannot read is a test that fails")]
-
-mod lesson;
 
 use std::fs;
 use std::process::Command;
@@ -12,7 +9,7 @@ use lessons::EXPERIMENTS;
 use lessons::texts::Texts;
 use serde_json::{Value, json};
 
-use lesson::{LAB, lab};
+use crate::lesson::{LAB, lab};
 
 /// Each lesson, small.
 const SMALL: [&[&str]; 15] = [
