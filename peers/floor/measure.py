@@ -6,16 +6,21 @@ of the two is taken, and of the rounds' ratios the median, with the quartiles be
 
 With --generator it is the load that is measured: `client load`, which checks every byte and counts every time, beside a C program that
 looks at nothing. Both send the same number of requests to the floor's event loop.
+
+With --tails it is how long the slowest requests take, at a rate that all of them can keep up with, and what new connections do to them.
 """
 
 import argparse
+import contextlib
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parent
@@ -119,6 +124,77 @@ def generators(options, folder):
         server.wait()
 
 
+@contextlib.contextmanager
+def running(command, workers, folder):
+    """A server on the first core, until it is not needed any more: its port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = command.format(port=port, workers=workers).split()
+    if command[0].startswith("server-"):
+        command = [ROOT / "target/release" / command[0], *command[1:]]
+        command += [] if "--workers" in command else ["--max-connections", "3000"]
+    else:
+        command = [folder / command[0], *command[1:]]
+    server = subprocess.Popen(["taskset", "--cpu-list", "0", *command], start_new_session=True, stdout=subprocess.DEVNULL)
+    try:
+        # A connection is taken as soon as somebody listens.
+        for _ in range(100):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.05)
+        # A thousand workers take a moment to start.
+        time.sleep(1)
+        yield port
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def load(port, *options):
+    """A load from the other core, which has begun."""
+    client = ROOT / "target/release/client"
+    command = ["taskset", "--cpu-list", "1", client, "load", f"127.0.0.1:{port}", "--json", "-", *map(str, options)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def times(client):
+    """What a load has found, once it has ended: p99 and p99.9 in milliseconds."""
+    told, _ = client.communicate()
+    if client.returncode:
+        sys.exit("a load failed")
+    response = json.loads(told)["response_ns"]
+    return response["p99"] / 1e6, response["p99_9"] / 1e6
+
+
+def tails(options, folder):
+    """A row for each program: medians of p99 and p99.9, with 1,000 connections, and with 50, alone and beside a churn."""
+    programs = {}
+    for pair in options.pairs or PAIRS:
+        for program in PAIRS[pair]:
+            if pair != "iterative" and PLAIN not in program and (not program.startswith("uring ") or (folder / "uring").exists()):
+                programs[program.split()[0]] = program
+    timing = ["-w", "500ms", "-d", options.duration]
+    found = {name: ([], [], []) for name in programs}
+    for _ in range(options.rounds):
+        for name, program in programs.items():
+            many, alone, beside = found[name]
+            with running(program, 1010, folder) as port:
+                many.append(times(load(port, "-c", 1000, "-r", options.rate, *timing)))
+            with running(program, 90, folder) as port:
+                alone.append(times(load(port, "-c", 50, "-r", options.rate, *timing)))
+                # It ends after the talkers.
+                talkers = load(port, "-c", 50, "-r", options.rate, *timing)
+                churn = load(port, "-c", 30, "-r", 1000, "--new-connection-each", "-w", "1s", "-d", options.duration)
+                beside.append(times(talkers))
+                times(churn)
+    print(f"p99 and p99.9 in ms, medians of {options.rounds} rounds; {options.rate} requests a second\n")
+    print("| program | 1,000 connections | 50 connections | 50, beside 1,000 new ones a second |")
+    print("| --- | --- | --- | --- |")
+    for name, rounds_of in found.items():
+        cells = [", ".join(f"{statistics.median(figure):.1f}" for figure in zip(*rounds)) for rounds in rounds_of]
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
 def ratios(floor, ours, figure):
     """The median of the rounds' ratios, and its quartiles."""
     each = [figure(o) / figure(f) for f, o in zip(floor, ours) if figure(f) and figure(o)]
@@ -132,19 +208,24 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pairs", nargs="*", metavar="MODEL", help=f"one of: {', '.join(PAIRS)} (all)")
     parser.add_argument("--rounds", type=int, default=10, help="rounds of each (10)")
-    parser.add_argument("--duration", default="500ms", help="of one round (500ms)")
+    parser.add_argument("--duration", help="of one round (500ms; 3s for --tails)")
     parser.add_argument("--quick", action="store_true", help="two short rounds of one point: shows that it works")
     parser.add_argument("--generator", action="store_true", help="measure the load instead of the servers")
     parser.add_argument("--one-core", action="store_true", help="all on one core: steadier where one client asks")
+    parser.add_argument("--tails", action="store_true", help="measure the slowest requests, not the usual ones")
+    parser.add_argument("--rate", type=int, default=5000, help="for --tails: requests a second (5000)")
     options = parser.parse_args()
     if unknown := [pair for pair in options.pairs if pair not in PAIRS]:
         parser.error(f"there is no {unknown[0]}: give some of {', '.join(PAIRS)}")
+    options.duration = options.duration or ("3s" if options.tails else "500ms")
     folder = ROOT / "target" / "floor"
     build(folder)
     if options.quick:
         options.rounds, options.duration = 2, "100ms"
     if options.generator:
         return generators(options, folder)
+    if options.tails:
+        return tails(options, folder)
     print("| server | scenario | connections | CPU per request, ours / floor | rate, ours / floor | CPU, generator / ours |")
     print("| --- | --- | --- | --- | --- | --- |")
     for pair in options.pairs or PAIRS:

@@ -11,6 +11,7 @@ mod lesson;
 mod book;
 mod compare;
 mod examples;
+mod experiments;
 mod foreign;
 mod language;
 mod lesson_page;
@@ -18,6 +19,5 @@ mod million;
 mod output;
 mod report;
 mod series;
-mod show;
 
 use lesson::harness;

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use compare::change::Change;
 use compare::document::Document;
@@ -22,7 +23,7 @@ const SHORT: [&str; 7] = [
     "--models=iterative,thread,mio",
     "--scenarios=requests,churn,idle,paced,cpu",
     "--connections=2,6",
-    "--duration=60ms",
+    "--duration=150ms",
     "--warm-up=10ms",
     "--rounds=2",
 ];
@@ -82,6 +83,19 @@ fn measured(more: &[&str]) -> TempDir {
     folder
 }
 
+/// The same for all that only look: a copy of it in a folder of their own.
+fn measured_once() -> TempDir {
+    static FILES: LazyLock<[(&str, Vec<u8>); 2]> = LazyLock::new(|| {
+        let folder = measured(&[]);
+        ["results.json", "report.html"].map(|name| (name, fs::read(folder.path().join(name)).unwrap()))
+    });
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in &*FILES {
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    folder
+}
+
 /// What the browser finds in the report on a screen of that width.
 fn seen(browser: &Path, folder: &Path, width: u32) -> Value {
     let report = fs::read_to_string(folder.join("report.html")).unwrap();
@@ -114,7 +128,7 @@ fn a_browser_shows_every_chart_without_network_or_error_on_narrow_and_wide_scree
         let _ = writeln!(std::io::stderr(), "skipped: chromium is not installed");
         return;
     };
-    let folder = measured(&[]);
+    let folder = measured_once();
     let document = Document::read(&folder.path().join("results.json")).unwrap();
     let charts = expected_charts(&document);
     assert!(charts > 20, "{charts}");
@@ -155,7 +169,7 @@ fn a_browser_shows_every_chart_without_network_or_error_on_narrow_and_wide_scree
 
 #[test]
 fn the_report_is_drawn_again_from_the_json_alone_and_refers_to_nothing_outside() {
-    let folder = measured(&[]);
+    let folder = measured_once();
     let (report, json) = (folder.path().join("report.html"), folder.path().join("results.json"));
     let first = fs::read_to_string(&report).unwrap();
     for reference in ["http:", "https:", "url(", "src=", "@import", "<link"] {
@@ -187,7 +201,7 @@ fn a_name_with_markup_is_shown_and_not_obeyed() {
 
 #[test]
 fn an_earlier_run_is_a_baseline_and_the_same_run_differs_from_itself_in_nothing() {
-    let folder = measured(&[]);
+    let folder = measured_once();
     let json = folder.path().join("results.json");
     let document = Document::read(&json).unwrap();
     let same = compare::baseline::compare(&json, &document, &document);
@@ -249,7 +263,7 @@ fn the_pages_pass_an_accessibility_audit() {
         );
         return;
     };
-    let folder = measured(&[]);
+    let folder = measured_once();
     let lesson = folder.path().join("lesson.html");
     let mut lab = Command::new(LAB);
     lab.args(["run", "deadlock", "--report"]).arg(&lesson);
