@@ -4,6 +4,7 @@ mod descriptors;
 mod freezes;
 mod kills;
 mod load;
+mod processes;
 mod slow;
 mod stops;
 
@@ -41,6 +42,8 @@ pub enum Kind {
     Freezes,
     /// Its limit on descriptors sinks and rises.
     Descriptors,
+    /// Its limit on processes and threads sinks and rises, and workers are killed; root only.
+    Processes,
     /// Clients read and write slowly.
     Slow,
 }
@@ -102,7 +105,14 @@ struct Line {
 pub fn run(options: &StormOptions) -> Result<bool> {
     let [json] = Output::open_all([("--json", options.json.as_deref())])?;
     let seed = options.seed.unwrap_or_else(short::drawn_seed);
-    let kinds = if options.kinds.is_empty() { Kind::value_variants() } else { &options.kinds };
+    let mut kinds = options.kinds.clone();
+    if kinds.is_empty() {
+        kinds.extend(Kind::value_variants());
+        if let Err(why) = processes::Group::new() {
+            report::note(&format!("processes: {why}"));
+            kinds.retain(|kind| *kind != Kind::Processes);
+        }
+    }
     let subjects = match &options.program {
         Some(path) => vec![Subject::program(path.clone())],
         None => Subject::of(&options.server)?,
@@ -131,6 +141,7 @@ pub fn run(options: &StormOptions) -> Result<bool> {
             Kind::Stops => stops::storm(subject, time, &mut random),
             Kind::Freezes => freezes::storm(subject, time, &mut random),
             Kind::Descriptors => descriptors::storm(subject, time, &mut random),
+            Kind::Processes => processes::storm(subject, time, &mut random),
             Kind::Slow => slow::storm(subject, time, &mut random),
         };
         let name = kind.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());

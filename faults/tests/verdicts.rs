@@ -156,6 +156,7 @@ fn storms_pass_over_a_server_that_is_right() {
         &["storm", "kills", "--server", "prefork", "--minutes", "0.1"][..],
         &["storm", "freezes", "--server", "hybrid", "--minutes", "0.05"],
         &["storm", "descriptors", "--server", "mio", "--minutes", "0.05"],
+        &["storm", "processes", "--server", "hybrid", "--minutes", "0.05"],
         &["storm", "slow", "--server", "uring", "--minutes", "0.05"],
     ] {
         passes(arguments);

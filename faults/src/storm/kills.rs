@@ -16,10 +16,13 @@ use crate::subject::Subject;
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Places, and what else the server is told: also fewer places than loops.
-fn shapes(subject: &Subject) -> Vec<(usize, Vec<String>)> {
+pub(super) fn shapes(subject: &Subject) -> Vec<(usize, Vec<String>)> {
     let of = |places: usize, options: &[String]| (places, options.to_vec());
     match subject.model() {
-        Some(Model::Prefork) => [1, 3, 8].iter().map(|&n| of(n, &[format!("--workers={n}")])).collect(),
+        Some(Model::Iterative) => vec![(1, Vec::new())],
+        Some(Model::Prefork | Model::Pool) => {
+            [1, 3, 8].iter().map(|&n| of(n, &[format!("--workers={n}")])).collect()
+        }
         Some(Model::Hybrid) => [(1, 2, 2), (3, 4, 2), (5, 2, 1), (16, 2, 3)]
             .iter()
             .map(|(n, processes, threads)| {
