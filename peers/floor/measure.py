@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import statistics
@@ -154,14 +155,14 @@ def load(port, *options):
     """A load from the other core, which has begun."""
     client = ROOT / "target/release/client"
     command = ["taskset", "--cpu-list", "1", client, "load", f"127.0.0.1:{port}", "--json", "-", *map(str, options)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def times(client):
     """What a load has found, once it has ended: p99 and p99.9 in milliseconds."""
-    told, _ = client.communicate()
+    told, words = client.communicate()
     if client.returncode:
-        sys.exit("a load failed")
+        sys.exit(words.strip())
     response = json.loads(told)["response_ns"]
     return response["p99"] / 1e6, response["p99_9"] / 1e6
 
@@ -176,7 +177,8 @@ def tails(options, folder):
     timing = ["-w", "500ms", "-d", options.duration]
     found = {name: ([], [], []) for name in programs}
     for _ in range(options.rounds):
-        for name, program in programs.items():
+        # What one leaves behind, such as a thousand dying processes, must not meet the same one each time.
+        for name, program in random.sample(list(programs.items()), len(programs)):
             many, alone, beside = found[name]
             with running(program, 1010, folder) as port:
                 many.append(times(load(port, "-c", 1000, "-r", options.rate, *timing)))
