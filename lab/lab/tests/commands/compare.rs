@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::harness::{Descendant, Ended, LAB, Lab, descendants, lab, wait_until, wait_until_gone};
 
 /// The smallest comparison that measures something.
-const SHORT: [&str; 5] = ["compare", "--connections=4", "--duration=100ms", "--warm-up=20ms", "--rounds=2"];
+const SHORT: [&str; 5] = ["compare", "--connections=4", "--duration=200ms", "--warm-up=20ms", "--rounds=2"];
 
 fn short(arguments: &[&str]) -> Ended {
     lab(&[&SHORT[..], arguments].concat())

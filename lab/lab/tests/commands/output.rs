@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use crate::harness::LAB;
 
-const SHORT: &str = "-m mio -c 2 --rounds 1 --duration 50ms";
+const SHORT: &str = "-m mio -c 2 --rounds 1 --duration 150ms";
 
 fn bash(folder: &Path, script: &str) -> Output {
     Command::new("bash").args(["-c", script, LAB]).current_dir(folder).output().unwrap()
