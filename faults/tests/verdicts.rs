@@ -146,6 +146,12 @@ fn without_strace_it_says_how_to_get_it() {
 }
 
 #[test]
+fn a_runtime_that_loses_its_event_queue_ends_the_server() {
+    let row = ["--call", "epoll_wait", "--errno", "EBADF", "--nth", "10", "--ever", "--phase", "serve"];
+    passes(&[&["calls", "--server", "tokio", "--server", "tokio-workers"], &row[..]].concat());
+}
+
+#[test]
 fn tiny_pieces_pass_over_a_server_that_is_right() {
     passes(&["short", "--server", "iterative", "--server", "prefork", "--minutes", "0.1"]);
 }

@@ -1,9 +1,10 @@
 //! What polls the tasks.
 
-use std::panic;
+use std::{panic, process};
 
 use anyhow::{Context, Result, anyhow};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task;
 
 /// The most tasks polled between two looks at the sockets. tokio looks after 61 if it is not told:
 /// with a thousand busy clients that is sixteen system calls a round instead of one.
@@ -11,6 +12,9 @@ const POLLS_PER_LOOK: u32 = 1024;
 
 /// What an error of the system means here.
 const WHY: &str = "cannot make the event queue: raise the limit on descriptors (ulimit -n, LimitNOFILE=)";
+
+/// Exit code of a program that panicked.
+const PANICKED: i32 = 101;
 
 /// Starts the threads that poll tasks; without `workers` the caller's own thread does, while it
 /// blocks on the main task.
@@ -30,9 +34,15 @@ pub(crate) fn start(workers: Option<usize>) -> Result<Runtime> {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |_| {
         serving::exit_code(Err(anyhow!("cannot start {workers} threads: ask for fewer --workers")));
-        std::process::exit(1);
+        process::exit(1);
     }));
     let started = builder.build();
-    panic::set_hook(usual);
+    // A thread that loses the event queue panics too, and the others would wait for it for ever.
+    panic::set_hook(Box::new(move |panic| {
+        usual(panic);
+        if task::try_id().is_none() {
+            process::exit(PANICKED);
+        }
+    }));
     started.context(WHY)
 }
