@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use client::output::Output;
+use harness::interrupt::Interrupt;
 use serde::Serialize;
 
 use crate::plan::{self, Wanted};
@@ -87,6 +88,7 @@ struct Document<'a> {
 /// If there is no strace, what is asked for does not exist, or an experiment itself fails.
 pub fn run(options: &CallsOptions) -> Result<bool> {
     tracer::require()?;
+    let interrupt = Interrupt::watch()?;
     let [json] = Output::open_all([("--json", options.json.as_deref())])?;
     let wanted = wanted(options)?;
     let subjects = match &options.program {
@@ -124,15 +126,17 @@ pub fn run(options: &CallsOptions) -> Result<bool> {
         let seen = scene::play(row, subject, before, folder.path())?;
         Ok(verdict::judge(row, &seen, subject.has_one_thread(), STOP))
     };
-    let mut found = in_parallel(&rows, jobs, limit, &experiment)?;
-    repeat_alone(&mut found, &experiment)?;
+    let begun = Instant::now();
+    let is_over = || interrupt.raised() || limit.is_some_and(|limit| begun.elapsed() >= limit);
+    let mut found = in_parallel(&rows, jobs, is_over, &experiment)?;
+    repeat_alone(&mut found, &interrupt, &experiment)?;
     found.sort_by(|a, b| {
         (&a.row.server, a.row.call, a.row.errno).cmp(&(&b.row.server, b.row.call, b.row.errno))
     });
     report::print(&found, &skipped)?;
     report::write_json(json, &Document { seed, rows: &found })?;
     report::note(&format!("{} of {} rows, seed {seed}", found.len(), rows.len()));
-    Ok(found.iter().all(|found| found.verdict.is_good()))
+    Ok(!interrupt.raised() && found.iter().all(|found| found.verdict.is_good()))
 }
 
 fn wanted(options: &CallsOptions) -> Result<Wanted> {
@@ -169,11 +173,16 @@ fn profiles(subjects: &[Subject], questions: u32, folder: &std::path::Path, jobs
         .iter()
         .flat_map(|subject| profile::option_sets().map(|options| (subject, options)))
         .collect();
-    let taken = each(&kinds, jobs, None, |(subject, options)| {
-        // Two of one name at a time would share a log.
-        let folder = tempfile::tempdir_in(folder)?;
-        Profile::take(subject, options, questions, folder.path())
-    })?;
+    let taken = each(
+        &kinds,
+        jobs,
+        || false,
+        |(subject, options)| {
+            // Two of one name at a time would share a log.
+            let folder = tempfile::tempdir_in(folder)?;
+            Profile::take(subject, options, questions, folder.path())
+        },
+    )?;
     Ok(kinds
         .iter()
         .zip(taken)
@@ -184,11 +193,11 @@ fn profiles(subjects: &[Subject], questions: u32, folder: &std::path::Path, jobs
 fn in_parallel(
     rows: &[Row],
     jobs: usize,
-    limit: Option<Duration>,
+    is_over: impl Fn() -> bool + Sync,
     experiment: &(impl Fn(&Row) -> Result<(Verdict, String)> + Sync),
 ) -> Result<Vec<Found>> {
     let done = AtomicUsize::new(0);
-    each(rows, jobs, limit, |row| {
+    each(rows, jobs, is_over, |row| {
         let (verdict, why) = experiment(row).with_context(|| row.command())?;
         let number = done.fetch_add(1, Ordering::Relaxed) + 1;
         if !verdict.is_good() {
@@ -200,24 +209,21 @@ fn in_parallel(
     })
 }
 
-/// Calls `work` for each item, in that order, on so many threads, and begins no more when the time
-/// is over or one has failed. The servers that a thread starts die with it: each outlives its own.
+/// Calls `work` for each item, in that order, on so many threads, and begins no more when it is over
+/// or one has failed. The servers that a thread starts die with it: each outlives its own.
 fn each<T: Sync, R: Send>(
     items: &[T],
     jobs: usize,
-    limit: Option<Duration>,
+    is_over: impl Fn() -> bool + Sync,
     work: impl Fn(&T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(None);
     let results = Mutex::new(Vec::new());
-    let begun = Instant::now();
     thread::scope(|scope| {
         for _ in 0..jobs.min(items.len()) {
             scope.spawn(|| {
-                while limit.is_none_or(|limit| begun.elapsed() < limit)
-                    && failed.lock().unwrap_or_else(PoisonError::into_inner).is_none()
-                {
+                while !is_over() && failed.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(item) = items.get(index) else { break };
                     match work(item) {
@@ -239,9 +245,16 @@ fn each<T: Sync, R: Send>(
 }
 
 /// What a clock found bad while others ran is done again alone, twice: it is bad if it is so again.
-fn repeat_alone(found: &mut [Found], experiment: &impl Fn(&Row) -> Result<(Verdict, String)>) -> Result<()> {
+fn repeat_alone(
+    found: &mut [Found],
+    interrupt: &Interrupt,
+    experiment: &impl Fn(&Row) -> Result<(Verdict, String)>,
+) -> Result<()> {
     let doubtful = found.iter_mut().filter(|found| found.verdict.is_a_matter_of_time());
     for found in doubtful.take(MOST_REPEATED) {
+        if interrupt.raised() {
+            break;
+        }
         let mut again = (Verdict::Unreached, String::new());
         for _ in 0..2 {
             again = experiment(&found.row)?;

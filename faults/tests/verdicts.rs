@@ -2,9 +2,12 @@
 //! command repeats it.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// The misbehaving server as a program of its own, and its path; it is there as long as the folder
@@ -120,6 +123,22 @@ fn rows_of_every_kind_are_written_as_json() {
         );
         assert_eq!(row["verdict"], "paused", "{text}");
     }
+}
+
+#[test]
+fn what_was_found_before_ctrl_c_is_shown() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_faults"));
+    command.args(["calls", "--server", "mio", "--jobs", "2"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut run = command.spawn().expect("the program can be started");
+    let mut told = BufReader::new(run.stderr.take().expect("it is piped")).lines().map_while(Result::ok);
+    assert!(told.any(|line| line.contains(" rows, 2 at a time")));
+    kill(Pid::from_raw(i32::try_from(run.id()).expect("it fits")), Signal::SIGINT).expect("it runs");
+    // The rows that have begun are in it.
+    assert!(told.any(|line| line.contains(" rows, seed ")));
+    let output = run.wait_with_output().expect("it ends");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains(" rows, 0 bad"), "{text}");
 }
 
 #[test]
