@@ -39,7 +39,7 @@ fn a_short_comparison_measures_every_model() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let document = json(&ended);
     assert_eq!(document["version"], 3);
-    assert_eq!(document["settings"]["duration_s"], 0.1);
+    assert_eq!(document["settings"]["duration_s"], 0.2);
     let servers = document["points"][0]["servers"].as_array().unwrap();
     let names: Vec<_> = servers.iter().map(|server| server["id"].as_str().unwrap()).collect();
     let mut all = vec!["iterative", "fork", "prefork", "thread", "pool", "mio", "tokio", "tokio-workers"];
