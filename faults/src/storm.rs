@@ -184,6 +184,14 @@ fn start(subject: &Subject, options: &[&str]) -> Result<Server> {
     Ok(server)
 }
 
+/// Notes a log that is longer than it may be.
+fn check_log(server: &Server, weather: &mut Weather) {
+    let (lines, most) = (server.log_lines(), server.most_log_lines());
+    if lines > most {
+        weather.failures.push(format!("{lines} lines in the log, and at most {most}"));
+    }
+}
+
 /// Stops the server, and notes what is wrong about that.
 fn stop(server: &mut Server, weather: &mut Weather) {
     if let Some(end) = server.ended() {

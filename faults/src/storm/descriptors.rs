@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 use tests::Random;
 
 use super::load::{self, Crowd, Load};
-use super::{Weather, start, stop};
+use super::{Weather, check_log, start, stop};
 use crate::subject::Subject;
 
 /// The longest that descriptors lack, and are there, in milliseconds.
@@ -69,10 +69,7 @@ pub(super) fn storm(subject: &Subject, time: Duration, random: &mut Random) -> R
         Ok(())
     })?;
     load::add(&mut weather, after);
-    let (lines, most) = (server.log_lines(), server.most_log_lines());
-    if lines > most {
-        weather.failures.push(format!("{lines} lines in the log, and at most {most}"));
-    }
+    check_log(&server, &mut weather);
     stop(&mut server, &mut weather);
     weather.events = lacks;
     weather.figure = format!("lacks; {used:.0?} of CPU time in one of a second");

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use harness::models::Model;
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tests::Random;
 
 use super::load::{self, Crowd, Load};
@@ -40,6 +41,11 @@ pub(super) fn shapes(subject: &Subject) -> Vec<(usize, Vec<String>)> {
     }
 }
 
+/// Kills a random one of them, if there are any. Whether one was there.
+pub(super) fn kill_one(workers: &[Pid], random: &mut Random) -> bool {
+    !workers.is_empty() && kill(workers[random.up_to(workers.len()) - 1], Signal::SIGKILL).is_ok()
+}
+
 pub(super) fn storm(subject: &Subject, time: Duration, random: &mut Random) -> Result<Weather> {
     let mut weather = Weather::default();
     let shapes = shapes(subject);
@@ -54,12 +60,7 @@ pub(super) fn storm(subject: &Subject, time: Duration, random: &mut Random) -> R
         let found = Load::around(crowd, address, random.draw(), || {
             let deadline = Instant::now() + each;
             while Instant::now() < deadline && server.ended().is_none() {
-                let workers = server.workers();
-                if !workers.is_empty()
-                    && kill(workers[random.up_to(workers.len()) - 1], Signal::SIGKILL).is_ok()
-                {
-                    kills += 1;
-                }
+                kills += u64::from(kill_one(&server.workers(), random));
                 thread::sleep(INTERVAL);
             }
             Ok(())

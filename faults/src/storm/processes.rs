@@ -7,13 +7,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
 use tests::Random;
 
-use super::kills::shapes;
+use super::kills::{kill_one, shapes};
 use super::load::{Crowd, Load};
-use super::{Weather, check_places, start, stop};
+use super::{Weather, check_log, check_places, start, stop};
 use crate::subject::Subject;
 
 /// The longest that a limit stays, in milliseconds.
@@ -83,20 +82,15 @@ pub(super) fn storm(subject: &Subject, time: Duration, random: &mut Random) -> R
             // From four fewer than there are to two more.
             group.limit(Some((group.count()? + random.up_to(7)).saturating_sub(5)))?;
             limits += 1;
-            let workers = server.workers();
-            if !workers.is_empty() && random.up_to(3) == 1 {
-                let one = workers[random.up_to(workers.len()) - 1];
-                kills += u64::from(kill(one, Signal::SIGKILL).is_ok());
+            if random.up_to(3) == 1 {
+                kills += u64::from(kill_one(&server.workers(), random));
             }
             thread::sleep(Duration::from_millis(random.up_to(MOST_MILLIS) as u64));
         }
         group.limit(None)
     })?;
     check_places(&server, places, &mut weather)?;
-    let (lines, most) = (server.log_lines(), server.most_log_lines());
-    if lines > most {
-        weather.failures.push(format!("{lines} lines in the log, and at most {most}"));
-    }
+    check_log(&server, &mut weather);
     stop(&mut server, &mut weather);
     weather.events = limits;
     weather.figure = format!("limits, {kills} kills; then exactly {places} places");
