@@ -94,37 +94,6 @@ def cpu_seconds(command):
     return usage.ru_utime + usage.ru_stime
 
 
-def generators(options, folder):
-    """A row for each load: CPU per request of ours and of the floor's, without what a start costs."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = subprocess.Popen(["taskset", "--cpu-list", "0", folder / "epoll", str(port)])
-    try:
-        while subprocess.run([folder / "load", str(port), "1", "1", "1", "1"], stderr=subprocess.DEVNULL).returncode:
-            if server.poll() is not None:
-                sys.exit("the floor's event loop does not start")
-        print("| load | connections | CPU per request, ours / floor | floor, us |")
-        print("| --- | --- | --- | --- |")
-        for name, connections, size, depth, requests, churn in LOADS[:1] if options.quick else LOADS:
-            if options.quick:
-                requests //= 10
-            ours = [ROOT / "target/release/client", "load", f"127.0.0.1:{port}", "-c", connections, "-s", size, "-w", "0s", "-d", "1m"]
-            ours += ["--new-connection-each"] if churn else ["-p", depth]
-            churning = ["churn"] if churn else []
-            kinds = [
-                lambda n: cpu_seconds([folder / "load", port, connections, size, depth, n, *churning]),
-                lambda n: cpu_seconds([*ours, "-n", n]),
-            ]
-            starts = [min(kind(connections) for _ in range(3)) for kind in kinds]
-            each = [[(kind(requests) - start) / requests for kind, start in zip(kinds, starts)] for _ in range(options.rounds)]
-            told = ratios(*zip(*each), lambda cpu: cpu)
-            floor = 1e6 * statistics.median(floor for floor, _ in each)
-            print(f"| {name} | {connections} | {told} | {floor:.2f} |", flush=True)
-    finally:
-        server.kill()
-        server.wait()
-
-
 @contextlib.contextmanager
 def running(command, workers, folder):
     """A server on the first core, until it is not needed any more: its port."""
@@ -142,13 +111,38 @@ def running(command, workers, folder):
         for _ in range(100):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                 break
+            if server.poll() is not None:
+                sys.exit(f"{command[0]} does not start")
             time.sleep(0.05)
         # A thousand workers take a moment to start.
         time.sleep(1)
         yield port
     finally:
-        os.killpg(server.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
         server.wait()
+
+
+def generators(options, folder):
+    """A row for each load: CPU per request of ours and of the floor's, without what a start costs."""
+    with running("epoll {port}", 0, folder) as port:
+        print("| load | connections | CPU per request, ours / floor | floor, us |")
+        print("| --- | --- | --- | --- |")
+        for name, connections, size, depth, requests, churn in LOADS[:1] if options.quick else LOADS:
+            if options.quick:
+                requests //= 10
+            ours = [ROOT / "target/release/client", "load", f"127.0.0.1:{port}", "-c", connections, "-s", size, "-w", "0s", "-d", "1m"]
+            ours += ["--new-connection-each"] if churn else ["-p", depth]
+            churning = ["churn"] if churn else []
+            kinds = [
+                lambda n: cpu_seconds([folder / "load", port, connections, size, depth, n, *churning]),
+                lambda n: cpu_seconds([*ours, "-n", n]),
+            ]
+            starts = [min(kind(connections) for _ in range(3)) for kind in kinds]
+            each = [[(kind(requests) - start) / requests for kind, start in zip(kinds, starts)] for _ in range(options.rounds)]
+            told = ratios(*zip(*each), lambda cpu: cpu)
+            floor = 1e6 * statistics.median(floor for floor, _ in each)
+            print(f"| {name} | {connections} | {told} | {floor:.2f} |", flush=True)
 
 
 def load(port, *options):
