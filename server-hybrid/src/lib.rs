@@ -91,7 +91,7 @@ pub fn run(options: &Options) -> Result<()> {
                 break;
             }
             let Some(fewest) = open.fewest() else { break };
-            if let Some((stream, peer)) = admission.accept(|| listener.accept())? {
+            if let Some((stream, peer)) = admission.accept(|| server_mio::accept(&listener))? {
                 log::debug!("serving {peer}");
                 tally.accept();
                 open.begin(fewest, stream);

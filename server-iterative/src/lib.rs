@@ -52,7 +52,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
 
         // Admit.
-        if arrival && let Some((stream, peer)) = admission.accept(|| listener.accept())? {
+        if arrival && let Some((stream, peer)) = admission.accept(|| serving::accept(&listener))? {
             log::debug!("serving {peer}");
             tally.accept();
             open.begin(stream);

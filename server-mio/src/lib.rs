@@ -112,7 +112,10 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// Accepts a client, and never sleeps until there is one.
-fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+///
+/// # Errors
+/// Those of accept(2).
+pub fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     tcp::keep_from_blocking(listener);
     listener.accept()
 }

@@ -31,7 +31,7 @@ pub mod transform;
 pub use admission::Admission;
 pub use exit::{UsageError, exit_code};
 pub use limit::{connection_limit, shared_connection_limit};
-pub use listen::{announce, announce_stopping, listen};
+pub use listen::{accept, announce, announce_stopping, listen};
 pub use logging::{LogOptions, start_logging};
 pub use options::{ServerOptions, parse};
 pub use pause::Pause;

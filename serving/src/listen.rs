@@ -1,14 +1,14 @@
 //! The listening socket, and the words that tell others about it.
 
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 
 use anyhow::{Context, Result, ensure};
 use listenfd::ListenFd;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::{ServerOptions, manager, silence};
+use crate::{ServerOptions, manager, silence, tcp};
 
 /// Opens the listening socket, non-blocking: one that a service manager hands over, or a new one on
 /// `--listen`.
@@ -67,6 +67,15 @@ fn bind(address: SocketAddr, backlog: u32) -> io::Result<Socket> {
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket)
+}
+
+/// Accepts a client, and never sleeps until there is one ([`tcp::keep_from_blocking`]).
+///
+/// # Errors
+/// Those of accept(2).
+pub fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    tcp::keep_from_blocking(listener);
+    listener.accept()
 }
 
 /// The system's words for an error, and what the user can do about it.

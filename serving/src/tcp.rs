@@ -91,8 +91,8 @@ pub fn is_readable(socket: &impl AsFd) -> bool {
     poll(&mut watched, PollTimeout::ZERO) != Ok(0)
 }
 
-/// Before an event loop accepts: another server that has this listener too, as in an upgrade, may
-/// have made it blocking, and may take the client for whom the loop would then sleep.
+/// Before a server accepts that sleeps elsewhere: another that has this listener too, as in an
+/// upgrade, may have made it blocking, and may take the client for whom this one would then sleep.
 pub fn keep_from_blocking(listener: &impl AsFd) {
     // It fails for no socket.
     let _ = SockRef::from(listener).set_nonblocking(true);

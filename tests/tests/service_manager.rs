@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tests::{Client, DEADLINE, Launch, Model, processes, promises};
+use tests::{Client, DEADLINE, Launch, Model, Server, processes, promises};
 
 promises!(
     a_socket_that_is_handed_over_is_served,
@@ -25,6 +25,7 @@ promises!(
 );
 promises!(only [fork prefork thread pool mio tokio tokio_workers uring hybrid]:
     whoever_has_the_listener_too_may_make_it_block_or_not,
+    a_stop_is_heard_beside_a_server_that_makes_the_listener_block,
 );
 
 /// Hands the standard input over as the first descriptor after the standard ones; the variables are
@@ -54,25 +55,9 @@ fn a_socket_that_is_handed_over_is_served(model: Model) {
 
 /// Two servers that share a listener share this state of it, and each model wants its own.
 fn whoever_has_the_listener_too_may_make_it_block_or_not(model: Model) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
-    let shared = listener.try_clone().expect("there is a descriptor");
-    let options = ["--idle-timeout=0s"];
-    let stdin = OwnedFd::from(listener);
-    let server = Launch::of(model).listen(None).script(HAND_OVER).options(&options).stdin(stdin).start();
-    let client = Client::connect(server.address());
-    client.ask(b"hello");
-    let over = Arc::new(AtomicBool::new(false));
-    let (rivals, ends) = (shared.try_clone().expect("there is a descriptor"), Arc::clone(&over));
-    // It may sleep there beyond the end of this test: not every server leaves it a client.
-    thread::spawn(move || serve_blocking(&rivals, &ends));
-    for _ in 0..30 {
-        let other = Client::connect(server.address());
-        other.ask(b"to one of the two");
-        other.finish();
-        client.ask(b"not held up");
-    }
-    over.store(true, Ordering::Relaxed);
-    shared.set_nonblocking(true).expect("it is a socket");
+    let (server, client, rival) = beside_a_rival(model);
+    rival.over.store(true, Ordering::Relaxed);
+    rival.listener.set_nonblocking(true).expect("it is a socket");
     for _ in 0..3 {
         let other = Client::connect(server.address());
         other.ask(b"hello");
@@ -84,19 +69,78 @@ fn whoever_has_the_listener_too_may_make_it_block_or_not(model: Model) {
     server.stop();
 }
 
-/// Serves one client after the other, and sleeps in `accept`.
-fn serve_blocking(listener: &TcpListener, over: &AtomicBool) {
-    while !over.load(Ordering::Relaxed) {
-        listener.set_nonblocking(false).expect("it is a socket");
-        let Ok((mut stream, _)) = listener.accept() else { continue };
-        let mut buffer = [0; 64];
-        while let Ok(count @ 1..) = stream.read(&mut buffer) {
-            buffer.make_ascii_uppercase();
-            if stream.write_all(&buffer[..count]).is_err() {
-                break;
+/// No client comes any more who could wake a server from `accept`.
+fn a_stop_is_heard_beside_a_server_that_makes_the_listener_block(model: Model) {
+    let (server, client, _rival) = beside_a_rival(model);
+    client.finish();
+    // Who comes together with others is more likely to be seen by both and taken by the rival.
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let other = Client::connect(server.address());
+                    other.ask(b"to one of the two");
+                    other.finish();
+                }
+            });
+        }
+    });
+    server.stop();
+}
+
+/// How often a rival looks whether it is over.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Another server that has the same listener.
+struct Rival {
+    listener: TcpListener,
+    over: AtomicBool,
+}
+
+impl Rival {
+    /// Serves one client after the other, and sleeps in `accept` where the listener blocks.
+    fn serve(&self) {
+        while !self.over.load(Ordering::Relaxed) {
+            let Ok((mut stream, _)) = self.listener.accept() else {
+                let _ = serving::wait([Some(self.listener.as_fd())], Some(Instant::now() + LOOK));
+                continue;
+            };
+            let mut buffer = [0; 64];
+            while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                buffer.make_ascii_uppercase();
+                if stream.write_all(&buffer[..count]).is_err() {
+                    break;
+                }
             }
         }
     }
+}
+
+/// A server that has lost clients to a rival who sleeps in `accept`, and a client whom it serves
+/// all the while.
+fn beside_a_rival(model: Model) -> (Server, Client, Arc<Rival>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let shared = listener.try_clone().expect("there is a descriptor");
+    let options = ["--idle-timeout=0s"];
+    let stdin = OwnedFd::from(listener);
+    let server = Launch::of(model).listen(None).script(HAND_OVER).options(&options).stdin(stdin).start();
+    let client = Client::connect(server.address());
+    client.ask(b"hello");
+    let rival = Arc::new(Rival { listener: shared, over: AtomicBool::new(false) });
+    // Not while the server is between making the listener not block and accepting: that has no
+    // remedy but the next client.
+    thread::sleep(LOOK);
+    rival.listener.set_nonblocking(false).expect("it is a socket");
+    let itself = Arc::clone(&rival);
+    // It may sleep there beyond the end of this test: not every server leaves it a client.
+    thread::spawn(move || itself.serve());
+    for _ in 0..30 {
+        let other = Client::connect(server.address());
+        other.ask(b"to one of the two");
+        other.finish();
+        client.ask(b"not held up");
+    }
+    (server, client, rival)
 }
 
 fn a_socket_that_is_meant_for_another_process_is_left_alone(model: Model) {
