@@ -4,7 +4,8 @@ use std::{panic, process};
 
 use anyhow::{Context, Result, anyhow};
 use tokio::runtime::{Builder, Runtime};
-use tokio::task;
+
+use crate::task;
 
 /// The most tasks polled between two looks at the sockets. tokio looks after 61 if it is not told:
 /// with a thousand busy clients that is sixteen system calls a round instead of one.
@@ -40,7 +41,7 @@ pub(crate) fn start(workers: Option<usize>) -> Result<Runtime> {
     // A thread that loses the event queue panics too, and the others would wait for it for ever.
     panic::set_hook(Box::new(move |panic| {
         usual(panic);
-        if task::try_id().is_none() {
+        if !task::is_in_turn() {
             process::exit(PANICKED);
         }
     }));

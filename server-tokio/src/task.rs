@@ -26,6 +26,11 @@ thread_local! {
     static BUFFER: RefCell<Buffer> = const { RefCell::new(Buffer::shared()) };
 }
 
+/// Whether this thread is in the turn of a task: what panics there ends that conversation alone.
+pub(crate) fn is_in_turn() -> bool {
+    BUFFER.try_with(|buffer| buffer.try_borrow().is_err()).unwrap_or(false)
+}
+
 /// One conversation. This is all that an idle one costs in this process, besides what tokio keeps
 /// for a task and a socket.
 ///
