@@ -11,6 +11,11 @@ use serde::Serialize;
 use crate::row::Row;
 use crate::verdict::Verdict;
 
+/// How a command that repeats something begins: in the same build, since some libraries check more
+/// in a debug build, and abort there.
+pub(crate) const COMMAND: &str =
+    if cfg!(debug_assertions) { "cargo run -p faults --" } else { "cargo run --release -p faults --" };
+
 /// The most repeating commands that are printed; the JSON has all.
 const MOST_COMMANDS: usize = 200;
 

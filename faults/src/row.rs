@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::report::COMMAND;
 use crate::table::{self, Call, Meaning};
 use crate::tracer::Injection;
 
@@ -43,7 +44,7 @@ impl Row {
         let phase =
             self.phase.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
         format!(
-            "cargo run -p faults -- calls --server {server} --call {call} --errno {errno} --nth {nth} {span} --phase {phase}"
+            "{COMMAND} calls --server {server} --call {call} --errno {errno} --nth {nth} {span} --phase {phase}"
         )
     }
 

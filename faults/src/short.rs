@@ -14,7 +14,7 @@ use serde::Serialize;
 use tests::Random;
 
 use crate::client::Said;
-use crate::report;
+use crate::report::{self, COMMAND};
 use crate::server::{End, Server};
 use crate::storm::connect_small;
 use crate::subject::Subject;
@@ -68,7 +68,7 @@ pub fn run(options: &ShortOptions) -> Result<bool> {
         text::say(&format!("{:<15}{bytes:>12}\n", subject.name))?;
         for failure in &failures {
             text::say(&format!(
-                "    !! {failure}\n    cargo run -p faults -- short --server {} --seed {seed}\n",
+                "    !! {failure}\n    {COMMAND} short --server {} --seed {seed}\n",
                 subject.name
             ))?;
         }

@@ -20,7 +20,7 @@ use serde::Serialize;
 use tests::Random;
 
 use crate::client::{Client, Said};
-use crate::report;
+use crate::report::{self, COMMAND};
 use crate::server::{End, Server};
 use crate::short;
 use crate::subject::Subject;
@@ -157,7 +157,7 @@ pub fn run(options: &StormOptions) -> Result<bool> {
         if !failures.is_empty() {
             let minutes = (time.as_secs_f64() / 60.0).max(0.1);
             text::say(&format!(
-                "    cargo run -p faults -- storm {name} --server {} --minutes {minutes:.1} --seed {seed}\n",
+                "    {COMMAND} storm {name} --server {} --minutes {minutes:.1} --seed {seed}\n",
                 subject.name
             ))?;
         }

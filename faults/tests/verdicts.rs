@@ -43,7 +43,7 @@ fn assert_bad(manner: &str, span: &str, verdict: &str) {
     let (output, text) = calls(manner, span);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains(&format!("!! 1 {verdict}")), "{text}");
-    assert!(text.contains("cargo run -p faults -- calls --server"), "{text}");
+    assert!(text.contains("-p faults -- calls --server"), "{text}");
     assert!(text.contains(&format!("--call accept4 --errno EMFILE --nth 2 {span} --phase serve")), "{text}");
 }
 
