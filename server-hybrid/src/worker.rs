@@ -100,9 +100,9 @@ fn serve(shared: &Shared<'_>, index: u32, inbox: &OwnedFd) -> Result<()> {
 
         // Admit.
         if arrival && arrivals.pause.until().is_none() {
-            let more = arrivals.begin(poll.registry(), &mut open, &mut tally) && tcp::is_readable(inbox);
+            arrivals.begin(poll.registry(), &mut open, &mut tally);
             // Edge-triggered: when the inbox is empty, the next arrival is a new edge.
-            arrival = more || arrivals.pause.until().is_some();
+            arrival = tcp::is_readable(inbox);
         }
 
         // Retire.

@@ -38,19 +38,23 @@ pub(crate) fn work(
             // Looked at before the last client is let in: who is told to stop meanwhile may find
             // one more.
             let last = stop::is_woken();
-            if last && !tcp::is_readable(accepting) {
+            if last {
+                admission.end(accepting);
+                tcp::keep_from_blocking(accepting);
+            }
+            if admission.is_over(0) {
                 break;
+            }
+            if !admission.has_room(0) {
+                thread::sleep(LENGTH);
+                continue;
             }
             let Ok(accepted) = admission.accept(|| accept(accepting)) else { return Outcome::Failed };
             let Some((stream, peer)) = accepted else {
-                match admission.until() {
-                    Some(until) => thread::sleep(until.saturating_duration_since(Instant::now())),
-                    None if stop::is_woken() => {}
-                    // Its timeout has passed (`serving::listen`), or whoever else has this listener
-                    // has made it non-blocking.
-                    None => {
-                        let _ = serving::wait([Some(accepting.as_fd())], Some(Instant::now() + LENGTH));
-                    }
+                // Its timeout has passed (`serving::listen`), or whoever else has this listener has
+                // made it non-blocking.
+                if !last {
+                    let _ = serving::wait([Some(accepting.as_fd())], Some(Instant::now() + LENGTH));
                 }
                 continue;
             };

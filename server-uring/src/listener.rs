@@ -38,6 +38,8 @@ pub(crate) struct Listener {
     for_all: ForAll,
     /// Requests for one that are underway.
     for_one: usize,
+    /// Whether no more are made, since each keeps the listener open.
+    ended: bool,
     /// The most connections that can wait in the queue.
     queue: usize,
 }
@@ -58,6 +60,7 @@ impl Listener {
             error: None,
             for_all: ForAll::None,
             for_one: 0,
+            ended: false,
             queue: backlog.max(REQUESTS_FOR_ONE),
         })
     }
@@ -66,6 +69,7 @@ impl Listener {
     pub(crate) fn request(&mut self, ring: &mut Ring, places: usize) {
         let places = places.saturating_sub(self.accepted.len());
         match self.for_all {
+            _ if self.ended => self.take_waiting(places),
             ForAll::None if places > self.queue => {
                 self.for_all = ForAll::Underway;
                 ring.accept_all(&self.listener);
@@ -114,8 +118,9 @@ impl Listener {
 
     /// Ends all requests, as each keeps the listener open. Says whether some are still underway:
     /// after a turn, call it again. When none is, it accepts those who wait in the queue, as far as
-    /// there are `places`.
+    /// there are `places`, and so does [`Listener::request`] from then on.
     pub(crate) fn end(&mut self, ring: &mut Ring, places: usize) -> bool {
+        self.ended = true;
         let (all, one) = (self.for_all != ForAll::None, self.for_one > 0);
         if all {
             ring.cancel(Operation::AcceptAll);
@@ -124,13 +129,18 @@ impl Listener {
             ring.cancel(Operation::AcceptOne);
         }
         let underway = (all || one) && !ring.is_refused();
-        if !underway && self.listener.set_nonblocking(true).is_ok() {
-            let wanted = places.saturating_sub(self.accepted.len()).min(tcp::waiting(&self.listener));
-            if self.accepted.try_reserve(wanted).is_ok() {
-                self.accepted.extend(self.listener.incoming().take(wanted).flatten());
-            }
+        if !underway {
+            self.take_waiting(places.saturating_sub(self.accepted.len()));
         }
         underway
+    }
+
+    fn take_waiting(&mut self, places: usize) {
+        let wanted = places.min(tcp::waiting(&self.listener));
+        if self.accepted.try_reserve(wanted).is_ok() {
+            let waiting = (0..wanted).flat_map(|_| serving::accept(&self.listener));
+            self.accepted.extend(waiting.map(|(stream, _)| stream));
+        }
     }
 
     /// The requests are gone with their ring.

@@ -67,6 +67,9 @@ pub struct Admission {
     /// The most conversations that may be open at once.
     limit: usize,
     pause: Pause,
+    /// When the pause ends that left no room. Who does not look at the listener for its sake must
+    /// not sleep beyond it, although it may have passed meanwhile.
+    pausing: Option<Instant>,
     /// Once a stop has come: how many of those who waited then are still to be let in, and until
     /// when. Another process may have taken them, where the listener was handed over.
     last: Option<(usize, Instant)>,
@@ -79,18 +82,19 @@ pub struct Admission {
 impl Admission {
     /// Lets clients in while fewer than `limit` conversations are open.
     pub fn new(limit: usize) -> Self {
-        Self { limit, pause: Pause::default(), last: None, broken: 0, found_nobody: false }
+        Self { limit, pause: Pause::default(), pausing: None, last: None, broken: 0, found_nobody: false }
     }
 
     /// Whether another client may be let in beside the `open` ones, now.
-    pub fn has_room(&self, open: usize) -> bool {
+    pub fn has_room(&mut self, open: usize) -> bool {
         self.room(open) > 0
     }
 
     /// How many more clients may be let in beside the `open` ones, now.
-    pub fn room(&self, open: usize) -> usize {
+    pub fn room(&mut self, open: usize) -> usize {
+        self.pausing = self.pause.until();
         let most = match self.last {
-            _ if self.pause.until().is_some() => 0,
+            _ if self.pausing.is_some() => 0,
             Some((_, until)) if until <= Instant::now() => 0,
             Some((last, _)) => last,
             None => usize::MAX,
@@ -98,10 +102,10 @@ impl Admission {
         self.limit.saturating_sub(open).min(most)
     }
 
-    /// How long the server may sleep without looking at its listener: not beyond a pause, and not
-    /// for long while the last ones are let in.
+    /// How long the server may sleep without looking at its listener: not beyond a pause that
+    /// [`room`](Self::room) has found, and not for long while the last ones are let in.
     pub fn until(&self) -> Option<Instant> {
-        self.pause.until().or(self.last.map(|_| Instant::now() + LAST_LOOK))
+        self.pausing.or(self.last.map(|_| Instant::now() + LAST_LOOK))
     }
 
     /// Sorts the result of an `accept` call: a connection, or `None` when there is nothing to
@@ -187,6 +191,16 @@ mod tests {
             assert!(!admission.has_room(0), "{errno} begins no pause");
             assert!(admission.until().is_some(), "{errno}: nothing ends the pause");
         }
+    }
+
+    #[test]
+    fn who_has_found_a_pause_does_not_sleep_beyond_it_even_if_it_has_passed_meanwhile() {
+        let mut admission = Admission::new(10);
+        admission.pause("do something", &Errno::EMFILE.into());
+        assert!(!admission.has_room(0));
+        std::thread::sleep(crate::pause::LENGTH);
+        assert!(admission.until().is_some_and(|until| until <= Instant::now()));
+        assert!(admission.has_room(0) && admission.until().is_none());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use common::Turn;
 use nix::errno::Errno;
-use signal_hook::consts::{SIGALRM, SIGUSR1};
+use signal_hook::consts::{SIGALRM, SIGCHLD, SIGUSR1};
 use socket2::SockRef;
 
 use crate::signals::STOP_SIGNALS;
@@ -40,7 +40,7 @@ const LAST_SECOND: Duration = Duration::from_secs(1);
 pub const LOOK: Duration = Duration::from_millis(20);
 
 /// ... unless they are so many that it would do little else: a look is at most this part of the
-/// time.
+/// time. In `server-tokio`, where the tasks look afterwards, that is the part that wakes them.
 const LOOKING: u32 = 4;
 
 static DRAIN: OnceLock<Drain> = OnceLock::new();
@@ -213,7 +213,7 @@ impl Drop for Current<'_> {
 /// # Errors
 /// If a handler cannot be installed.
 pub fn wake_on_signals() -> io::Result<()> {
-    for signal in STOP_SIGNALS.into_iter().chain([SIGUSR1, SIGALRM]) {
+    for signal in STOP_SIGNALS.into_iter().chain([SIGUSR1, SIGALRM, SIGCHLD]) {
         // SAFETY: the action only touches atomics and calls ioctl, a bare system call on Linux.
         unsafe { signal_hook::low_level::register(signal, wake) }?;
     }

@@ -14,6 +14,7 @@ promises!(
     two_hundred_clients_are_served_with_sixty_four_descriptors,
     a_server_that_runs_out_of_descriptors_waits_and_then_goes_on,
     a_pause_ends_by_itself_without_any_other_event,
+    a_client_for_whom_there_is_no_descriptor_does_not_hold_a_stop,
     a_server_with_clients_of_every_kind_stands_still,
     a_client_that_does_not_read_costs_little_more_than_a_buffer,
     a_server_with_too_few_descriptors_says_what_to_do,
@@ -165,6 +166,15 @@ fn a_pause_ends_by_itself_without_any_other_event(model: Model) {
     assert!(raised.elapsed() <= SOON, "only after {:?}", raised.elapsed());
     client.finish();
     server.stop();
+}
+
+fn a_client_for_whom_there_is_no_descriptor_does_not_hold_a_stop(model: Model) {
+    const SOON: Duration = Duration::from_secs(4);
+    let server = Server::start(model, &["--max-connections=100"]);
+    let (_client, _) = server.starve_of_descriptors(3);
+    let asked = Instant::now();
+    server.stop();
+    assert!(asked.elapsed() <= SOON, "only after {:?}", asked.elapsed());
 }
 
 /// Silent, stuck, with its input ended and its answers unread, and gone: none gives the server

@@ -74,8 +74,9 @@ fn a_client_that_speaks_now_and_then_is_not_silent(model: Model) {
     assert_eq!(server.stop().completed, 1);
 }
 
-/// Four KiB every tenth of a second: far less than makes the server's socket writable again. Its
-/// system tells the server's of room for a whole segment, which is 64 KiB here, every 1.6 seconds.
+/// Four KiB every twentieth of a second: far less than makes the server's socket writable again.
+/// Its system tells the server's of room for a whole segment, which is 64 KiB here, every 0.8
+/// seconds.
 fn a_client_that_takes_its_bytes_slowly_is_not_silent(model: Model) {
     const STEP: usize = 4 * 1024;
     const STEPS: usize = 90;
