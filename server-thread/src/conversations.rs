@@ -156,6 +156,9 @@ mod tests {
     #[test]
     fn more_threads_than_there_are_maps_for_are_refused_with_the_remedy() {
         assert!(bounded_by_maps(10, None).is_ok_and(|limit| limit == 10));
+        let maps = fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
+        let threads = bounded_by_maps(usize::MAX, None).unwrap();
+        assert!(threads * MAPS_PER_THREAD < maps.trim().parse().unwrap());
         let refused = bounded_by_maps(usize::MAX, Some(usize::MAX)).unwrap_err();
         assert!(refused.is::<UsageError>() && refused.to_string().contains("vm.max_map_count"), "{refused}");
     }
