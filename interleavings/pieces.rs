@@ -88,7 +88,7 @@ const PIECES: &[Piece] = &[
             (
                 "/// No conversation in [`CURRENT`].",
                 "use std::io;\nuse std::sync::atomic::Ordering;\nuse crate::kernel::one_thread::{AtomicBool, AtomicI32};\n\
-                 use crate::kernel::{Errno, TcpStream};\nuse crate::kernel::signal_hook::{self, consts::{SIGALRM, SIGUSR1}};\n\
+                 use crate::kernel::{Errno, TcpStream};\nuse crate::kernel::signal_hook::{self, consts::{SIGALRM, SIGCHLD, SIGUSR1}};\n\
                  use crate::signals::as_it_is::STOP_SIGNALS;",
             ),
             (
