@@ -84,8 +84,12 @@ fn serve(shared: &Shared<'_>, index: u32, inbox: &OwnedFd) -> Result<()> {
     let mut events = Events::with_capacity(EVENTS_PER_WAIT);
     let mut open = server_mio::Conversations::new(poll.registry(), &shared.options.server)?;
     let mut tally = Tally::default();
-    let mut arrivals =
-        Arrivals { inbox, streams: Vec::with_capacity(post::MOST_PER_MESSAGE), pause: Pause::default() };
+    let mut arrivals = Arrivals {
+        inbox,
+        streams: Vec::with_capacity(post::MOST_PER_MESSAGE),
+        failed: false,
+        pause: Pause::default(),
+    };
     let mut report = Report::new(&shared.report, index);
     poll.registry().register(&mut SourceFd(&inbox.as_raw_fd()), LISTENER, Interest::READABLE)?;
     poll.registry().register(&mut SourceFd(&shared.bell.as_fd().as_raw_fd()), SIGNALS, Interest::READABLE)?;
@@ -100,9 +104,9 @@ fn serve(shared: &Shared<'_>, index: u32, inbox: &OwnedFd) -> Result<()> {
 
         // Admit.
         if arrival && arrivals.pause.until().is_none() {
-            arrivals.begin(poll.registry(), &mut open, &mut tally);
+            let more = arrivals.begin(poll.registry(), &mut open, &mut tally) && tcp::is_readable(inbox);
             // Edge-triggered: when the inbox is empty, the next arrival is a new edge.
-            arrival = tcp::is_readable(inbox);
+            arrival = more || arrivals.failed;
         }
 
         // Retire.
@@ -133,6 +137,8 @@ fn serve(shared: &Shared<'_>, index: u32, inbox: &OwnedFd) -> Result<()> {
 struct Arrivals<'a> {
     inbox: &'a OwnedFd,
     streams: Vec<TcpStream>,
+    /// Whether the last message could not be received: it is in the inbox still.
+    failed: bool,
     pause: Pause,
 }
 
@@ -144,7 +150,9 @@ impl Arrivals<'_> {
         open: &mut server_mio::Conversations,
         tally: &mut Tally,
     ) -> bool {
-        let passed = post::receive(self.inbox, &mut self.streams).unwrap_or_else(|error| {
+        let passed = post::receive(self.inbox, &mut self.streams);
+        self.failed = passed.is_err();
+        let passed = passed.unwrap_or_else(|error| {
             self.pause.begin("receive a connection", &error);
             None
         });

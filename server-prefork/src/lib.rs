@@ -53,6 +53,8 @@ pub fn run(options: &Options) -> Result<()> {
         // Counted first, so that a status that is asked for is not older than the question.
         if event {
             open.count_soon(&mut tally)?;
+            // Another server that has this listener too, as in an upgrade, may have changed that.
+            let _ = listener.set_nonblocking(false);
         }
         stop = signal && signals.ask_to_stop(&tally);
 

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use tempfile::TempDir;
-use tests::{Client, DEADLINE, Launch, Model, Server, processes, promises};
+use tests::{Client, DEADLINE, Launch, Model, Server, eventually, processes, promises};
 
 promises!(
     a_socket_that_is_handed_over_is_served,
@@ -27,6 +28,7 @@ promises!(only [fork prefork thread pool mio tokio tokio_workers uring hybrid]:
     whoever_has_the_listener_too_may_make_it_block_or_not,
     a_stop_is_heard_beside_a_server_that_makes_the_listener_block,
 );
+promises!(only [prefork]: a_listener_that_a_predecessor_has_used_blocks_again);
 
 /// Hands the standard input over as the first descriptor after the standard ones; the variables are
 /// those of sd_listen_fds(3).
@@ -90,6 +92,21 @@ fn a_stop_is_heard_beside_a_server_that_makes_the_listener_block(model: Model) {
 
 /// How often a rival looks whether it is over.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// Or workers would look at it ten times a second for ever, and all wake for each client.
+fn a_listener_that_a_predecessor_has_used_blocks_again(model: Model) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let predecessors = listener.try_clone().expect("there is a descriptor");
+    let server = Launch::of(model).listen(None).script(HAND_OVER).stdin(OwnedFd::from(listener)).start();
+    predecessors.set_nonblocking(true).expect("it is a socket");
+    for _ in 0..3 {
+        let client = Client::connect(server.address());
+        client.ask(b"hello");
+        client.finish();
+    }
+    eventually("it blocks", || !SockRef::from(&predecessors).nonblocking().expect("it is a socket"));
+    server.stop();
+}
 
 /// Another server that has the same listener.
 struct Rival {
