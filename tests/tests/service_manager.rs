@@ -93,12 +93,14 @@ fn a_stop_is_heard_beside_a_server_that_makes_the_listener_block(model: Model) {
 /// How often a rival looks whether it is over.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Or workers would look at it ten times a second for ever, and all wake for each client.
+/// Or workers would look at it ten times a second for ever, and all wake for each client. Until one
+/// comes, that is what they do.
 fn a_listener_that_a_predecessor_has_used_blocks_again(model: Model) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
     let predecessors = listener.try_clone().expect("there is a descriptor");
     let server = Launch::of(model).listen(None).script(HAND_OVER).stdin(OwnedFd::from(listener)).start();
     predecessors.set_nonblocking(true).expect("it is a socket");
+    processes::assert_stands_still(server.pid());
     for _ in 0..3 {
         let client = Client::connect(server.address());
         client.ask(b"hello");
