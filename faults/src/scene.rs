@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use nix::sys::signal::Signal;
+use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, kill};
 
 use crate::client::{Client, Said};
 use crate::observation::Observation;
@@ -40,6 +40,10 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// So many bytes are asked at once, besides small questions: more than one read takes.
 const LARGE_BYTES: usize = 150_000;
+
+/// The calls that a worker makes before it serves, and its parent to start it.
+const CALLS_OF_A_START: [&str; 7] =
+    ["clone", "clone3", "mmap", "mprotect", "epoll_create1", "eventfd2", "timerfd_create"];
 
 /// The options of a server in an experiment with this call. Without an idle timeout nothing wakes
 /// it but what it has itself provided for.
@@ -185,6 +189,11 @@ fn act(
     }
     let attach = |server: &mut Server| Tracer::attach(&server.processes(), log, &row.injection(0));
     let mut tracer = if row.phase == Phase::Serve { Some(attach(server)?) } else { None };
+    if tracer.is_some() && subject.replaces_workers() && CALLS_OF_A_START.contains(&row.call) {
+        // Its successor makes the call, if it comes to that.
+        let worker = server.workers().first().copied().context("there is no worker")?;
+        kill(worker, Signal::SIGKILL)?;
+    }
     cast.patience = patience(row.phase == Phase::Stop || !row.ever);
     if let Some(client) = &mut cast.bystander {
         client.have_patience(cast.patience);

@@ -121,6 +121,11 @@ impl Subject {
         single
     }
 
+    /// Whether a worker process that has ended is replaced.
+    pub fn replaces_workers(&self) -> bool {
+        matches!(self.model(), Some(Model::Prefork | Model::Hybrid))
+    }
+
     /// Whether worker processes serve.
     pub fn has_workers(&self) -> bool {
         matches!(self.model(), Some(Model::Fork | Model::Prefork | Model::Hybrid))
