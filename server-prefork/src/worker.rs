@@ -53,7 +53,7 @@ pub(crate) fn work(
             let Some((stream, peer)) = accepted else {
                 // Its timeout has passed (`serving::listen`), or whoever else has this listener has
                 // made it non-blocking.
-                if !last {
+                if !stop::is_woken() {
                     let _ = serving::wait([Some(accepting.as_fd())], Some(Instant::now() + LENGTH));
                 }
                 continue;
