@@ -1,7 +1,7 @@
 //! Every system call of every server fails, with every error that its manual page names.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -99,7 +99,8 @@ pub fn run(options: &CallsOptions) -> Result<bool> {
     let jobs = options.jobs.unwrap_or_else(|| 2 * thread::available_parallelism().map_or(1, usize::from));
     let folder = tempfile::tempdir().context("cannot make a folder for strace's logs")?;
     let questions = wanted.nths.iter().max().map_or(3, |nth| nth + 3);
-    let profiles = profiles(&subjects, questions, folder.path(), jobs)?;
+    let profiles = profiles(&subjects, questions, folder.path(), jobs, &interrupt)?;
+    ensure!(!interrupt.raised(), "interrupted before the first experiment");
     let profile_of = |server: &str, call: &str| {
         let set = scene::options(call);
         profiles.get(&(server.to_owned(), set)).cloned().unwrap_or_default()
@@ -168,7 +169,13 @@ fn names() -> String {
 
 type Profiles = HashMap<(String, Vec<String>), Profile>;
 
-fn profiles(subjects: &[Subject], questions: u32, folder: &std::path::Path, jobs: usize) -> Result<Profiles> {
+fn profiles(
+    subjects: &[Subject],
+    questions: u32,
+    folder: &Path,
+    jobs: usize,
+    interrupt: &Interrupt,
+) -> Result<Profiles> {
     let kinds: Vec<_> = subjects
         .iter()
         .flat_map(|subject| profile::option_sets().map(|options| (subject, options)))
@@ -176,7 +183,7 @@ fn profiles(subjects: &[Subject], questions: u32, folder: &std::path::Path, jobs
     let taken = each(
         &kinds,
         jobs,
-        || false,
+        || interrupt.raised(),
         |(subject, options)| {
             // Two of one name at a time would share a log.
             let folder = tempfile::tempdir_in(folder)?;

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use client::output::Output;
+use harness::interrupt::Interrupt;
 use harness::text;
 use nix::sys::signal::Signal;
 use serde::Serialize;
@@ -16,7 +17,7 @@ use tests::Random;
 use crate::client::Said;
 use crate::report::{self, COMMAND};
 use crate::server::{End, Server};
-use crate::storm::connect_small;
+use crate::storm::{Length, connect_small};
 use crate::subject::Subject;
 
 /// Clients at the same time.
@@ -55,8 +56,10 @@ struct Line {
 /// Lets clients in tiny pieces talk to each server. Whether every byte was right.
 ///
 /// # Errors
-/// If a server cannot be started, or there is no such server.
+/// If a server cannot be started, there is no such server, or the user interrupts: what was found
+/// is told before.
 pub fn run(options: &ShortOptions) -> Result<bool> {
+    let interrupt = Interrupt::watch()?;
     let [json] = Output::open_all([("--json", options.json.as_deref())])?;
     let seed = options.seed.unwrap_or_else(drawn_seed);
     let subjects = Subject::of(&options.server)?;
@@ -64,7 +67,10 @@ pub fn run(options: &ShortOptions) -> Result<bool> {
     text::say(&format!("{:<15}{:>12}  seed {seed}\n", "server", "bytes"))?;
     let mut lines = Vec::new();
     for subject in &subjects {
-        let (bytes, failures) = pieces(subject, time, seed)?;
+        if interrupt.raised() {
+            break;
+        }
+        let (bytes, failures) = pieces(subject, Length { time, interrupt: &interrupt }, seed)?;
         text::say(&format!("{:<15}{bytes:>12}\n", subject.name))?;
         for failure in &failures {
             text::say(&format!(
@@ -75,24 +81,25 @@ pub fn run(options: &ShortOptions) -> Result<bool> {
         lines.push(Line { server: subject.name.clone(), seed, bytes, failures });
     }
     report::write_json(json, &lines)?;
+    ensure!(!interrupt.raised(), "interrupted");
     Ok(lines.iter().all(|line| line.failures.is_empty()))
 }
 
-fn pieces(subject: &Subject, time: Duration, seed: u64) -> Result<(u64, Vec<String>)> {
+fn pieces(subject: &Subject, length: Length<'_>, seed: u64) -> Result<(u64, Vec<String>)> {
     let mut server = Server::start(subject, &["--idle-timeout=0s".to_owned()], &[])?;
     let Some(address) = server.address() else {
         bail!("{} does not start: {}", subject.name, server.log().join("\n"));
     };
-    let deadline = Instant::now() + time;
+    let is_over = length.begin();
     let talk = |number: usize| -> Result<u64, Said> {
         let most = PIECES[number % PIECES.len()];
         let mut random = Random::new(seed.wrapping_add(number as u64));
         let mut bytes = 0;
-        while Instant::now() < deadline {
+        while !is_over() {
             let mut client = connect_small(address, random.draw())?;
             // Several pieces are on their way before the first answer is looked at.
-            let end = deadline.min(Instant::now() + Duration::from_secs(1));
-            while Instant::now() < end {
+            let end = Instant::now() + Duration::from_secs(1);
+            while !is_over() && Instant::now() < end {
                 let done = if most > 1000 {
                     client.pour(random.up_to(10 * most))
                 } else {

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use client::output::Output;
+use harness::interrupt::Interrupt;
 use harness::text;
 use nix::sys::signal::Signal;
 use serde::Serialize;
@@ -98,11 +99,28 @@ struct Line {
     weather: Weather,
 }
 
+/// How long something lasts, unless the user interrupts it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Length<'a> {
+    pub(crate) time: Duration,
+    pub(crate) interrupt: &'a Interrupt,
+}
+
+impl<'a> Length<'a> {
+    /// It begins now; what is returned tells whether it is over.
+    pub(crate) fn begin(self) -> impl Fn() -> bool + Copy + use<'a> {
+        let end = Instant::now() + self.time;
+        move || self.interrupt.raised() || Instant::now() >= end
+    }
+}
+
 /// Sends the storms that are asked for over the servers. Whether all went well.
 ///
 /// # Errors
-/// If a server cannot be started, or there is no such server.
+/// If a server cannot be started, there is no such server, or the user interrupts: what was found
+/// is told before.
 pub fn run(options: &StormOptions) -> Result<bool> {
+    let interrupt = Interrupt::watch()?;
     let [json] = Output::open_all([("--json", options.json.as_deref())])?;
     let seed = options.seed.unwrap_or_else(short::drawn_seed);
     let mut kinds = options.kinds.clone();
@@ -131,36 +149,28 @@ pub fn run(options: &StormOptions) -> Result<bool> {
     ))?;
     let mut lines = Vec::new();
     for (number, (kind, subject)) in pairs.iter().enumerate() {
+        if interrupt.raised() {
+            break;
+        }
         let left = u32::try_from(pairs.len() - number)?;
         let time = all.saturating_sub(begun.elapsed()) / left;
         // The same one when this storm is repeated alone.
         let own = subject.name.bytes().fold(*kind as u64, |own, byte| own << 5 ^ u64::from(byte));
         let mut random = Random::new(seed ^ own);
+        let length = Length { time, interrupt: &interrupt };
         let weather = match kind {
-            Kind::Kills => kills::storm(subject, time, &mut random),
-            Kind::Stops => stops::storm(subject, time, &mut random),
-            Kind::Freezes => freezes::storm(subject, time, &mut random),
-            Kind::Descriptors => descriptors::storm(subject, time, &mut random),
-            Kind::Processes => processes::storm(subject, time, &mut random),
-            Kind::Slow => slow::storm(subject, time, &mut random),
+            Kind::Kills => kills::storm(subject, length, &mut random),
+            Kind::Stops => stops::storm(subject, length, &mut random),
+            Kind::Freezes => freezes::storm(subject, length, &mut random),
+            Kind::Descriptors => descriptors::storm(subject, length, &mut random),
+            Kind::Processes => processes::storm(subject, length, &mut random),
+            Kind::Slow => slow::storm(subject, length, &mut random),
         };
         let name = kind.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
         let weather = weather.with_context(|| format!("storm {name} over {}", subject.name))?;
-        let Weather { events, served, lost, bytes, failures, figure } = &weather;
-        text::say(&format!(
-            "{name:<13}{:<15}{events:>8}{served:>9}{lost:>7}{bytes:>15}  {figure}\n",
-            subject.name
-        ))?;
-        for failure in failures {
-            text::say(&format!("    !! {failure}\n"))?;
-        }
-        if !failures.is_empty() {
-            let minutes = (time.as_secs_f64() / 60.0).max(0.1);
-            text::say(&format!(
-                "    {COMMAND} storm {name} --server {} --minutes {minutes:.1} --seed {seed}\n",
-                subject.name
-            ))?;
-        }
+        let minutes = (time.as_secs_f64() / 60.0).max(0.1);
+        let again = format!("{name} --server {} --minutes {minutes:.1} --seed {seed}", subject.name);
+        tell(&name, &subject.name, &weather, &again)?;
         lines.push(Line { storm: *kind, server: subject.name.clone(), seed, weather });
     }
     let sum = |of: fn(&Weather) -> u64| lines.iter().map(|line| of(&line.weather)).sum::<u64>();
@@ -172,7 +182,21 @@ pub fn run(options: &StormOptions) -> Result<bool> {
         sum(|w| w.bytes)
     ))?;
     report::write_json(json, &lines)?;
+    ensure!(!interrupt.raised(), "interrupted");
     Ok(failures == 0)
+}
+
+/// A line for a storm; then what went wrong, and how to have it again.
+fn tell(storm: &str, server: &str, weather: &Weather, again: &str) -> Result<()> {
+    let Weather { events, served, lost, bytes, failures, figure } = weather;
+    text::say(&format!("{storm:<13}{server:<15}{events:>8}{served:>9}{lost:>7}{bytes:>15}  {figure}\n"))?;
+    for failure in failures {
+        text::say(&format!("    !! {failure}\n"))?;
+    }
+    if !failures.is_empty() {
+        text::say(&format!("    {COMMAND} storm {again}\n"))?;
+    }
+    Ok(())
 }
 
 /// A server with these options, which must listen.

@@ -142,6 +142,25 @@ fn what_was_found_before_ctrl_c_is_shown() {
 }
 
 #[test]
+fn a_storm_that_ctrl_c_ends_tells_what_it_found() {
+    let folder = tempfile::tempdir().expect("there is room for a directory");
+    let file = folder.path().join("storms.json");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_faults"));
+    command.args(["storm", "stops", "freezes", "--server", "mio", "--minutes", "60", "--json"]).arg(&file);
+    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it can be started");
+    let mut told = BufReader::new(run.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
+    assert!(told.any(|line| line.starts_with("storm ")));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    kill(Pid::from_raw(i32::try_from(run.id()).expect("it fits")), Signal::SIGINT).expect("it runs");
+    assert!(told.any(|line| line.ends_with(" 0 failures")));
+    let output = run.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "error: interrupted\n");
+    let found = fs::read_to_string(file).expect("it was written");
+    assert_eq!(found.matches("\"storm\"").count(), 1, "the first storm alone: {found}");
+}
+
+#[test]
 fn what_does_not_exist_is_refused_with_what_there_is() {
     for (arguments, told) in [
         (["calls", "--server", "nginx"], "there are iterative, fork"),

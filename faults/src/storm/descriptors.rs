@@ -2,7 +2,7 @@
 //! server; it waits, and goes on.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::unistd::Pid;
@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 use tests::Random;
 
 use super::load::{self, Crowd, Load};
-use super::{Weather, check_log, start, stop};
+use super::{Length, Weather, check_log, start, stop};
 use crate::subject::Subject;
 
 /// The longest that descriptors lack, and are there, in milliseconds.
@@ -22,7 +22,7 @@ const MANY: u64 = 1024;
 /// CPU time that a server without descriptors may use in a second of lack, when nobody is served.
 const MOST_CPU: Duration = Duration::from_millis(250);
 
-pub(super) fn storm(subject: &Subject, time: Duration, random: &mut Random) -> Result<Weather> {
+pub(super) fn storm(subject: &Subject, length: Length<'_>, random: &mut Random) -> Result<Weather> {
     let mut server = start(subject, &["--idle-timeout=0s", "--max-connections=100"])?;
     let address = server.address().context("it listens nowhere")?;
     // That of the servers, too: they have it from this process.
@@ -37,8 +37,8 @@ pub(super) fn storm(subject: &Subject, time: Duration, random: &mut Random) -> R
     let crowd = Crowd { passing: 6, staying: 4, may_be_lost: true };
     let mut lacks = 0;
     let mut weather = Load::around(crowd, address, random.draw(), || {
-        let deadline = Instant::now() + time.mul_f64(0.8);
-        while Instant::now() < deadline && server.ended().is_none() {
+        let is_over = Length { time: length.time.mul_f64(0.8), ..length }.begin();
+        while !is_over() && server.ended().is_none() {
             let all = server.processes();
             let some: Vec<_> = all.iter().copied().filter(|_| random.draw().is_multiple_of(2)).collect();
             limit(&some, random.up_to(20) as u64);

@@ -1,27 +1,27 @@
 //! Random processes of the server stand still for a moment; nothing is lost.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
 use tests::Random;
 
 use super::load::{Crowd, Load};
-use super::{Weather, start, stop};
+use super::{Length, Weather, start, stop};
 use crate::subject::Subject;
 
 /// The longest that a process stands still, and runs, in milliseconds.
 const MOST_MILLIS: usize = 150;
 
-pub(super) fn storm(subject: &Subject, time: Duration, random: &mut Random) -> Result<Weather> {
+pub(super) fn storm(subject: &Subject, length: Length<'_>, random: &mut Random) -> Result<Weather> {
     let mut server = start(subject, &["--idle-timeout=0s"])?;
     let address = server.address().context("it listens nowhere")?;
     let crowd = Crowd { passing: 4, staying: 4, may_be_lost: false };
     let mut freezes = 0;
     let mut weather = Load::around(crowd, address, random.draw(), || {
-        let deadline = Instant::now() + time;
-        while Instant::now() < deadline && server.ended().is_none() {
+        let is_over = length.begin();
+        while !is_over() && server.ended().is_none() {
             let processes = server.processes();
             let chosen = processes[random.up_to(processes.len()) - 1];
             if kill(chosen, Signal::SIGSTOP).is_ok() {

@@ -2,7 +2,7 @@
 //! served.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use harness::models::Model;
@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use tests::Random;
 
 use super::load::{self, Crowd, Load};
-use super::{Weather, check_places, start, stop};
+use super::{Length, Weather, check_places, start, stop};
 use crate::subject::Subject;
 
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -46,11 +46,11 @@ pub(super) fn kill_one(workers: &[Pid], random: &mut Random) -> bool {
     !workers.is_empty() && kill(workers[random.up_to(workers.len()) - 1], Signal::SIGKILL).is_ok()
 }
 
-pub(super) fn storm(subject: &Subject, time: Duration, random: &mut Random) -> Result<Weather> {
+pub(super) fn storm(subject: &Subject, length: Length<'_>, random: &mut Random) -> Result<Weather> {
     let mut weather = Weather::default();
     let shapes = shapes(subject);
     let words: Vec<_> = shapes.iter().map(|(places, _)| places.to_string()).collect();
-    let each = time / u32::try_from(shapes.len())?;
+    let each = Length { time: length.time / u32::try_from(shapes.len())?, ..length };
     for (places, options) in &shapes {
         let options: Vec<&str> = options.iter().map(String::as_str).chain(["--idle-timeout=0s"]).collect();
         let mut server = start(&subject.alone(), &options)?;
@@ -58,8 +58,8 @@ pub(super) fn storm(subject: &Subject, time: Duration, random: &mut Random) -> R
         let crowd = Crowd { passing: places + 2, staying: 2, may_be_lost: true };
         let mut kills = 0;
         let found = Load::around(crowd, address, random.draw(), || {
-            let deadline = Instant::now() + each;
-            while Instant::now() < deadline && server.ended().is_none() {
+            let is_over = each.begin();
+            while !is_over() && server.ended().is_none() {
                 kills += u64::from(kill_one(&server.workers(), random));
                 thread::sleep(INTERVAL);
             }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::unistd::{Pid, getpid};
@@ -12,7 +12,7 @@ use tests::Random;
 
 use super::kills::{kill_one, shapes};
 use super::load::{Crowd, Load};
-use super::{Weather, check_log, check_places, start, stop};
+use super::{Length, Weather, check_log, check_places, start, stop};
 use crate::subject::Subject;
 
 /// The longest that a limit stays, in milliseconds.
@@ -66,7 +66,7 @@ impl Drop for Group {
     }
 }
 
-pub(super) fn storm(subject: &Subject, time: Duration, random: &mut Random) -> Result<Weather> {
+pub(super) fn storm(subject: &Subject, length: Length<'_>, random: &mut Random) -> Result<Weather> {
     let group = Group::new()?;
     let (places, options) = shapes(subject).pop().context("every server has a shape")?;
     let options: Vec<&str> = options.iter().map(String::as_str).chain(["--idle-timeout=0s"]).collect();
@@ -77,8 +77,8 @@ pub(super) fn storm(subject: &Subject, time: Duration, random: &mut Random) -> R
     let crowd = Crowd { passing: places + 2, staying: 2, may_be_lost: true };
     let (mut limits, mut kills) = (0, 0);
     let mut weather = Load::around(crowd, address, random.draw(), || {
-        let deadline = Instant::now() + time;
-        while Instant::now() < deadline && server.ended().is_none() {
+        let is_over = length.begin();
+        while !is_over() && server.ended().is_none() {
             // From four fewer than there are to two more.
             group.limit(Some((group.count()? + random.up_to(7)).saturating_sub(5)))?;
             limits += 1;

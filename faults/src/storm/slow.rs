@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use tests::Random;
 
 use super::load::{self, Crowd, Load};
-use super::{DEADLINE, Weather, start, stop};
+use super::{DEADLINE, Length, Weather, start, stop};
 use crate::client::{Client, Said};
 use crate::subject::Subject;
 
@@ -28,7 +28,7 @@ const MOST_SENT: usize = 16 << 20;
 /// Small socket buffers in bytes, so that little is on its way to one who does not read.
 const SMALL_BUFFER: usize = 4096;
 
-pub(super) fn storm(subject: &Subject, time: Duration, random: &mut Random) -> Result<Weather> {
+pub(super) fn storm(subject: &Subject, length: Length<'_>, random: &mut Random) -> Result<Weather> {
     let mut server = start(subject, &["--idle-timeout=0s"])?;
     let address = server.address().context("it listens nowhere")?;
     // What the first clients cost is shared by all.
@@ -72,10 +72,10 @@ pub(super) fn storm(subject: &Subject, time: Duration, random: &mut Random) -> R
             while held_back.load(Ordering::Relaxed) < slow && Instant::now() < deadline {
                 thread::sleep(Duration::from_millis(20));
             }
-            let deadline = Instant::now() + time;
+            let is_over = length.begin();
             loop {
                 most = most.max(server.pss_bytes());
-                if Instant::now() >= deadline || server.ended().is_some() {
+                if is_over() || server.ended().is_some() {
                     break;
                 }
                 thread::sleep(Duration::from_millis(250));

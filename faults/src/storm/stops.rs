@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use tests::Random;
 
-use super::{DEADLINE, Weather, check_stopped, start};
+use super::{DEADLINE, Length, Weather, check_stopped, start};
 use crate::client::{Client, Said};
 use crate::subject::Subject;
 
@@ -48,11 +48,11 @@ struct Told {
     longest_pause: Duration,
 }
 
-pub(super) fn storm(subject: &Subject, time: Duration, random: &mut Random) -> Result<Weather> {
-    let deadline = Instant::now() + time;
+pub(super) fn storm(subject: &Subject, length: Length<'_>, random: &mut Random) -> Result<Weather> {
+    let is_over = length.begin();
     let mut weather =
         Weather { figure: "stops, nothing lost that was promised".to_owned(), ..Weather::default() };
-    while Instant::now() < deadline && weather.failures.len() < 5 {
+    while !is_over() && weather.failures.len() < 5 {
         let failed = weather.failures.len();
         one(subject, random, &mut weather)?;
         weather.events += u64::from(weather.failures.len() == failed);
