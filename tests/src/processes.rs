@@ -22,6 +22,9 @@ const ZOMBIE: char = 'Z';
 /// How long a server is watched while nothing happens.
 const STANDING_STILL: Duration = Duration::from_millis(700);
 
+/// How often a thread may wake meanwhile: what lacks is tried again after 100 ms.
+const MOST_WAKES: u64 = 10;
+
 fn stat(pid: i32) -> Option<Stat> {
     Process::new(pid).and_then(|process| process.stat()).ok()
 }
@@ -229,19 +232,33 @@ pub fn runs_program(pid: i32, program: &str) -> bool {
         && Process::new(pid).and_then(|process| process.exe()).is_ok_and(|exe| exe.as_os_str() == program)
 }
 
-/// Asserts that the server's processes use next to no processor time while nothing happens.
+/// Asserts that the server's processes use next to no processor time while nothing happens, and
+/// that none of their threads wakes again and again.
 ///
 /// # Panics
-/// If they use more than a fifth of one processor: something spins.
+/// If they use more than a fifth of one processor, or one wakes more often than the pauses of what
+/// lacks take: something spins.
 #[track_caller]
 pub fn assert_stands_still(pid: i32) {
-    let before = cpu_time(pid);
+    let (used_before, sleeps_before) = (cpu_time(pid), sleeps(pid));
     thread::sleep(STANDING_STILL);
-    let used = cpu_time(pid).saturating_sub(before);
+    let used = cpu_time(pid).saturating_sub(used_before);
     assert!(
         used < STANDING_STILL / 5,
         "the server spins: {used:?} of processor time in {STANDING_STILL:?} of nothing"
     );
+    for (thread, count) in sleeps(pid) {
+        let woken = count - sleeps_before.get(&thread).unwrap_or(&0);
+        assert!(woken <= MOST_WAKES, "thread {thread} wakes {woken} times in {STANDING_STILL:?} of nothing");
+    }
+}
+
+/// How often each thread of the process and of its running children has gone to sleep.
+fn sleeps(pid: i32) -> HashMap<i32, u64> {
+    let tasks = tree(pid).into_iter().filter_map(|pid| Process::new(pid).ok()?.tasks().ok()).flatten();
+    // One that has just ended does not sleep.
+    let sleeps = |task: procfs::process::Task| Some((task.tid, task.status().ok()?.voluntary_ctxt_switches?));
+    tasks.filter_map(|task| sleeps(task.ok()?)).collect()
 }
 
 /// Whether a signal that was sent to the process still waits to be taken.

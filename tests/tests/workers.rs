@@ -15,6 +15,7 @@ use tests::{Client, DEADLINE, Exit, Launch, Model, Random, Server, Tally, eventu
 promises!(only [hybrid]:
     a_killed_worker_ends_only_its_own_conversations,
     who_waits_in_a_killed_workers_inbox_is_served_by_another,
+    who_waits_before_a_full_inbox_is_served_when_it_is_empty,
     workers_killed_at_any_moment_cost_no_place,
     half_a_worker_serves_nobody_and_says_so,
     the_limit_holds_over_all_processes,
@@ -130,6 +131,44 @@ fn who_waits_in_a_killed_workers_inbox_is_served_by_another(model: Model) {
     assert_eq!((tally.completed, tally.failed), (CLIENTS as u64 + 4, 0), "{tally:?}");
 }
 
+/// Nothing tells the parent that there is room in it again.
+fn who_waits_before_a_full_inbox_is_served_when_it_is_empty(model: Model) {
+    const MOST: usize = 1000;
+    const A_MOMENT: Duration = Duration::from_millis(300);
+    if !processes::may_open(4 * MOST) {
+        return;
+    }
+    let options = ["--processes", "1", "--threads", "1"];
+    let server = Launch::of(without_options(model)).options(&options).start();
+    let worker = workers(&server, 1)[0];
+    connect(&server, 1).into_iter().for_each(Client::finish);
+    server.eventually_counts("the worker serves", |tally| tally.completed == 1);
+    signal(worker, Signal::SIGSTOP);
+    eventually("it stands still", || processes::is_stopped(worker));
+    let mut clients = Vec::new();
+    let is_full = || open_in(server.pid()) > 0;
+    while !is_full() {
+        assert!(clients.len() < MOST, "an inbox is never full");
+        for _ in 0..50 {
+            clients.push(Client::connect(server.address()));
+            // A message each.
+            thread::sleep(Duration::from_millis(1));
+        }
+        server.eventually_counts("all are accepted", |tally| tally.open == clients.len() as u64);
+        thread::sleep(Duration::from_millis(20));
+    }
+    let before = processes::cpu_time(server.pid());
+    thread::sleep(A_MOMENT);
+    let used = processes::cpu_time(server.pid()).saturating_sub(before);
+    assert!(used < A_MOMENT / 2, "{used:?} of processor time in {A_MOMENT:?}");
+    signal(worker, Signal::SIGCONT);
+    for client in &clients {
+        client.ask(b"is anybody there?");
+    }
+    clients.into_iter().for_each(Client::finish);
+    server.stop();
+}
+
 /// While clients come and go, at a limit; a place that is lost each time would soon leave none.
 fn workers_killed_at_any_moment_cost_no_place(model: Model) {
     const PLACES: usize = 3;
@@ -175,10 +214,11 @@ fn workers_killed_at_any_moment_cost_no_place(model: Model) {
     server.stop();
 }
 
-/// By a user who has nothing else, and may have only so many processes and threads: first too few
-/// for any worker, then for one.
+/// By a user who has nothing else, and may have only so many processes and threads: first none
+/// for a worker, then too few for its threads, then enough for one.
 fn half_a_worker_serves_nobody_and_says_so(model: Model) {
-    const TOLD: &str = "a worker failed: ";
+    const NONE: &str = "cannot start a worker: ";
+    const HALF: &str = "a worker failed: ";
     let user = format!("setpriv --reuid={} --clear-groups", 1_000_000 + std::process::id());
     let run = |command: &str| {
         let run = Command::new("sh").args(["-c", &format!("exec {user} {command}")]).output();
@@ -191,19 +231,23 @@ fn half_a_worker_serves_nobody_and_says_so(model: Model) {
         return;
     }
     let server =
-        Launch::of(model).script(&format!("exec prlimit --nproc=3:100 {user} \"$0\" \"$@\"")).start();
+        Launch::of(model).script(&format!("exec prlimit --nproc=1:100 {user} \"$0\" \"$@\"")).start();
     let begun = Instant::now();
     let client = Client::connect(server.address());
     client.send(b"anybody there?");
-    server.log().wait_for("word of it", |lines| lines.iter().any(|line| line.contains(TOLD)).then_some(()));
+    let told = |word| server.log().so_far().iter().filter(|line| line.contains(word)).count();
+    eventually("word of it", || told(NONE) > 0);
+    processes::assert_stands_still(server.pid());
+    assert!(run(&format!("prlimit --pid={} --nproc=3:100", server.pid())));
+    eventually("word of it", || told(HALF) > 0);
     assert!(client.hears_nothing_for(Duration::from_secs(1)), "half a worker serves");
     processes::assert_stands_still(server.pid());
     // The parent, a worker with two threads, and half of another.
     assert!(run(&format!("prlimit --pid={} --nproc=6:100", server.pid())));
     client.expect_answer(b"anybody there?");
     let clients = connect(&server, 40);
-    let told = server.log().so_far().iter().filter(|line| line.contains(TOLD)).count();
-    assert!(told < 40, "{told} lines in the log in {:?}", begun.elapsed());
+    let lines = told(NONE) + told(HALF);
+    assert!(lines < 40, "{lines} lines in the log in {:?}", begun.elapsed());
     clients.into_iter().chain([client]).for_each(Client::finish);
     let tally = server.stop();
     assert_eq!((tally.completed, tally.failed), (41, 0), "{tally:?}");
