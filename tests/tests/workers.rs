@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,7 @@ promises!(only [hybrid]:
     a_socket_that_is_handed_over_is_served_by_all_workers,
     wrong_numbers_of_processes_and_threads_are_refused,
 );
+promises!(only [prefork hybrid]: a_stop_is_heard_although_no_worker_can_be_started);
 promises!(of_servers_that_start_at_once_on_one_address_only_one_serves);
 
 fn signal(pid: i32, signal: Signal) {
@@ -214,43 +215,70 @@ fn workers_killed_at_any_moment_cost_no_place(model: Model) {
     server.stop();
 }
 
-/// By a user who has nothing else, and may have only so many processes and threads: first none
-/// for a worker, then too few for its threads, then enough for one.
-fn half_a_worker_serves_nobody_and_says_so(model: Model) {
-    const NONE: &str = "cannot start a worker: ";
-    const HALF: &str = "a worker failed: ";
-    let user = format!("setpriv --reuid={} --clear-groups", 1_000_000 + std::process::id());
-    let run = |command: &str| {
-        let run = Command::new("sh").args(["-c", &format!("exec {user} {command}")]).output();
+/// A server of a user who has nothing else, and may have only so many processes and threads, and
+/// what changes that; nothing where it cannot be done.
+fn start_alone(model: Model, most: usize) -> Option<(Server, impl Fn(usize))> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let id = 1_000_000 + 16 * std::process::id() + NEXT.fetch_add(1, Ordering::Relaxed);
+    let user = format!("setpriv --reuid={id} --clear-groups");
+    let as_user = user.clone();
+    let run = move |command: &str| {
+        let run = Command::new("sh").args(["-c", &format!("exec {as_user} {command}")]).output();
         run.is_ok_and(|run| run.status.success())
     };
     if !run(&format!("prlimit --nproc=10 {} --version", model.program)) {
         tests::skip(
             "only root can give a server a limit on threads of its own, and only where others may run it",
         );
-        return;
+        return None;
     }
-    let server =
-        Launch::of(model).script(&format!("exec prlimit --nproc=1:100 {user} \"$0\" \"$@\"")).start();
+    let script = format!("exec prlimit --nproc={most}:100 {user} \"$0\" \"$@\"");
+    let server = Launch::of(model).script(&script).start();
+    let pid = server.pid();
+    let limit =
+        move |most| assert!(run(&format!("prlimit --pid={pid} --nproc={most}:100")), "it may be changed");
+    Some((server, limit))
+}
+
+fn told(server: &Server, word: &str) -> usize {
+    server.log().so_far().iter().filter(|line| line.contains(word)).count()
+}
+
+/// The processes and threads that there may be are first none for a worker, then too few for its
+/// threads, then enough for one.
+fn half_a_worker_serves_nobody_and_says_so(model: Model) {
+    const NONE: &str = "cannot start a worker: ";
+    const HALF: &str = "a worker failed: ";
+    let Some((server, limit)) = start_alone(model, 1) else { return };
     let begun = Instant::now();
     let client = Client::connect(server.address());
     client.send(b"anybody there?");
-    let told = |word| server.log().so_far().iter().filter(|line| line.contains(word)).count();
-    eventually("word of it", || told(NONE) > 0);
+    eventually("word of it", || told(&server, NONE) > 0);
     processes::assert_stands_still(server.pid());
-    assert!(run(&format!("prlimit --pid={} --nproc=3:100", server.pid())));
-    eventually("word of it", || told(HALF) > 0);
+    limit(3);
+    eventually("word of it", || told(&server, HALF) > 0);
     assert!(client.hears_nothing_for(Duration::from_secs(1)), "half a worker serves");
     processes::assert_stands_still(server.pid());
     // The parent, a worker with two threads, and half of another.
-    assert!(run(&format!("prlimit --pid={} --nproc=6:100", server.pid())));
+    limit(6);
     client.expect_answer(b"anybody there?");
     let clients = connect(&server, 40);
-    let lines = told(NONE) + told(HALF);
+    let lines = told(&server, NONE) + told(&server, HALF);
     assert!(lines < 40, "{lines} lines in the log in {:?}", begun.elapsed());
     clients.into_iter().chain([client]).for_each(Client::finish);
     let tally = server.stop();
     assert_eq!((tally.completed, tally.failed), (41, 0), "{tally:?}");
+}
+
+fn a_stop_is_heard_although_no_worker_can_be_started(model: Model) {
+    let Some((server, _)) = start_alone(model, 1) else { return };
+    let client = Client::connect(server.address());
+    client.send(b"anybody there?");
+    eventually("word of it", || told(&server, "cannot start a worker: ") > 0);
+    let begun = Instant::now();
+    assert_eq!(server.stop(), Tally::default());
+    assert!(begun.elapsed() < DEADLINE / 4, "it took {:?}", begun.elapsed());
+    assert!(client.receive_to_any_end().0.is_empty());
 }
 
 fn the_limit_holds_over_all_processes(model: Model) {
