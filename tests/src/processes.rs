@@ -22,8 +22,9 @@ const ZOMBIE: char = 'Z';
 /// How long a server is watched while nothing happens.
 const STANDING_STILL: Duration = Duration::from_millis(700);
 
-/// How often a thread may wake meanwhile: what lacks is tried again after 100 ms.
-const MOST_WAKES: u64 = 10;
+/// How often a thread may wake meanwhile: what lacks is tried again after 100 ms, by each part of a
+/// server for itself.
+const MOST_WAKES: u64 = 30;
 
 fn stat(pid: i32) -> Option<Stat> {
     Process::new(pid).and_then(|process| process.stat()).ok()
