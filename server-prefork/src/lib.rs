@@ -59,7 +59,7 @@ pub fn run(options: &Options) -> Result<()> {
         stop = signal && signals.ask_to_stop(&tally);
 
         // Admit.
-        if let Some(place) = open.next_empty() {
+        while let Some(place) = open.next_empty() {
             match process::fork() {
                 Ok(Forked::Child) => worker::work(place, listener, &open, &mut buffer, &options.server),
                 Ok(Forked::Parent(child)) => open.begin(place, child),

@@ -1,5 +1,6 @@
 //! Starting a server.
 
+use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 
 use crate::server::{Exit, Server};
@@ -24,6 +25,10 @@ const FOREIGN_VARIABLES: [&str; 16] = [
     "SHOUT_PROCESSES",
     "SHOUT_THREADS",
 ];
+
+/// A [`script`](Launch::script) that hands the standard input over as the first descriptor after the
+/// standard ones; the variables are those of sd_listen_fds(3).
+pub const HAND_OVER: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
 
 /// How a server is to be started. Without further words: on a free port of 127.0.0.1, with
 /// [`WORKERS`](crate::model::WORKERS) where the model has a fixed number of them.
@@ -95,6 +100,11 @@ impl Launch {
     pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
         self.stdin = stdin.into();
         self
+    }
+
+    /// With this socket, as service managers hand one over.
+    pub fn handed_over(self, socket: impl Into<OwnedFd>) -> Self {
+        self.script(HAND_OVER).stdin(socket.into())
     }
 
     /// Starts the server and waits until it says its address.

@@ -28,7 +28,7 @@ pub mod skip;
 pub mod wait;
 
 pub use client::{Client, first_difference, shouted};
-pub use launch::Launch;
+pub use launch::{HAND_OVER, Launch};
 pub use load::Load;
 pub use model::{Kind, Model};
 pub use random::Random;

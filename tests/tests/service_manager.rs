@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tempfile::TempDir;
-use tests::{Client, DEADLINE, Launch, Model, Server, eventually, processes, promises};
+use tests::{Client, DEADLINE, HAND_OVER, Launch, Model, Server, eventually, processes, promises};
 
 promises!(
     a_socket_that_is_handed_over_is_served,
@@ -30,10 +30,6 @@ promises!(only [fork prefork thread pool mio tokio tokio_workers uring hybrid]:
 );
 promises!(only [prefork]: a_listener_that_a_predecessor_has_used_blocks_again);
 
-/// Hands the standard input over as the first descriptor after the standard ones; the variables are
-/// those of sd_listen_fds(3).
-const HAND_OVER: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
-
 fn a_socket_that_is_handed_over_is_served(model: Model) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
     let address = listener.local_addr().expect("it has an address");
@@ -41,11 +37,7 @@ fn a_socket_that_is_handed_over_is_served(model: Model) {
     let early = Client::connect(address);
     early.send(b"early");
     // The option is not what is listened on, and is not even looked at.
-    let server = Launch::of(model)
-        .listen(Some("192.0.2.1:0"))
-        .script(HAND_OVER)
-        .stdin(OwnedFd::from(listener))
-        .start();
+    let server = Launch::of(model).listen(Some("192.0.2.1:0")).handed_over(listener).start();
     assert_eq!(server.address(), address);
     early.expect_answer(b"early");
     early.finish();
@@ -98,7 +90,7 @@ const LOOK: Duration = Duration::from_millis(10);
 fn a_listener_that_a_predecessor_has_used_blocks_again(model: Model) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
     let predecessors = listener.try_clone().expect("there is a descriptor");
-    let server = Launch::of(model).listen(None).script(HAND_OVER).stdin(OwnedFd::from(listener)).start();
+    let server = Launch::of(model).listen(None).handed_over(listener).start();
     predecessors.set_nonblocking(true).expect("it is a socket");
     processes::assert_stands_still(server.pid());
     for _ in 0..3 {
@@ -141,8 +133,7 @@ fn beside_a_rival(model: Model) -> (Server, Client, Arc<Rival>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
     let shared = listener.try_clone().expect("there is a descriptor");
     let options = ["--idle-timeout=0s"];
-    let stdin = OwnedFd::from(listener);
-    let server = Launch::of(model).listen(None).script(HAND_OVER).options(&options).stdin(stdin).start();
+    let server = Launch::of(model).listen(None).handed_over(listener).options(&options).start();
     let client = Client::connect(server.address());
     client.ask(b"hello");
     let rival = Arc::new(Rival { listener: shared, over: AtomicBool::new(false) });
@@ -181,7 +172,7 @@ fn something_else_than_a_listening_socket_is_refused(model: Model) {
     let address = listener.local_addr().expect("it has an address");
     let connected = OwnedFd::from(std::net::TcpStream::connect(address).expect("it listens"));
     for other in [datagrams, file, connected] {
-        let exit = Launch::of(model).script(HAND_OVER).stdin(other).run();
+        let exit = Launch::of(model).handed_over(other).run();
         assert_eq!((exit.code, exit.output.len()), (Some(1), 0), "{exit:?}");
         let errors = exit.lines_with("error: ");
         assert!(errors.len() == 1 && errors[0].contains("LISTEN_FDS"), "{:?}", exit.log);

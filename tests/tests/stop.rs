@@ -2,7 +2,7 @@
 //! nothing stays behind.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -29,6 +29,7 @@ promises!(
     a_stop_at_any_moment_loses_no_byte,
     a_client_that_sends_for_ever_is_ended_at_the_drain_timeout_after_a_right_prefix,
     those_who_wait_in_the_queue_are_served_where_there_is_room,
+    those_who_have_waited_for_a_server_to_start_are_served_although_it_is_to_stop,
     idle_clients_end_soon,
     a_client_that_pauses_for_less_than_a_moment_is_not_cut_off,
     a_stop_needs_no_descriptor,
@@ -289,6 +290,24 @@ fn those_who_wait_in_the_queue_are_served_where_there_is_room(model: Model) {
     assert_eq!(served, model.at_once(CLIENTS), "are served, of {CLIENTS} that waited");
     let tally = server.stopped();
     assert_eq!(tally.completed, served as u64, "{tally:?}");
+}
+
+/// The stop comes in the moment in which it begins to serve.
+fn those_who_have_waited_for_a_server_to_start_are_served_although_it_is_to_stop(model: Model) {
+    const CLIENTS: usize = 8;
+    for _ in 0..5 {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+        let address = listener.local_addr().expect("it has an address");
+        let clients: Vec<Client> = (0..CLIENTS).map(|_| Client::connect(address)).collect();
+        clients.iter().for_each(|client| client.send(b"served at all?"));
+        let server = Launch::of(model).handed_over(listener).start();
+        server.signal(Signal::SIGTERM);
+        let answers: Vec<Vec<u8>> = clients.iter().map(|client| client.receive_to_any_end().0).collect();
+        let served = answers.iter().filter(|answer| *answer == b"SERVED AT ALL?").count();
+        assert_eq!(served, model.at_once(CLIENTS), "are served, of {CLIENTS} that waited: {answers:?}");
+        let tally = server.stopped();
+        assert_eq!(tally.completed, served as u64, "{tally:?}");
+    }
 }
 
 fn idle_clients_end_soon(model: Model) {

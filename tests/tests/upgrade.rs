@@ -21,9 +21,6 @@ promises!(an_upgrade_with_a_listener_that_is_handed_over_loses_no_request);
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_tested-client");
 
-/// Hands the standard input over, as service managers do (sd_listen_fds(3)).
-const HAND_OVER: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
-
 /// How long nothing happens, so that each server has all the clients for a while.
 const CALM: Duration = Duration::from_millis(300);
 
@@ -33,8 +30,8 @@ fn an_upgrade_with_a_listener_that_is_handed_over_loses_no_request(model: Model)
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
     let address = listener.local_addr().expect("it has an address");
     let start = || {
-        let listener = OwnedFd::from(listener.try_clone().expect("there is a descriptor"));
-        Launch::of(model).listen(None).script(HAND_OVER).stdin(listener).start()
+        let listener = listener.try_clone().expect("there is a descriptor");
+        Launch::of(model).listen(None).handed_over(listener).start()
     };
     let mut server = start();
     let load = Load::start(CLIENT, address, "1500ms");

@@ -3,7 +3,6 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -78,22 +77,13 @@ fn a_successor_can_bind_as_soon_as_the_server_has_ended(model: Model) {
     }
 }
 
-/// Hands the standard input over as a socket that listens, whose queue is longer than the option
-/// says.
-const HAND_OVER: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
-
 /// While there are more places than the queue is long, one request accepts whoever comes, and does
 /// not know the limit.
 fn a_limit_is_kept_where_one_request_accepts_more_than_there_are_places(model: Model) {
     const PLACES: u64 = 50;
     const CLIENTS: u64 = 80;
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
-    let server = Launch::of(model)
-        .limit(50)
-        .options(&["--backlog", "1"])
-        .script(HAND_OVER)
-        .stdin(OwnedFd::from(listener))
-        .start();
+    let server = Launch::of(model).limit(50).options(&["--backlog", "1"]).handed_over(listener).start();
     // They are all in the queue when the server looks at it again.
     assert_eq!(server.status().open, 0);
     server.signal(Signal::SIGSTOP);

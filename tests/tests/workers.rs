@@ -401,8 +401,7 @@ fn a_worker_that_is_told_to_stop_finishes_and_is_replaced(model: Model) {
 fn a_socket_that_is_handed_over_is_served_by_all_workers(model: Model) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
     let address = listener.local_addr().expect("it has an address");
-    let script = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
-    let server = Launch::of(model).script(script).stdin(std::os::fd::OwnedFd::from(listener)).start();
+    let server = Launch::of(model).handed_over(listener).start();
     let workers = workers(&server, 2);
     let clients: Vec<Client> = (0..100).map(|_| Client::connect(address)).collect();
     clients.iter().for_each(|client| client.ask(b"hello"));
