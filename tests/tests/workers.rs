@@ -167,6 +167,7 @@ fn who_waits_before_a_full_inbox_is_served_when_it_is_empty(model: Model) {
         client.ask(b"is anybody there?");
     }
     clients.into_iter().for_each(Client::finish);
+    assert_eq!(told(&server, "cannot "), 0, "it is no failure: {:?}", server.log().so_far());
     server.stop();
 }
 
