@@ -116,3 +116,21 @@ pub fn announce_stopping() {
     log::info!("stopping: finishing the open conversations");
     manager::notify("STOPPING=1");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_refused_has_a_remedy() {
+        let remedies = [
+            (libc::EADDRINUSE, "Address already in use; stop the server that has it"),
+            (libc::EADDRNOTAVAIL, "Cannot assign requested address; choose an address of this machine"),
+            (libc::EACCES, "Permission denied; choose a port from 1024 on"),
+        ];
+        for (errno, remedy) in remedies {
+            let explained = explain(&io::Error::from_raw_os_error(errno));
+            assert!(explained.starts_with(remedy), "{explained}");
+        }
+    }
+}

@@ -21,6 +21,18 @@ pub struct LogOptions {
     pub quiet: u8,
 }
 
+impl LogOptions {
+    fn level(&self) -> LevelFilter {
+        match (self.quiet, self.verbose) {
+            (0, 0) => LevelFilter::Info,
+            (0, 1) => LevelFilter::Debug,
+            (0, _) => LevelFilter::Trace,
+            (1, _) => LevelFilter::Warn,
+            _ => LevelFilter::Error,
+        }
+    }
+}
+
 /// Starts logging to stderr. In colour only where stderr is a terminal that is not dumb (`TERM`),
 /// and `NO_COLOR` is not set.
 ///
@@ -28,15 +40,8 @@ pub struct LogOptions {
 /// empties, the server waits for its reader, also with a signal: log less, or into something that
 /// never blocks, such as a file or the journal.
 pub fn start_logging(options: &LogOptions) {
-    let level = match (options.quiet, options.verbose) {
-        (0, 0) => LevelFilter::Info,
-        (0, 1) => LevelFilter::Debug,
-        (0, _) => LevelFilter::Trace,
-        (1, _) => LevelFilter::Warn,
-        _ => LevelFilter::Error,
-    };
     let mut builder = env_logger::Builder::new();
-    builder.filter_level(level).parse_default_env();
+    builder.filter_level(options.level()).parse_default_env();
     builder.format(|out, record| {
         let (level, style) = (record.level(), out.default_level_style(record.level()));
         let now = humantime::format_rfc3339_seconds(SystemTime::now());
@@ -47,4 +52,19 @@ pub fn start_logging(options: &LogOptions) {
     }
     // Fails only where a log exists already, which then is what the caller wants.
     let _ = builder.try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_letter_is_a_level() {
+        let level = |quiet, verbose| LogOptions { verbose, quiet }.level();
+        assert_eq!(
+            [0, 1, 2].map(|letters| level(0, letters)),
+            [LevelFilter::Info, LevelFilter::Debug, LevelFilter::Trace]
+        );
+        assert_eq!([1, 2].map(|letters| level(letters, 0)), [LevelFilter::Warn, LevelFilter::Error]);
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tests::{Client, Kind, Launch, Model, Server, eventually, processes, promises};
+use tests::{Client, Exit, Kind, Launch, Model, Server, eventually, processes, promises};
 
 promises!(
     two_thousand_connections_leave_no_descriptor_thread_or_process_behind,
@@ -18,6 +18,7 @@ promises!(
     a_server_with_clients_of_every_kind_stands_still,
     a_client_that_does_not_read_costs_little_more_than_a_buffer,
     a_server_with_too_few_descriptors_says_what_to_do,
+    a_soft_limit_on_descriptors_does_not_count,
 );
 promises!(only [iterative thread pool mio tokio tokio_workers uring hybrid]: a_limit_beyond_the_descriptors_is_refused_with_the_remedy);
 promises!(only [iterative fork prefork thread pool mio tokio tokio_workers hybrid]:
@@ -230,11 +231,35 @@ fn a_client_that_does_not_read_costs_little_more_than_a_buffer(model: Model) {
     }
 }
 
+/// And what it asks for is enough, and not more than that.
 fn a_server_with_too_few_descriptors_says_what_to_do(model: Model) {
-    let exit = Launch::of(model).script("ulimit -n 20; exec \"$0\" \"$@\"").run();
-    assert_eq!((exit.code, exit.output.len()), (Some(2), 0), "{exit:?}");
-    let errors = exit.lines_with("error: ");
-    assert!(errors.len() == 1 && errors[0].contains("ulimit"), "{:?}", exit.log);
+    let of = |limit: u64| Launch::of(model).script(&format!("ulimit -n {limit}; exec \"$0\" \"$@\""));
+    let least = |exit: Exit| {
+        assert_eq!((exit.code, exit.output.len()), (Some(2), 0), "{exit:?}");
+        let errors = exit.lines_with("error: ");
+        assert!(errors.len() == 1 && errors[0].contains("ulimit"), "{:?}", exit.log);
+        let (_, least) = errors[0].split_once(" needs at least ").expect("it says how many");
+        least.split(':').next().and_then(|least| least.parse().ok()).expect("it is a number")
+    };
+    let enough = least(of(20).run());
+    assert_eq!(least(of(enough - 1).run()), enough);
+    let server = of(enough).start();
+    Client::connect(server.address()).finish();
+    server.eventually_counts("it is served", |tally| tally.completed == 1);
+    assert!(server.log().so_far().iter().all(|line| !line.contains("raised")), "{:?}", server.log().so_far());
+    server.stop();
+}
+
+/// As every process may for itself.
+fn a_soft_limit_on_descriptors_does_not_count(model: Model) {
+    let server = Launch::of(model).script("ulimit -Sn 40; ulimit -Hn 200; exec \"$0\" \"$@\"").start();
+    let clients: Vec<Client> = (0..model.at_once(60)).map(|_| Client::connect(server.address())).collect();
+    clients.iter().for_each(|client| client.ask(b"hello"));
+    clients.into_iter().for_each(Client::finish);
+    let raised = "raised the limit on open descriptors from 40 to 200";
+    let log = server.log().so_far();
+    assert!(log.iter().any(|line| line.ends_with(raised)), "{log:?}");
+    server.stop();
 }
 
 /// The parent keeps both ends of each loop's inbox.
