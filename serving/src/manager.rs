@@ -76,3 +76,19 @@ fn send(path: &OsStr, words: &str) -> io::Result<()> {
     socket.send_to_addr(words.as_bytes(), &manager)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_begins_with_at_is_no_path() {
+        let name = format!("shout-test-{}", std::process::id());
+        let address = UnixAddress::from_abstract_name(&name).unwrap();
+        let manager = UnixDatagram::bind_addr(&address).unwrap();
+        send(OsStr::new(&format!("@{name}")), "READY=1").unwrap();
+        let mut received = [0; 100];
+        assert_eq!(manager.recv(&mut received).unwrap(), 7);
+        assert!(received.starts_with(b"READY=1"));
+    }
+}

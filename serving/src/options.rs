@@ -177,3 +177,18 @@ pub fn parse_count<const MOST: usize>(text: &str) -> Result<usize, String> {
         _ => Err(format!("takes a whole number from 1 to {MOST}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_a_unit_and_is_at_most_a_year() {
+        for (text, seconds) in [("0s", 0), ("1m 30s", 90), ("365d", 31_536_000)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)));
+        }
+        for text in ["", "60", "-1s", "365d 1ns", "366d", "99999999999999999999y"] {
+            assert!(parse_duration(text).is_err_and(|error| error.contains("such as 500ms")), "{text}");
+        }
+    }
+}
