@@ -95,7 +95,6 @@ impl Admission {
         self.pausing = self.pause.until();
         let most = match self.last {
             _ if self.pausing.is_some() => 0,
-            Some((_, until)) if until <= Instant::now() => 0,
             Some((last, _)) => last,
             None => usize::MAX,
         };
