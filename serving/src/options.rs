@@ -191,4 +191,22 @@ mod tests {
             assert!(parse_duration(text).is_err_and(|error| error.contains("such as 500ms")), "{text}");
         }
     }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_an_example() {
+        let wrong = [
+            "",
+            "8080",
+            ":8080",
+            "::1:8080",
+            "[::1]",
+            "127.0.0.1:",
+            "127.0.0.1:65536",
+            "http://localhost:80",
+        ];
+        for text in wrong {
+            assert!(resolve(text).is_err_and(|error| error.contains("such as 127.0.0.1:8080")), "{text}");
+        }
+        assert_eq!(resolve("[::1]:80"), Ok(vec!["[::1]:80".parse().unwrap()]));
+    }
 }

@@ -44,3 +44,15 @@ impl Pause {
         self.until.filter(|&until| until > Instant::now())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_logged_is_counted() {
+        let mut pause = Pause::default();
+        (0..4).for_each(|_| pause.begin("do something", &io::ErrorKind::OutOfMemory.into()));
+        assert_eq!(pause.unlogged, 3);
+    }
+}

@@ -2,7 +2,7 @@
 //! share are used up by nobody.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -14,6 +14,7 @@ promises!(only [uring]:
     a_kernel_that_takes_no_requests_makes_the_server_neither_spin_nor_end_nor_deaf,
     a_successor_can_bind_as_soon_as_the_server_has_ended,
     a_limit_is_kept_where_one_request_accepts_more_than_there_are_places,
+    who_comes_when_all_places_are_taken_is_not_even_accepted,
     no_thread_of_the_kernel_works_for_the_server,
 );
 promises!(only [mio uring]: clients_of_every_temper_get_every_byte_right);
@@ -101,6 +102,23 @@ fn a_limit_is_kept_where_one_request_accepts_more_than_there_are_places(model: M
         assert!(answer.is_empty() || answer == b"HELLO", "{answer:?}");
     }
     assert_eq!(server.stop().completed, CLIENTS);
+}
+
+fn who_comes_when_all_places_are_taken_is_not_even_accepted(model: Model) {
+    const PLACES: usize = 50;
+    const PATIENCE: Duration = Duration::from_millis(20);
+    let server = Launch::of(model).limit(PLACES).options(&["--backlog", "1"]).start();
+    let next = |_| {
+        let client = Client::connect(server.address());
+        client.ask(b"hello");
+        client
+    };
+    let clients: Vec<Client> = (0..PLACES).map(next).collect();
+    let surplus: Vec<_> = (0..40).map(|_| TcpStream::connect_timeout(&server.address(), PATIENCE)).collect();
+    assert_eq!(processes::tcp_peers(server.pid()).len(), PLACES);
+    drop(surplus);
+    clients.into_iter().for_each(Client::finish);
+    server.stop();
 }
 
 /// A request that cannot be waited for otherwise is given to a thread of the kernel, which counts
