@@ -216,3 +216,21 @@ fn timeout_until(deadline: Option<Instant>) -> PollTimeout {
     let millis = left.as_nanos().div_ceil(1_000_000);
     PollTimeout::try_from(u32::try_from(millis).unwrap_or(u32::MAX)).unwrap_or(PollTimeout::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_watched_and_can_be_read_is_told_and_nothing_else() {
+        let (rung, silent) = (Bell::new().unwrap(), Bell::new().unwrap());
+        let past = Some(Instant::now());
+        let watch = |until| wait([Some(rung.as_fd()), Some(silent.as_fd()), None], until).unwrap();
+        assert_eq!(watch(past), [false; 3]);
+        rung.ring();
+        rung.ring();
+        assert_eq!(watch(None), [true, false, false]);
+        rung.silence();
+        assert_eq!(watch(past), [false; 3]);
+    }
+}
