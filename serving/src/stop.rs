@@ -257,4 +257,17 @@ mod tests {
         let mut drain = Drain { deadline: now + 3 * LOOK, next_look: now, looking: Some(now) };
         assert_eq!(drain.next_look(), drain.deadline);
     }
+
+    #[test]
+    fn of_the_last_second_one_half_is_for_hearing_and_one_for_delivering() {
+        let of = |passed| {
+            let deadline = Instant::now() - passed;
+            Drain { deadline, next_look: deadline, looking: Some(deadline) }
+        };
+        let (before, after) = (of(LAST_SECOND * 2 / 5), of(LAST_SECOND * 3 / 5));
+        assert!(!before.is_deaf() && after.is_deaf() && !after.is_over() && of(LAST_SECOND).is_over());
+        // A look that takes long does not pass over the moment in between.
+        let mut slow = before;
+        assert_eq!(slow.next_look(), slow.deadline + LAST_SECOND / 2);
+    }
 }
