@@ -26,3 +26,21 @@ pub fn make_room<T>(table: &mut Slab<T>) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_doubles_when_it_is_full_and_not_before() {
+        let mut table = Slab::new();
+        let mut capacities = Vec::new();
+        for number in 0..=2 * FIRST_PLACES {
+            make_room(&mut table).unwrap();
+            capacities.push(table.capacity());
+            table.insert(number);
+        }
+        capacities.dedup();
+        assert_eq!(capacities, [1, 2, 4].map(|times| times * FIRST_PLACES));
+    }
+}
