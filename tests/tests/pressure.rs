@@ -2,15 +2,18 @@
 //! waits for them.
 
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use tests::model::WORKERS;
-use tests::{Client, DEADLINE, Kind, Model, Random, Server, eventually, processes, promises};
+use tests::{Client, DEADLINE, Kind, Launch, Model, Random, Server, eventually, processes, promises};
 
 promises!(
     a_slow_reader_is_held_back_and_then_gets_every_byte_right,
+    an_answer_for_which_there_is_room_only_bit_by_bit_arrives_whole,
     slow_readers_stop_no_other,
     a_greedy_client_starves_no_other,
     the_status_is_told_while_a_conversation_is_busy,
@@ -59,6 +62,24 @@ fn a_slow_reader_is_held_back_and_then_gets_every_byte_right(model: Model) {
     let expected: Vec<u8> = pattern().into_iter().cycle().take(taken).collect();
     client.expect_answer(&expected);
     client.ask(b"and on it goes");
+    client.finish();
+    assert_eq!(server.stop().completed, 1);
+}
+
+/// The server has read all that there is, so that nothing tells it to go on but room for more. Each
+/// connection has its listener's buffer.
+fn an_answer_for_which_there_is_room_only_bit_by_bit_arrives_whole(model: Model) {
+    const BUFFER: usize = 4096;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    SockRef::from(&listener).set_send_buffer_size(BUFFER).expect("it can be small");
+    let server = Launch::of(model).handed_over(listener).start();
+    let client = Client::connect_small(server.address());
+    for pieces in [4, 5, 20] {
+        let request: Vec<u8> = pattern().into_iter().cycle().take(pieces * BUFFER).collect();
+        client.send(&request);
+        thread::sleep(Duration::from_millis(50));
+        client.expect_answer(&request);
+    }
     client.finish();
     assert_eq!(server.stop().completed, 1);
 }
