@@ -51,6 +51,7 @@ fn the_log_shows_on_request_what_clients_send_escaped_and_cut(model: Model) {
         .wait_for("line of the long one", |lines| lines.iter().find(|line| line.contains("qqqq")).cloned());
     let marks = long.matches('q').count();
     assert!(marks > 0 && marks < 200 && long.len() < 300, "it is not cut: {long}");
+    assert!(long.ends_with("q\"...") && shown.ends_with('"'), "only what is cut is marked: {long} {shown}");
     let log = server.log().so_far();
     assert!(!log.iter().any(|line| line.contains('\u{1b}') || line.contains('\r')), "{log:?}");
     assert!(!log.iter().any(|line| line.starts_with("[ERROR]")), "{log:?}");
