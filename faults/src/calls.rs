@@ -216,8 +216,8 @@ fn in_parallel(
     })
 }
 
-/// Calls `work` for each item, in that order, on so many threads, and begins no more when it is over
-/// or one has failed. The servers that a thread starts die with it: each outlives its own.
+/// Calls `work` for each item, in that order, on so many threads, and begins no more when it is
+/// over or one has failed. The servers that a thread starts die with it: each outlives its own.
 fn each<T: Sync, R: Send>(
     items: &[T],
     jobs: usize,

@@ -110,8 +110,8 @@ pub fn parse<T: Parser>() -> T {
     parsed.unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
-/// Reads an address to listen on: a socket address, or a name that has only one. An IPv6 address may
-/// have a scope, as `[fe80::1%eth0]:80`.
+/// Reads an address to listen on: a socket address, or a name that has only one. An IPv6 address
+/// may have a scope, as `[fe80::1%eth0]:80`.
 ///
 /// # Errors
 /// A line that says what is wrong with it, or which addresses there are to choose from.

@@ -26,8 +26,8 @@ const FOREIGN_VARIABLES: [&str; 16] = [
     "SHOUT_THREADS",
 ];
 
-/// A [`script`](Launch::script) that hands the standard input over as the first descriptor after the
-/// standard ones; the variables are those of sd_listen_fds(3).
+/// A [`script`](Launch::script) that hands the standard input over as the first descriptor after
+/// the standard ones; the variables are those of sd_listen_fds(3).
 pub const HAND_OVER: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
 
 /// How a server is to be started. Without further words: on a free port of 127.0.0.1, with

@@ -75,6 +75,20 @@ impl Lines {
         }
     }
 
+    /// Waits for a line that `is_it`; `what` says which.
+    ///
+    /// # Panics
+    /// As [`wait_for`](Self::wait_for).
+    #[track_caller]
+    pub fn wait_for_line(&self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
+        self.wait_for(what, |lines| lines.iter().find(|line| is_it(line)).cloned())
+    }
+
+    /// How many lines so far are such.
+    pub fn count(&self, is_it: impl Fn(&str) -> bool) -> usize {
+        self.so_far().iter().filter(|line| is_it(line)).count()
+    }
+
     /// Waits until nobody can write to the stream any more, and gives all of it.
     ///
     /// # Panics

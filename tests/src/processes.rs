@@ -140,7 +140,7 @@ pub fn threads(pid: i32) -> usize {
 
 /// Processor time that the process, its running children, and the children that it has reaped have
 /// used.
-pub fn cpu_time(pid: i32) -> Duration {
+fn cpu_time(pid: i32) -> Duration {
     let ticks: i64 = tree(pid)
         .into_iter()
         .filter_map(stat)
@@ -151,6 +151,13 @@ pub fn cpu_time(pid: i32) -> Duration {
         .sum();
     let ticks_per_second = procfs::ticks_per_second();
     Duration::from_millis(u64::try_from(ticks).unwrap_or(0) * 1000 / ticks_per_second)
+}
+
+/// How much of that is used while something happens.
+pub fn cpu_time_of(pid: i32, happen: impl FnOnce()) -> Duration {
+    let before = cpu_time(pid);
+    happen();
+    cpu_time(pid).saturating_sub(before)
 }
 
 /// Memory of the process and its running children in bytes, without that of files; pages that
@@ -241,15 +248,14 @@ pub fn runs_program(pid: i32, program: &str) -> bool {
 /// lacks take: something spins.
 #[track_caller]
 pub fn assert_stands_still(pid: i32) {
-    let (used_before, sleeps_before) = (cpu_time(pid), sleeps(pid));
-    thread::sleep(STANDING_STILL);
-    let used = cpu_time(pid).saturating_sub(used_before);
+    let before = sleeps(pid);
+    let used = cpu_time_of(pid, || thread::sleep(STANDING_STILL));
     assert!(
         used < STANDING_STILL / 5,
         "the server spins: {used:?} of processor time in {STANDING_STILL:?} of nothing"
     );
     for (thread, count) in sleeps(pid) {
-        let woken = count - sleeps_before.get(&thread).unwrap_or(&0);
+        let woken = count - before.get(&thread).unwrap_or(&0);
         assert!(woken <= MOST_WAKES, "thread {thread} wakes {woken} times in {STANDING_STILL:?} of nothing");
     }
 }

@@ -42,13 +42,9 @@ fn the_log_shows_on_request_what_clients_send_escaped_and_cut(model: Model) {
     let server = Server::start(model, &["-vv"]);
     converse(&server, HOSTILE);
     converse(&server, &[b'q'; LONG]);
-    let shown = server.log().wait_for("line of what was sent", |lines| {
-        lines.iter().find(|line| line.contains("secret")).cloned()
-    });
+    let shown = server.log().wait_for_line("line of what was sent", |line| line.contains("secret"));
     assert!(shown.contains(r"secret\x1b[2J\r\n[ERROR] forged\x00\xff"), "{shown}");
-    let long = server
-        .log()
-        .wait_for("line of the long one", |lines| lines.iter().find(|line| line.contains("qqqq")).cloned());
+    let long = server.log().wait_for_line("line of the long one", |line| line.contains("qqqq"));
     let marks = long.matches('q').count();
     assert!(marks > 0 && marks < 200 && long.len() < 300, "it is not cut: {long}");
     assert!(long.ends_with("q\"...") && shown.ends_with('"'), "only what is cut is marked: {long} {shown}");
@@ -71,9 +67,7 @@ fn a_quiet_server_logs_nothing(model: Model) {
 fn the_variable_rust_log_wins(model: Model) {
     let server = Launch::of(model).options(&["-q"]).variable("RUST_LOG", "debug").start();
     converse(&server, b"hello");
-    server.log().wait_for("line of the conversation", |lines| {
-        lines.iter().any(|line| line.contains("serving 127.0.0.1:")).then_some(())
-    });
+    server.log().wait_for_line("line of the conversation", |line| line.contains("serving 127.0.0.1:"));
     server.stop();
     let server = Launch::of(model).options(&["-vv"]).variable("RUST_LOG", "off").start();
     converse(&server, b"hello");

@@ -134,13 +134,11 @@ fn a_server_that_runs_out_of_descriptors_waits_and_then_goes_on(model: Model) {
     let client = Client::connect(server.address());
     client.send(b"anybody there?");
     let told = "Too many open files";
-    server
-        .log()
-        .wait_for("word of the lack", |lines| lines.iter().any(|line| line.contains(told)).then_some(()));
-    let used_before = processes::cpu_time(server.pid());
-    assert!(client.hears_nothing_for(LACK));
-    open.iter().for_each(|client| client.ask(b"you are still served"));
-    let used = processes::cpu_time(server.pid()).saturating_sub(used_before);
+    server.log().wait_for_line("word of the lack", |line| line.contains(told));
+    let used = processes::cpu_time_of(server.pid(), || {
+        assert!(client.hears_nothing_for(LACK));
+        open.iter().for_each(|client| client.ask(b"you are still served"));
+    });
     assert!(used < LACK / 5, "it spins: {used:?} of processor time");
 
     processes::limit_all_descriptors(&accepting, 1024);
@@ -148,7 +146,7 @@ fn a_server_that_runs_out_of_descriptors_waits_and_then_goes_on(model: Model) {
     let lasted = begun.elapsed();
     client.finish();
     drop(open);
-    let lines = server.log().so_far().iter().filter(|line| line.contains(told)).count();
+    let lines = server.log().count(|line| line.contains(told));
     let allowed = (lasted.as_secs_f64().ceil() + 1.0) * accepting.len() as f64;
     assert!(lines as f64 <= allowed, "{lines} lines in the log in {lasted:?}");
     server.stop();
@@ -248,7 +246,7 @@ fn a_server_with_too_few_descriptors_says_what_to_do(model: Model) {
     let server = of(enough).start();
     Client::connect(server.address()).finish();
     server.eventually_counts("it is served", |tally| tally.completed == 1);
-    assert!(server.log().so_far().iter().all(|line| !line.contains("raised")), "{:?}", server.log().so_far());
+    assert_eq!(server.log().count(|line| line.contains("raised")), 0, "{:?}", server.log().so_far());
     server.stop();
 }
 
@@ -342,7 +340,7 @@ fn a_server_that_cannot_start_a_thread_survives(model: Model) {
         assert!(answer.is_empty());
         first.ask(b"you are still served");
     }
-    let told = server.log().so_far().iter().filter(|line| line.contains("cannot start a thread")).count();
+    let told = server.log().count(|line| line.contains("cannot start a thread"));
     assert!((1..=3).contains(&told), "{told} lines in the log");
     processes::limit_address_space(server.pid(), None).expect("it can be set");
     let next = Client::connect(server.address());
@@ -373,11 +371,10 @@ fn an_accept_that_is_forbidden_neither_spins_nor_makes_the_server_deaf(model: Mo
         let server = Launch::of(model).script(&script).start();
         let client = Client::connect(server.address());
         client.send(b"anybody there?");
-        server.log().wait_for("word of it", |lines| {
-            lines.iter().any(|line| line.contains("cannot accept")).then_some(())
-        });
+        let told = |line: &str| line.contains("cannot accept");
+        server.log().wait_for_line("word of it", told);
         processes::assert_stands_still(server.pid());
-        let lines = server.log().so_far().iter().filter(|line| line.contains("cannot accept")).count();
+        let lines = server.log().count(told);
         assert!(lines <= 3 * processes::tree(server.pid()).len(), "{lines} lines in the log");
         assert_eq!(server.status().accepted, 0);
         server.stop();

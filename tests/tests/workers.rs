@@ -158,16 +158,19 @@ fn who_waits_before_a_full_inbox_is_served_when_it_is_empty(model: Model) {
         server.eventually_counts("all are accepted", |tally| tally.open == clients.len() as u64);
         thread::sleep(Duration::from_millis(20));
     }
-    let before = processes::cpu_time(server.pid());
-    thread::sleep(A_MOMENT);
-    let used = processes::cpu_time(server.pid()).saturating_sub(before);
+    let used = processes::cpu_time_of(server.pid(), || thread::sleep(A_MOMENT));
     assert!(used < A_MOMENT / 2, "{used:?} of processor time in {A_MOMENT:?}");
     signal(worker, Signal::SIGCONT);
     for client in &clients {
         client.ask(b"is anybody there?");
     }
     clients.into_iter().for_each(Client::finish);
-    assert_eq!(told(&server, "cannot "), 0, "it is no failure: {:?}", server.log().so_far());
+    assert_eq!(
+        server.log().count(|line| line.contains("cannot ")),
+        0,
+        "it is no failure: {:?}",
+        server.log().so_far()
+    );
     server.stop();
 }
 
@@ -216,9 +219,12 @@ fn workers_killed_at_any_moment_cost_no_place(model: Model) {
     server.stop();
 }
 
-/// A server of a user who has nothing else, and may have only so many processes and threads, and
-/// what changes that; nothing where it cannot be done.
-fn start_alone(model: Model, most: usize) -> Option<(Server, impl Fn(usize))> {
+/// What a server says that may have no process for a worker.
+const NONE: &str = "cannot start a worker: ";
+
+/// A server of a user who may have no process but it, and what changes how many processes and
+/// threads that may be; nothing where it cannot be done.
+fn start_without_workers(model: Model) -> Option<(Server, impl Fn(usize))> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let id = 1_000_000 + 16 * std::process::id() + NEXT.fetch_add(1, Ordering::Relaxed);
     let user = format!("setpriv --reuid={id} --clear-groups");
@@ -233,7 +239,7 @@ fn start_alone(model: Model, most: usize) -> Option<(Server, impl Fn(usize))> {
         );
         return None;
     }
-    let script = format!("exec prlimit --nproc={most}:100 {user} \"$0\" \"$@\"");
+    let script = format!("exec prlimit --nproc=1:100 {user} \"$0\" \"$@\"");
     let server = Launch::of(model).script(&script).start();
     let pid = server.pid();
     let limit =
@@ -241,30 +247,25 @@ fn start_alone(model: Model, most: usize) -> Option<(Server, impl Fn(usize))> {
     Some((server, limit))
 }
 
-fn told(server: &Server, word: &str) -> usize {
-    server.log().so_far().iter().filter(|line| line.contains(word)).count()
-}
-
 /// The processes and threads that there may be are first none for a worker, then too few for its
 /// threads, then enough for one.
 fn half_a_worker_serves_nobody_and_says_so(model: Model) {
-    const NONE: &str = "cannot start a worker: ";
     const HALF: &str = "a worker failed: ";
-    let Some((server, limit)) = start_alone(model, 1) else { return };
+    let Some((server, limit)) = start_without_workers(model) else { return };
     let begun = Instant::now();
     let client = Client::connect(server.address());
     client.send(b"anybody there?");
-    eventually("word of it", || told(&server, NONE) > 0);
+    server.log().wait_for_line("word of it", |line| line.contains(NONE));
     processes::assert_stands_still(server.pid());
     limit(3);
-    eventually("word of it", || told(&server, HALF) > 0);
+    server.log().wait_for_line("word of it", |line| line.contains(HALF));
     assert!(client.hears_nothing_for(Duration::from_secs(1)), "half a worker serves");
     processes::assert_stands_still(server.pid());
     // The parent, a worker with two threads, and half of another.
     limit(6);
     client.expect_answer(b"anybody there?");
     let clients = connect(&server, 40);
-    let lines = told(&server, NONE) + told(&server, HALF);
+    let lines = server.log().count(|line| line.contains(NONE) || line.contains(HALF));
     assert!(lines < 40, "{lines} lines in the log in {:?}", begun.elapsed());
     clients.into_iter().chain([client]).for_each(Client::finish);
     let tally = server.stop();
@@ -272,10 +273,10 @@ fn half_a_worker_serves_nobody_and_says_so(model: Model) {
 }
 
 fn a_stop_is_heard_although_no_worker_can_be_started(model: Model) {
-    let Some((server, _)) = start_alone(model, 1) else { return };
+    let Some((server, _)) = start_without_workers(model) else { return };
     let client = Client::connect(server.address());
     client.send(b"anybody there?");
-    eventually("word of it", || told(&server, "cannot start a worker: ") > 0);
+    server.log().wait_for_line("word of it", |line| line.contains(NONE));
     let begun = Instant::now();
     assert_eq!(server.stop(), Tally::default());
     assert!(begun.elapsed() < DEADLINE / 4, "it took {:?}", begun.elapsed());
@@ -317,13 +318,14 @@ fn a_few_places_serve_many_who_wait_also_with_many_loops(model: Model) {
     let waiting: Vec<Client> = (0..WAITING).map(|_| Client::connect(server.address())).collect();
     waiting.iter().for_each(|client| client.send(b"me too"));
     processes::assert_stands_still(server.pid());
-    let (begun, before) = (Instant::now(), processes::cpu_time(server.pid()));
-    first.into_iter().for_each(Client::finish);
-    for client in waiting {
-        client.expect_answer(b"me too");
-        client.finish();
-    }
-    let used = processes::cpu_time(server.pid()).saturating_sub(before);
+    let begun = Instant::now();
+    let used = processes::cpu_time_of(server.pid(), || {
+        first.into_iter().for_each(Client::finish);
+        for client in waiting {
+            client.expect_answer(b"me too");
+            client.finish();
+        }
+    });
     assert!(begun.elapsed() < DEADLINE / 4, "it took {:?}", begun.elapsed());
     assert!(used < Duration::from_millis(500), "{used:?} of processor time");
     let tally = server.stop();
