@@ -110,6 +110,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::nobody::nobody;
 
     fn explained(errno: Errno) -> String {
         explain_connect("127.0.0.1:8080".parse().unwrap(), &errno.into())
@@ -137,8 +138,7 @@ mod tests {
 
     #[test]
     fn a_port_where_nobody_listens_is_refused() {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let error = connect(address).unwrap_err();
+        let error = connect(nobody()).unwrap_err();
         assert!(format!("{error:#}").contains("connection refused"), "{error:#}");
     }
 

@@ -20,6 +20,9 @@ pub mod hold;
 mod latency;
 pub mod load;
 pub mod merge;
+#[cfg(test)]
+#[path = "../tests/support/nobody.rs"]
+mod nobody;
 pub mod output;
 pub mod pipe;
 pub mod progress;

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::support::{Client, DEADLINE, Server, read_exactly, shout};
+use crate::support::{Client, DEADLINE, Server, nobody, read_exactly, shout};
 use serde_json::Value;
 
 #[test]
@@ -75,7 +75,7 @@ fn a_wrong_answer_in_the_end_fails_it() {
 
 #[test]
 fn without_a_server_it_says_so_in_one_line() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let address = nobody().to_string();
     let ended = Client::start(["hold", &address, "-c", "3"]).finish();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.starts_with("error: no connection is open:"), "{}", ended.stderr);

@@ -1,12 +1,11 @@
 //! `client load` and `client merge` as programs: exit codes, files, one line for each error.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::support::server;
+use crate::support::{nobody, server};
 
 fn client(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_client")).args(arguments).env_remove("SHOUT_CONNECT").output().unwrap()
@@ -67,8 +66,7 @@ fn a_load_writes_its_result_in_every_form_and_merge_reads_it() {
 
 #[test]
 fn what_cannot_be_done_is_said_in_one_line() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    assert!(is_one_error_line(&client(&["load", &nobody]), 1).contains("refused"));
+    assert!(is_one_error_line(&client(&["load", &nobody().to_string()]), 1).contains("refused"));
     let address = server().to_string();
     assert!(is_one_error_line(&client(&["load", &address, "-c", "1000000"]), 2).contains("--connections"));
     assert!(

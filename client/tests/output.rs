@@ -2,10 +2,11 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Output};
+
+use crate::support::nobody;
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_client");
 
@@ -16,11 +17,6 @@ fn shell(folder: &Path, script: &str) -> Output {
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// An address where nobody listens.
-fn nobody() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 #[test]
@@ -65,7 +61,8 @@ fn a_name_that_is_no_text_is_a_name() {
     let run = Command::new(CLIENT).arg("merge").arg(&name).output().unwrap();
     assert!(said(&run).contains("log"), "{}", said(&run));
     let json = folder.path().join(OsStr::from_bytes(b"\xfe.json"));
-    let run = Command::new(CLIENT).args(["load", &nobody(), "--json"]).arg(&json).output().unwrap();
+    let run =
+        Command::new(CLIENT).args(["load", &nobody().to_string(), "--json"]).arg(&json).output().unwrap();
     assert_eq!(run.status.code(), Some(1));
     assert!(!json.exists());
 }

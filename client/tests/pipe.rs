@@ -2,13 +2,12 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::process::Stdio;
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use crate::support::{
-    Client, DEADLINE, Server, command, on_thread, read_exactly, read_to_end, shout, within_deadline,
+    Client, DEADLINE, Server, command, nobody, on_thread, read_exactly, read_to_end, shout, within_deadline,
 };
 
 /// Pseudo-random bytes, the same each time (xorshift64, Marsaglia 2003): enough of a mixture of
@@ -286,7 +285,7 @@ fn an_output_that_cannot_be_written_is_an_error() {
 
 #[test]
 fn a_refused_connection_is_one_line_with_a_remedy() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let address = nobody().to_string();
     let ended = Client::start(["pipe", &address]).finish();
     assert!(ended.stderr.contains("connection refused; "), "{}", ended.stderr);
     assert_eq!((ended.stderr.lines().count(), ended.code), (1, Some(1)));

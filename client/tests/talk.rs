@@ -7,7 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, DEADLINE, Server, assert_within, command, read_exactly, read_to_end, shout};
+use crate::support::{
+    Client, DEADLINE, Server, assert_within, command, nobody, read_exactly, read_to_end, shout,
+};
 
 /// The length of the message that is said without `--message`.
 const GREETING_BYTES: usize = "hello baby".len();
@@ -267,7 +269,7 @@ fn a_closed_stdout_ends_it_quietly() {
 
 #[test]
 fn a_refused_connection_is_one_line_with_a_remedy_however_many_there_are() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let address = nobody().to_string();
     let ended = Client::start(["talk", &address, "--connections", "20"]).finish();
     assert!(ended.stderr.starts_with(&format!("error: cannot connect to {address}: connection refused; ")));
     assert!(ended.stderr.contains("cargo run --release -p server-thread"), "{}", ended.stderr);

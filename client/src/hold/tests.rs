@@ -9,6 +9,7 @@ use clap::Parser;
 
 use super::connection::MESSAGE_BYTES;
 use super::*;
+use crate::nobody::nobody;
 
 const MESSAGE: usize = MESSAGE_BYTES as usize;
 
@@ -167,8 +168,7 @@ fn a_server_that_falls_silent_is_given_up_and_nobody_is_asked_any_more() {
 
 #[test]
 fn who_cannot_open_one_opens_no_more() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut holder = Holder::new(&HoldOptions { opening: 1, ..options(address, 50) }).unwrap();
+    let mut holder = Holder::new(&HoldOptions { opening: 1, ..options(nobody(), 50) }).unwrap();
     let account = carry_out(&mut holder, Step::Open);
     assert_eq!((account.done, account.failed), (0, 1));
     let first = account.first_failure.unwrap();

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::nobody::nobody;
 
 mod pace;
 
@@ -210,7 +211,7 @@ fn a_server_that_never_accepts_does_not_hold_the_load() {
 
 #[test]
 fn a_refused_connection_is_one_line() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = nobody();
     for new_connection_each in [false, true] {
         let mut options = options(address);
         options.new_connection_each = new_connection_each;

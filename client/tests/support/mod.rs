@@ -8,6 +8,10 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+mod nobody;
+
+pub(crate) use nobody::nobody;
+
 /// No wait of a test is longer, also on a loaded machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
